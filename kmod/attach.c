@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vfio-user-mdev: getting to know the server.
+ *
+ * Runs once for each attachment: asks what the device looks like, checks it,
+ * and, if a consumer has the device open, that it still looks the same; then
+ * tells the server again what a consumer had told its predecessor.
+ */
+
+#include <linux/module.h>
+#include <linux/slab.h>
+
+#include "vum.h"
+
+static struct workqueue_struct *vum_attach_wq;
+
+/* Ask, and wait. Returns the request, whose reply is there, or an error. */
+static struct vum_req *vum_ask(struct vum_device *dev, u16 cmd,
+			       const void *payload, u32 size)
+{
+	struct vum_req *req = vum_req_alloc(VUM_REQ_ATTACH, cmd, size);
+	int ret;
+
+	if (!req)
+		return ERR_PTR(-ENOMEM);
+	memcpy(req->msg.payload, payload, size);
+	req->reply_min = size;
+	/* Capabilities follow a region's info, and one descriptor rides along. */
+	req->reply_max = VUM_MAX_MSG_SIZE;
+	req->reply_fds = cmd == VFIO_USER_DEVICE_GET_REGION_INFO ?
+			 VUM_MAX_MSG_FDS : 0;
+	ret = vum_req_queue(dev, req) ?: vum_req_wait(dev, req);
+	if (ret) {
+		vum_req_put(req);
+		return ERR_PTR(ret);
+	}
+	return req;
+}
+
+/*
+ * The functions below return NULL, or what is wrong with the server. If the
+ * attachment has ended meanwhile, nobody will hear of it.
+ */
+
+/* An index that the server refuses to describe is one that it does not have. */
+static const char *vum_ask_refused(int error)
+{
+	return error == -ENOMEM ? "out of memory while attaching" : NULL;
+}
+
+static const char *vum_ask_info(struct vum_device *dev, struct vum_shape *shape)
+{
+	struct vfio_user_device_info info = { .argsz = sizeof(info) };
+	struct vum_req *req;
+
+	req = vum_ask(dev, VFIO_USER_DEVICE_GET_INFO, &info, sizeof(info));
+	if (IS_ERR(req))
+		return vum_ask_refused(PTR_ERR(req)) ?:
+		       "server refuses DEVICE_GET_INFO";
+	memcpy(&info, req->reply->payload, sizeof(info));
+	vum_req_put(req);
+
+	if (!(info.flags & VFIO_DEVICE_FLAGS_PCI))
+		return "server's device is not a PCI device";
+	if (info.num_regions <= VFIO_PCI_CONFIG_REGION_INDEX ||
+	    info.num_regions > VUM_MAX_REGIONS)
+		return "server's number of regions is out of range";
+	if (info.num_irqs > VUM_MAX_IRQ_INDEXES)
+		return "server's number of IRQ indexes is out of range";
+	shape->flags = info.flags &
+		       (VFIO_DEVICE_FLAGS_RESET | VFIO_DEVICE_FLAGS_PCI);
+	shape->num_regions = max_t(u32, info.num_regions, VFIO_PCI_NUM_REGIONS);
+	shape->num_irqs = max_t(u32, info.num_irqs, VFIO_PCI_NUM_IRQS);
+	return NULL;
+}
+
+static const char *vum_ask_region(struct vum_device *dev, u32 index,
+				  struct vum_region *region)
+{
+	struct vfio_user_region_info info = {
+		.argsz = VUM_MAX_MSG_SIZE - sizeof(struct vfio_user_header),
+		.index = index,
+	};
+	struct vum_req *req;
+
+	req = vum_ask(dev, VFIO_USER_DEVICE_GET_REGION_INFO, &info,
+		      sizeof(info));
+	if (IS_ERR(req))
+		return vum_ask_refused(PTR_ERR(req));
+	memcpy(&info, req->reply->payload, sizeof(info));
+	vum_req_put(req);
+
+	if (info.index != index)
+		return "server describes another region than asked for";
+	if (info.size > BIT_ULL(VUM_REGION_SHIFT))
+		return "server's region is too large";
+	region->size = info.size;
+	region->flags = info.flags &
+			(VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE);
+	return NULL;
+}
+
+static const char *vum_ask_irq(struct vum_device *dev, u32 index,
+			       struct vum_irq *irq)
+{
+	struct vfio_user_irq_info info = {
+		.argsz = sizeof(info),
+		.index = index,
+	};
+	struct vum_req *req;
+
+	req = vum_ask(dev, VFIO_USER_DEVICE_GET_IRQ_INFO, &info, sizeof(info));
+	if (IS_ERR(req))
+		return vum_ask_refused(PTR_ERR(req));
+	memcpy(&info, req->reply->payload, sizeof(info));
+	vum_req_put(req);
+
+	if (info.index != index)
+		return "server describes another IRQ index than asked for";
+	if (info.count > VUM_MAX_IRQS)
+		return "server's number of IRQs is out of range";
+	irq->count = info.count;
+	irq->flags = info.flags &
+		     (VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE |
+		      VFIO_IRQ_INFO_AUTOMASKED | VFIO_IRQ_INFO_NORESIZE);
+	return NULL;
+}
+
+static const char *vum_ask_shape(struct vum_device *dev, struct vum_shape *shape)
+{
+	const char *flaw = vum_ask_info(dev, shape);
+	u64 config;
+	u32 i;
+
+	for (i = 0; !flaw && i < shape->num_regions; i++)
+		flaw = vum_ask_region(dev, i, &shape->regions[i]);
+	for (i = 0; !flaw && i < shape->num_irqs; i++)
+		flaw = vum_ask_irq(dev, i, &shape->irqs[i]);
+	if (flaw)
+		return flaw;
+	config = shape->regions[VFIO_PCI_CONFIG_REGION_INDEX].size;
+	if (config != 256 && config != 4096)
+		return "server's config space is neither 256 nor 4096 bytes";
+	return NULL;
+}
+
+/* Make @shape the device's, if no consumer relies on another one. */
+static const char *vum_take_shape(struct vum_device *dev,
+				  const struct vum_shape *shape)
+{
+	struct vum_channel *ch = &dev->ch;
+	const char *flaw = NULL;
+
+	vum_lock(ch);
+	if (!dev->open) {
+		dev->shape = *shape;
+		dev->known = true;
+	} else if (memcmp(&dev->shape, shape, sizeof(*shape))) {
+		flaw = "server's device differs from the one that is in use";
+	}
+	vum_unlock(ch);
+	return flaw;
+}
+
+static void vum_attach_ready(struct vum_device *dev, u32 session)
+{
+	struct vum_channel *ch = &dev->ch;
+	bool ready = false;
+
+	vum_lock(ch);
+	if (ch->session == session && ch->state == VUM_STATE_ATTACHING) {
+		WRITE_ONCE(ch->state, VUM_STATE_ATTACHED);
+		ready = true;
+	}
+	vum_unlock(ch);
+	if (!ready)
+		return;
+	wake_up_all(&ch->settled);
+	vum_event(dev, VUM_EVENT_ATTACHED);
+}
+
+/**
+ * vum_attach_work - bring a new attachment into working order
+ * @work: in a struct vum_device
+ */
+void vum_attach_work(struct work_struct *work)
+{
+	struct vum_device *dev = container_of(work, struct vum_device, attach);
+	u32 session = READ_ONCE(dev->ch.session);
+	struct vum_shape *shape;
+	const char *flaw;
+
+	shape = kzalloc(sizeof(*shape), GFP_KERNEL);
+	flaw = shape ? vum_ask_shape(dev, shape) : vum_ask_refused(-ENOMEM);
+	if (!flaw)
+		flaw = vum_take_shape(dev, shape);
+	kfree(shape);
+	if (!flaw && vum_irq_replay(dev))
+		flaw = "server refuses the interrupts that are in use";
+	if (flaw)
+		vum_session_break(dev, session, "%s", flaw);
+	else
+		vum_attach_ready(dev, session);
+}
+
+/**
+ * vum_attach_start - a server has been attached
+ * @dev: device, in VUM_STATE_ATTACHING
+ */
+void vum_attach_start(struct vum_device *dev)
+{
+	queue_work(vum_attach_wq, &dev->attach);
+}
+
+int vum_attach_init(void)
+{
+	/* A server that does not answer holds its worker: let there be many. */
+	vum_attach_wq = alloc_workqueue("vfio_user_mdev", WQ_UNBOUND,
+					WQ_MAX_ACTIVE);
+	return vum_attach_wq ? 0 : -ENOMEM;
+}
+
+void vum_attach_exit(void)
+{
+	destroy_workqueue(vum_attach_wq);
+}

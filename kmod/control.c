@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vfio-user-mdev: the generic netlink family: what mdevs there are, how they
+ * fare, and what happens to them.
+ */
+
+#include <net/genetlink.h>
+
+#include "vum.h"
+
+static struct genl_family vum_genl;
+
+/* What is told of a device, taken in one go so that it fits together. */
+struct vum_snapshot {
+	enum vum_state state;
+	bool open;
+	struct vum_attach peer;
+	struct vum_stats stats;
+	char socket[UNIX_PATH_MAX];
+	char reason[sizeof_field(struct vum_channel, reason)];
+};
+
+static void vum_snapshot_take(struct vum_device *dev, struct vum_snapshot *s)
+{
+	struct vum_channel *ch = &dev->ch;
+
+	vum_lock(ch);
+	s->state = ch->state;
+	s->open = dev->open;
+	s->peer = ch->peer;
+	s->stats = ch->stats;
+	memcpy(s->socket, dev->socket, sizeof(s->socket));
+	memcpy(s->reason, ch->reason, sizeof(s->reason));
+	vum_unlock(ch);
+}
+
+static int vum_put_server(struct sk_buff *skb, const struct vum_snapshot *s)
+{
+	if (s->state != VUM_STATE_ATTACHING && s->state != VUM_STATE_ATTACHED)
+		return 0;
+	return nla_put_u32(skb, VUM_ATTR_SERVER_PID, s->peer.server_pid) ?:
+	       nla_put_u32(skb, VUM_ATTR_SERVER_UID, s->peer.server_uid) ?:
+	       nla_put_u32(skb, VUM_ATTR_SERVER_GID, s->peer.server_gid);
+}
+
+static int vum_put_stats(struct sk_buff *skb, const struct vum_stats *stats)
+{
+	return nla_put_u64_64bit(skb, VUM_ATTR_REQUESTS, stats->requests,
+				 VUM_ATTR_PAD) ?:
+	       nla_put_u64_64bit(skb, VUM_ATTR_ABORTED, stats->aborted,
+				 VUM_ATTR_PAD) ?:
+	       nla_put_u64_64bit(skb, VUM_ATTR_ERRORS, stats->errors,
+				 VUM_ATTR_PAD) ?:
+	       nla_put_u64_64bit(skb, VUM_ATTR_ATTACHES, stats->attaches,
+				 VUM_ATTR_PAD);
+}
+
+static int vum_put_device(struct sk_buff *skb, struct vum_device *dev)
+{
+	struct vum_snapshot s;
+	int ret;
+
+	vum_snapshot_take(dev, &s);
+	ret = nla_put_u32(skb, VUM_ATTR_API_VERSION, VUM_API_VERSION) ?:
+	      nla_put_string(skb, VUM_ATTR_UUID, dev->uuid) ?:
+	      nla_put_string(skb, VUM_ATTR_TYPE, "vfio-user-pci") ?:
+	      nla_put_string(skb, VUM_ATTR_SOCKET, s.socket) ?:
+	      nla_put_u32(skb, VUM_ATTR_STATE, s.state) ?:
+	      vum_put_server(skb, &s) ?:
+	      vum_put_stats(skb, &s.stats);
+	if (!ret && s.open)
+		ret = nla_put_flag(skb, VUM_ATTR_OPEN);
+	if (!ret && s.state == VUM_STATE_BROKEN)
+		ret = nla_put_string(skb, VUM_ATTR_REASON, s.reason);
+	return ret;
+}
+
+static int vum_get_device(struct sk_buff *skb, struct genl_info *info)
+{
+	struct vum_device *dev;
+	struct sk_buff *reply;
+	int ret = -ENODEV;
+	void *hdr;
+
+	if (GENL_REQ_ATTR_CHECK(info, VUM_ATTR_UUID))
+		return -EINVAL;
+	reply = genlmsg_new(NLMSG_GOODSIZE, GFP_KERNEL);
+	if (!reply)
+		return -ENOMEM;
+	hdr = genlmsg_put_reply(reply, info, &vum_genl, 0, VUM_CMD_GET_DEVICE);
+	if (!hdr) {
+		nlmsg_free(reply);
+		return -EMSGSIZE;
+	}
+	mutex_lock(&vum_devices_lock);
+	list_for_each_entry(dev, &vum_devices, node) {
+		if (nla_strcmp(info->attrs[VUM_ATTR_UUID], dev->uuid))
+			continue;
+		ret = vum_put_device(reply, dev);
+		break;
+	}
+	mutex_unlock(&vum_devices_lock);
+	if (ret) {
+		nlmsg_free(reply);
+		return ret;
+	}
+	genlmsg_end(reply, hdr);
+	return genlmsg_reply(reply, info);
+}
+
+static int vum_dump_devices(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct vum_device *dev;
+	long skip = cb->args[0];
+	void *hdr;
+
+	mutex_lock(&vum_devices_lock);
+	list_for_each_entry(dev, &vum_devices, node) {
+		if (skip-- > 0)
+			continue;
+		hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid,
+				  cb->nlh->nlmsg_seq, &vum_genl, NLM_F_MULTI,
+				  VUM_CMD_GET_DEVICE);
+		if (!hdr)
+			break;
+		if (vum_put_device(skb, dev)) {
+			genlmsg_cancel(skb, hdr);
+			break;
+		}
+		genlmsg_end(skb, hdr);
+		cb->args[0]++;
+	}
+	mutex_unlock(&vum_devices_lock);
+	return skb->len;
+}
+
+static const struct nla_policy vum_policy[] = {
+	[VUM_ATTR_UUID] = { .type = NLA_NUL_STRING, .len = UUID_STRING_LEN },
+};
+
+static const struct genl_small_ops vum_genl_ops[] = {
+	{
+		.cmd	= VUM_CMD_GET_DEVICE,
+		.doit	= vum_get_device,
+		.dumpit	= vum_dump_devices,
+	},
+};
+
+static const struct genl_multicast_group vum_genl_groups[] = {
+	{ .name = VUM_GENL_MCGRP_EVENTS },
+};
+
+static struct genl_family vum_genl __ro_after_init = {
+	.name		= VUM_GENL_NAME,
+	.version	= VUM_GENL_VERSION,
+	.maxattr	= ARRAY_SIZE(vum_policy) - 1,
+	.policy		= vum_policy,
+	.module		= THIS_MODULE,
+	.small_ops	= vum_genl_ops,
+	.n_small_ops	= ARRAY_SIZE(vum_genl_ops),
+	.resv_start_op	= VUM_CMD_GET_DEVICE,
+	.mcgrps		= vum_genl_groups,
+	.n_mcgrps	= ARRAY_SIZE(vum_genl_groups),
+};
+
+/**
+ * vum_event - tell whoever listens
+ * @dev: device
+ * @event: what has happened to it
+ *
+ * May sleep. A listener that misses one is told so by netlink (ENOBUFS).
+ */
+void vum_event(struct vum_device *dev, enum vum_event event)
+{
+	struct sk_buff *skb = genlmsg_new(NLMSG_GOODSIZE, GFP_KERNEL);
+	void *hdr;
+
+	if (!skb)
+		return;
+	hdr = genlmsg_put(skb, 0, 0, &vum_genl, 0, VUM_CMD_EVENT);
+	if (!hdr || nla_put_u32(skb, VUM_ATTR_EVENT, event) ||
+	    vum_put_device(skb, dev)) {
+		nlmsg_free(skb);
+		return;
+	}
+	genlmsg_end(skb, hdr);
+	genlmsg_multicast(&vum_genl, skb, 0, 0, GFP_KERNEL);
+}
+
+int __init vum_control_init(void)
+{
+	return genl_register_family(&vum_genl);
+}
+
+void vum_control_exit(void)
+{
+	genl_unregister_family(&vum_genl);
+}

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vfio-user-mdev: the device as VFIO sees it: open, close, ioctls.
+ */
+
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "compat.h"
+#include "vum.h"
+
+/* A request that nobody waits for. */
+static void vum_device_reset_async(struct vum_device *dev)
+{
+	struct vum_req *req;
+
+	if (!(dev->shape.flags & VFIO_DEVICE_FLAGS_RESET))
+		return;
+	req = vum_req_alloc(VUM_REQ_ASYNC, VFIO_USER_DEVICE_RESET, 0);
+	if (!req)
+		return;
+	vum_req_queue(dev, req);
+	vum_req_put(req);
+}
+
+/* If attached, and done with what the last consumer left behind: it is ours. */
+static bool vum_device_claim(struct vum_device *dev)
+{
+	struct vum_channel *ch = &dev->ch;
+	bool ready;
+
+	vum_lock(ch);
+	ready = ch->state == VUM_STATE_ATTACHED && !ch->nr_async;
+	if (ready)
+		dev->open = true;
+	vum_unlock(ch);
+	return ready;
+}
+
+static void vum_device_explain(struct vum_device *dev)
+{
+	struct vum_channel *ch = &dev->ch;
+	char reason[sizeof(ch->reason)];
+	char socket[UNIX_PATH_MAX];
+	enum vum_state state;
+	bool alive, opened;
+	s32 pid;
+
+	vum_lock(ch);
+	state = ch->state;
+	alive = vum_session_alive(ch);
+	opened = ch->opened;
+	pid = ch->peer.server_pid;
+	strscpy(socket, dev->socket, sizeof(socket));
+	strscpy(reason, ch->reason, sizeof(reason));
+	vum_unlock(ch);
+
+	if (alive)
+		vum_err(dev, "cannot be opened: server (pid %d) does not answer; restart it\n",
+			pid);
+	else if (!opened)
+		vum_err(dev, "cannot be opened: no helper; start vfio-user-mdevd\n");
+	else if (state == VUM_STATE_BROKEN)
+		vum_err(dev, "cannot be opened: server on %s was detached (%s); restart it\n",
+			socket, reason);
+	else
+		vum_err(dev, "cannot be opened: no server on %s; start one there, or name another socket in vfio_user/socket\n",
+			socket);
+}
+
+static int vum_device_open(struct vfio_device *vdev)
+{
+	struct vum_device *dev = vum_from_vfio(vdev);
+	u32 ms = READ_ONCE(dev->attach_timeout_ms);
+	long left;
+
+	left = wait_event_killable_timeout(dev->ch.settled,
+					   vum_device_claim(dev),
+					   msecs_to_jiffies(ms));
+	if (left < 0)
+		return -EINTR;
+	if (!left) {
+		vum_device_explain(dev);
+		return -ENODEV;
+	}
+
+	/* The last consumer may have left while no server was attached. */
+	vum_device_reset_async(dev);
+	vum_event(dev, VUM_EVENT_OPENED);
+	return 0;
+}
+
+static void vum_device_close(struct vfio_device *vdev)
+{
+	struct vum_device *dev = vum_from_vfio(vdev);
+
+	vum_irq_release(dev);
+	vum_device_reset_async(dev);
+	vum_lock(&dev->ch);
+	dev->open = false;
+	vum_unlock(&dev->ch);
+	vum_event(dev, VUM_EVENT_CLOSED);
+}
+
+static long vum_ioctl_get_info(struct vum_device *dev,
+			       struct vfio_device_info __user *arg)
+{
+	unsigned long minsz = offsetofend(struct vfio_device_info, num_irqs);
+	struct vfio_device_info info = {};
+
+	if (copy_from_user(&info, arg, minsz))
+		return -EFAULT;
+	if (info.argsz < minsz)
+		return -EINVAL;
+	info.flags = dev->shape.flags;
+	info.num_regions = dev->shape.num_regions;
+	info.num_irqs = dev->shape.num_irqs;
+	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
+}
+
+static long vum_ioctl_get_region_info(struct vum_device *dev,
+				      struct vfio_region_info __user *arg)
+{
+	unsigned long minsz = offsetofend(struct vfio_region_info, offset);
+	struct vfio_region_info info = {};
+	int ret;
+
+	if (copy_from_user(&info, arg, minsz))
+		return -EFAULT;
+	if (info.argsz < minsz)
+		return -EINVAL;
+	ret = vum_region_info(dev, &info);
+	if (ret)
+		return ret;
+	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
+}
+
+static long vum_ioctl_get_irq_info(struct vum_device *dev,
+				   struct vfio_irq_info __user *arg)
+{
+	unsigned long minsz = offsetofend(struct vfio_irq_info, count);
+	struct vfio_irq_info info = {};
+	int ret;
+
+	if (copy_from_user(&info, arg, minsz))
+		return -EFAULT;
+	if (info.argsz < minsz)
+		return -EINVAL;
+	ret = vum_irq_info(dev, &info);
+	if (ret)
+		return ret;
+	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
+}
+
+static long vum_ioctl_reset(struct vum_device *dev)
+{
+	struct vum_req *req;
+	int ret;
+
+	if (!(dev->shape.flags & VFIO_DEVICE_FLAGS_RESET))
+		return -EINVAL;
+	req = vum_req_alloc(VUM_REQ_CONSUMER, VFIO_USER_DEVICE_RESET, 0);
+	if (!req)
+		return -ENOMEM;
+	ret = vum_req_call(dev, req);
+	vum_req_put(req);
+	return ret;
+}
+
+static long vum_device_ioctl(struct vfio_device *vdev, unsigned int cmd,
+			     unsigned long arg)
+{
+	struct vum_device *dev = vum_from_vfio(vdev);
+
+	switch (cmd) {
+	case VFIO_DEVICE_GET_INFO:
+		return vum_ioctl_get_info(dev, (void __user *)arg);
+	case VFIO_DEVICE_GET_REGION_INFO:
+		return vum_ioctl_get_region_info(dev, (void __user *)arg);
+	case VFIO_DEVICE_GET_IRQ_INFO:
+		return vum_ioctl_get_irq_info(dev, (void __user *)arg);
+	case VFIO_DEVICE_SET_IRQS:
+		return vum_irq_set(dev, (void __user *)arg);
+	case VFIO_DEVICE_RESET:
+		return vum_ioctl_reset(dev);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static void vum_device_request(struct vfio_device *vdev, unsigned int count)
+{
+	vum_irq_request(vum_from_vfio(vdev), count);
+}
+
+static int vum_device_init(struct vfio_device *vdev)
+{
+	struct vum_device *dev = vum_from_vfio(vdev);
+
+	strscpy(dev->uuid, dev_name(vdev->dev), sizeof(dev->uuid));
+	dev->attach_timeout_ms = VUM_ATTACH_TIMEOUT_MS;
+	mutex_init(&dev->irq_lock);
+	INIT_WORK(&dev->attach, vum_attach_work);
+	snprintf(dev->socket, sizeof(dev->socket),
+		 VUM_SOCKET_DIR "%s" VUM_SOCKET_SUFFIX, dev->uuid);
+	vum_channel_init(dev);
+	return 0;
+}
+
+static void vum_device_release(struct vfio_device *vdev)
+{
+	struct vum_device *dev = vum_from_vfio(vdev);
+
+	xa_destroy(&dev->ch.inflight);
+	mutex_destroy(&dev->irq_lock);
+	vfio_free_device(vdev);
+}
+
+const struct vfio_device_ops vum_device_ops = {
+	.name		= "vfio-user-mdev",
+	.init		= vum_device_init,
+	.release	= vum_device_release,
+	.open_device	= vum_device_open,
+	.close_device	= vum_device_close,
+	.read		= vum_region_read,
+	.write		= vum_region_write,
+	.ioctl		= vum_device_ioctl,
+	.request	= vum_device_request,
+};

@@ -1,0 +1,612 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vfio-user-mdev: interrupts.
+ *
+ * The consumer's eventfds go to the server, which signals them itself. They
+ * are kept here as well, to be handed to the server's successor. The REQ index
+ * stays in the kernel: only the kernel knows that the mdev is to be removed.
+ */
+
+#include <linux/eventfd.h>
+#include <linux/file.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "compat.h"
+#include "vum.h"
+
+/* The one index that the server has no part in. */
+static bool vum_irq_local(u32 index)
+{
+	return index == VFIO_PCI_REQ_IRQ_INDEX;
+}
+
+static u32 vum_irq_count(const struct vum_device *dev, u32 index)
+{
+	return vum_irq_local(index) ? 1 : dev->shape.irqs[index].count;
+}
+
+static u32 vum_irq_flags(const struct vum_device *dev, u32 index)
+{
+	if (vum_irq_local(index))
+		return VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE;
+	return dev->shape.irqs[index].flags;
+}
+
+/**
+ * vum_irq_info - VFIO_DEVICE_GET_IRQ_INFO
+ * @dev: device, open
+ * @info: @index is the question
+ */
+int vum_irq_info(struct vum_device *dev, struct vfio_irq_info *info)
+{
+	if (info->index >= dev->shape.num_irqs)
+		return -EINVAL;
+	info->flags = vum_irq_flags(dev, info->index);
+	info->count = vum_irq_count(dev, info->index);
+	return 0;
+}
+
+/**
+ * struct vum_irq_batch - SET_IRQS messages that make up one change
+ * @dev: device
+ * @kind: of the messages
+ * @nr: how many are queued
+ * @max: room in @reqs
+ * @reqs: the messages
+ */
+struct vum_irq_batch {
+	struct vum_device *dev;
+	enum vum_req_kind kind;
+	u32 nr;
+	u32 max;
+	struct vum_req **reqs;
+};
+
+static int vum_batch_init(struct vum_irq_batch *b, struct vum_device *dev,
+			  enum vum_req_kind kind, u32 max)
+{
+	*b = (struct vum_irq_batch) { .dev = dev, .kind = kind, .max = max };
+	b->reqs = kvcalloc(max, sizeof(*b->reqs), GFP_KERNEL_ACCOUNT);
+	return b->reqs ? 0 : -ENOMEM;
+}
+
+/* Queue one message. @set->count of @files, or none. */
+static int vum_batch_queue(struct vum_irq_batch *b,
+			   const struct vfio_user_irq_set *set,
+			   const void *data, u32 size, struct file **files)
+{
+	struct vfio_user_irq_set *payload;
+	struct vum_req *req;
+	int ret = -ENOMEM;
+	u32 i;
+
+	if (WARN_ON_ONCE(b->nr == b->max))
+		return -ENOSPC;
+	req = vum_req_alloc(b->kind, VFIO_USER_DEVICE_SET_IRQS,
+			    sizeof(*set) + size);
+	if (!req)
+		return -ENOMEM;
+	payload = (void *)req->msg.payload;
+	*payload = *set;
+	payload->argsz = sizeof(*set) + size;
+	memcpy(payload->data, data, size);
+	if (files) {
+		req->msg.files = kvcalloc(set->count, sizeof(*files),
+					  GFP_KERNEL_ACCOUNT);
+		if (!req->msg.files)
+			goto err;
+		for (i = 0; i < set->count; i++)
+			req->msg.files[i] = get_file(files[i]);
+		req->msg.nr_files = set->count;
+	}
+	ret = vum_req_queue(b->dev, req);
+	if (ret)
+		goto err;
+	b->reqs[b->nr++] = req;
+	return 0;
+err:
+	vum_req_put(req);
+	return ret;
+}
+
+/*
+ * Wait for all. Returns the first error. That the server went away is none:
+ * what is kept here will be told to the next one.
+ */
+static int vum_batch_wait(struct vum_irq_batch *b, int ret)
+{
+	u32 i;
+
+	for (i = 0; i < b->nr; i++) {
+		int error = vum_req_wait(b->dev, b->reqs[i]);
+
+		if (error != -EIO || b->reqs[i]->reply)
+			ret = ret ?: error;
+		vum_req_put(b->reqs[i]);
+	}
+	kvfree(b->reqs);
+	return ret;
+}
+
+/* Not to be waited for. */
+static void vum_batch_drop(struct vum_irq_batch *b)
+{
+	while (b->nr)
+		vum_req_put(b->reqs[--b->nr]);
+	kvfree(b->reqs);
+}
+
+static u32 vum_irq_max_fds(struct vum_device *dev)
+{
+	struct vum_channel *ch = &dev->ch;
+	u32 max;
+
+	vum_lock(ch);
+	max = ch->peer.max_msg_fds;
+	vum_unlock(ch);
+	return max ?: 1;
+}
+
+/*
+ * Queue what sets @files, of which some may be NULL: a message says either
+ * "these, from here on" or "none, from here on", and carries so many
+ * descriptors at most.
+ */
+static int vum_batch_eventfds(struct vum_irq_batch *b,
+			      const struct vfio_user_irq_set *set,
+			      struct file **files)
+{
+	u32 max_fds = vum_irq_max_fds(b->dev);
+	struct vfio_user_irq_set run = *set;
+	u32 i, n;
+	int ret;
+
+	for (i = 0; i < set->count; i += n) {
+		bool none = !files[i];
+
+		for (n = 1; i + n < set->count && !files[i + n] == none; n++)
+			if (!none && n == max_fds)
+				break;
+		run.start = set->start + i;
+		run.count = n;
+		ret = vum_batch_queue(b, &run, NULL, 0, none ? NULL : files + i);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static enum vum_irq_action vum_irq_action(u32 flags)
+{
+	if (flags & VFIO_IRQ_SET_ACTION_MASK)
+		return VUM_IRQ_MASK;
+	if (flags & VFIO_IRQ_SET_ACTION_UNMASK)
+		return VUM_IRQ_UNMASK;
+	return VUM_IRQ_TRIGGER;
+}
+
+static const u32 vum_irq_action_flags[VUM_IRQ_ACTIONS] = {
+	[VUM_IRQ_MASK]		= VFIO_IRQ_SET_ACTION_MASK,
+	[VUM_IRQ_UNMASK]	= VFIO_IRQ_SET_ACTION_UNMASK,
+	[VUM_IRQ_TRIGGER]	= VFIO_IRQ_SET_ACTION_TRIGGER,
+};
+
+/* Swap @files with what is kept for the range. Under the irq_lock. */
+static int vum_irq_keep(struct vum_device *dev,
+			const struct vfio_user_irq_set *set,
+			struct file **files)
+{
+	struct file ***kept;
+	u32 i;
+
+	kept = &dev->eventfds[set->index][vum_irq_action(set->flags)];
+	if (!*kept)
+		*kept = kvcalloc(vum_irq_count(dev, set->index), sizeof(**kept),
+				 GFP_KERNEL_ACCOUNT);
+	if (!*kept)
+		return -ENOMEM;
+	for (i = 0; i < set->count; i++)
+		swap((*kept)[set->start + i], files[i]);
+	return 0;
+}
+
+/* Forget what is kept for the range. Under the irq_lock. */
+static void vum_irq_forget(struct vum_device *dev, u32 index,
+			   enum vum_irq_action action, u32 start, u32 count)
+{
+	struct file **kept = dev->eventfds[index][action];
+	u32 i;
+
+	for (i = start; kept && i < start + count; i++) {
+		if (kept[i])
+			fput(kept[i]);
+		kept[i] = NULL;
+	}
+}
+
+static void vum_irq_forget_index(struct vum_device *dev, u32 index)
+{
+	u32 action;
+
+	for (action = 0; action < VUM_IRQ_ACTIONS; action++)
+		vum_irq_forget(dev, index, action, 0, vum_irq_count(dev, index));
+	__clear_bit(index, &dev->irq_enabled);
+	__clear_bit(index, &dev->irq_masked);
+}
+
+static void vum_files_drop(struct file **files, u32 nr)
+{
+	u32 i;
+
+	for (i = 0; i < nr; i++)
+		if (files[i])
+			fput(files[i]);
+	kvfree(files);
+}
+
+/* The files behind an array of descriptors, all of them eventfds. <0: none */
+static struct file **vum_irq_files(const s32 *fds, u32 nr)
+{
+	struct eventfd_ctx *ctx;
+	struct file **files;
+	int ret = 0;
+	u32 i;
+
+	files = kvcalloc(nr, sizeof(*files), GFP_KERNEL_ACCOUNT);
+	if (!files)
+		return ERR_PTR(-ENOMEM);
+	for (i = 0; !ret && i < nr; i++) {
+		if (fds[i] < 0)
+			continue;
+		files[i] = fget(fds[i]);
+		if (!files[i]) {
+			ret = -EBADF;
+			break;
+		}
+		ctx = eventfd_ctx_fileget(files[i]);
+		if (IS_ERR(ctx))
+			ret = PTR_ERR(ctx);
+		else
+			eventfd_ctx_put(ctx);
+	}
+	if (!ret)
+		return files;
+	vum_files_drop(files, nr);
+	return ERR_PTR(ret);
+}
+
+/*
+ * One attempt at a change of eventfds; on success, and on some errors, @files
+ * are those that were kept before. -EAGAIN: wait and try again.
+ */
+static int vum_irq_try_eventfds(struct vum_device *dev,
+				const struct vfio_user_irq_set *set,
+				struct file **files)
+{
+	struct vum_irq_batch b;
+	int ret;
+
+	ret = vum_batch_init(&b, dev, VUM_REQ_CONSUMER, set->count);
+	if (ret)
+		return ret;
+	mutex_lock(&dev->irq_lock);
+	if (!vum_irq_local(set->index))
+		ret = vum_batch_eventfds(&b, set, files);
+	if (!ret || ret == -EIO)
+		ret = vum_irq_keep(dev, set, files);
+	if (!ret && (set->flags & VFIO_IRQ_SET_ACTION_TRIGGER))
+		__set_bit(set->index, &dev->irq_enabled);
+	mutex_unlock(&dev->irq_lock);
+	return vum_batch_wait(&b, ret);
+}
+
+/* As vfio-pci does when a block of vectors cannot be set: none of them is. */
+static void vum_irq_undo(struct vum_device *dev,
+			 const struct vfio_user_irq_set *set)
+{
+	struct vum_irq_batch b;
+
+	if (vum_batch_init(&b, dev, VUM_REQ_ASYNC, 1))
+		return;
+	mutex_lock(&dev->irq_lock);
+	vum_irq_forget(dev, set->index, vum_irq_action(set->flags), set->start,
+		       set->count);
+	if (!vum_irq_local(set->index))
+		vum_batch_queue(&b, set, NULL, 0, NULL);
+	mutex_unlock(&dev->irq_lock);
+	vum_batch_drop(&b);
+}
+
+static int vum_irq_set_eventfds(struct vum_device *dev,
+				const struct vfio_user_irq_set *set,
+				const s32 *fds)
+{
+	struct file **files;
+	int ret;
+
+	files = vum_irq_files(fds, set->count);
+	if (IS_ERR(files))
+		return PTR_ERR(files);
+	while ((ret = vum_irq_try_eventfds(dev, set, files)) == -EAGAIN) {
+		ret = vum_wait_settled(dev);
+		if (ret)
+			break;
+	}
+	if (ret)
+		vum_irq_undo(dev, set);
+	vum_files_drop(files, set->count);
+	return ret;
+}
+
+static void vum_irq_signal(struct vum_device *dev, u32 index)
+{
+	struct file **kept = dev->eventfds[index][VUM_IRQ_TRIGGER];
+	struct eventfd_ctx *ctx;
+
+	if (!kept || !kept[0])
+		return;
+	ctx = eventfd_ctx_fileget(kept[0]);
+	if (IS_ERR(ctx))
+		return;
+	vum_eventfd_signal(ctx);
+	eventfd_ctx_put(ctx);
+}
+
+/* What a message without eventfds changes here. Under the irq_lock. */
+static void vum_irq_note(struct vum_device *dev,
+			 const struct vfio_user_irq_set *set, const u8 *bools)
+{
+	if (bools && !bools[0])
+		return;
+	switch (vum_irq_action(set->flags)) {
+	case VUM_IRQ_MASK:
+		__set_bit(set->index, &dev->irq_masked);
+		break;
+	case VUM_IRQ_UNMASK:
+		__clear_bit(set->index, &dev->irq_masked);
+		break;
+	default:
+		if (!set->count)
+			vum_irq_forget_index(dev, set->index);
+		else if (vum_irq_local(set->index))
+			vum_irq_signal(dev, set->index);
+	}
+}
+
+/* DATA_NONE and DATA_BOOL: mask, unmask, trigger by hand, disable. */
+static int vum_irq_try_act(struct vum_device *dev,
+			   const struct vfio_user_irq_set *set, const u8 *bools)
+{
+	u32 size = bools ? set->count : 0;
+	struct vum_irq_batch b;
+	int ret;
+
+	ret = vum_batch_init(&b, dev, VUM_REQ_CONSUMER, 1);
+	if (ret)
+		return ret;
+	mutex_lock(&dev->irq_lock);
+	if (!vum_irq_local(set->index))
+		ret = vum_batch_queue(&b, set, bools, size, NULL);
+	if (!ret || ret == -EIO) {
+		vum_irq_note(dev, set, bools);
+		ret = 0;
+	}
+	mutex_unlock(&dev->irq_lock);
+	return vum_batch_wait(&b, ret);
+}
+
+static int vum_irq_act(struct vum_device *dev,
+		       const struct vfio_user_irq_set *set, const u8 *bools)
+{
+	int ret;
+
+	while ((ret = vum_irq_try_act(dev, set, bools)) == -EAGAIN) {
+		ret = vum_wait_settled(dev);
+		if (ret)
+			break;
+	}
+	return ret;
+}
+
+/* What must be, and what must not be enabled for this? */
+static bool vum_irq_in_order(struct vum_device *dev, u32 index, bool enable)
+{
+	unsigned long exclusive = BIT(VFIO_PCI_INTX_IRQ_INDEX) |
+				  BIT(VFIO_PCI_MSI_IRQ_INDEX) |
+				  BIT(VFIO_PCI_MSIX_IRQ_INDEX);
+	unsigned long enabled;
+
+	mutex_lock(&dev->irq_lock);
+	enabled = dev->irq_enabled;
+	mutex_unlock(&dev->irq_lock);
+	if (!enable)
+		return enabled & BIT(index);
+	return !(exclusive & BIT(index)) || !(enabled & exclusive & ~BIT(index));
+}
+
+/* What vfio-pci refuses beyond vfio_set_irqs_validate_and_prepare(). */
+static int vum_irq_check(struct vum_device *dev, const struct vfio_irq_set *hdr)
+{
+	bool eventfd = hdr->flags & VFIO_IRQ_SET_DATA_EVENTFD;
+	bool none = hdr->flags & VFIO_IRQ_SET_DATA_NONE;
+	u32 flags = vum_irq_flags(dev, hdr->index);
+	bool trigger = false;
+
+	switch (hdr->flags & VFIO_IRQ_SET_ACTION_TYPE_MASK) {
+	case VFIO_IRQ_SET_ACTION_MASK:
+	case VFIO_IRQ_SET_ACTION_UNMASK:
+		if (!(flags & VFIO_IRQ_INFO_MASKABLE))
+			return -ENOTTY;
+		break;
+	case VFIO_IRQ_SET_ACTION_TRIGGER:
+		trigger = true;
+		break;
+	default:
+		return -ENOTTY;
+	}
+	if (!hdr->count && !(trigger && none && !hdr->start))
+		return -EINVAL;
+	if (eventfd && !(flags & VFIO_IRQ_INFO_EVENTFD))
+		return -EINVAL;
+	if (!vum_irq_in_order(dev, hdr->index, trigger && eventfd))
+		return -EINVAL;
+	return 0;
+}
+
+/**
+ * vum_irq_set - VFIO_DEVICE_SET_IRQS
+ * @dev: device, open
+ * @arg: the consumer's struct vfio_irq_set
+ *
+ * While no server is attached, what the consumer sets is kept for the next.
+ */
+long vum_irq_set(struct vum_device *dev, struct vfio_irq_set __user *arg)
+{
+	struct vfio_user_irq_set set = {};
+	struct vfio_irq_set hdr;
+	void *data = NULL;
+	size_t size = 0;
+	int ret;
+
+	if (copy_from_user(&hdr, arg, offsetofend(struct vfio_irq_set, count)))
+		return -EFAULT;
+	if (hdr.index >= dev->shape.num_irqs)
+		return -EINVAL;
+	ret = vfio_set_irqs_validate_and_prepare(&hdr,
+						 vum_irq_count(dev, hdr.index),
+						 dev->shape.num_irqs, &size);
+	ret = ret ?: vum_irq_check(dev, &hdr);
+	if (ret)
+		return ret;
+	if (size) {
+		data = memdup_user(&arg->data, size);
+		if (IS_ERR(data))
+			return PTR_ERR(data);
+	}
+
+	set.flags = hdr.flags;
+	set.index = hdr.index;
+	set.start = hdr.start;
+	set.count = hdr.count;
+	if (hdr.flags & VFIO_IRQ_SET_DATA_EVENTFD)
+		ret = vum_irq_set_eventfds(dev, &set, data);
+	else
+		ret = vum_irq_act(dev, &set, data);
+	kfree(data);
+	return ret;
+}
+
+/* Queue what brings one index of a new server to where it is here. */
+static int vum_irq_replay_index(struct vum_irq_batch *b, u32 index)
+{
+	struct vum_device *dev = b->dev;
+	struct vfio_user_irq_set set = { .index = index };
+	u32 action, count = vum_irq_count(dev, index);
+	int ret = 0;
+
+	set.count = count;
+	for (action = 0; !ret && action < VUM_IRQ_ACTIONS; action++) {
+		struct file **kept = dev->eventfds[index][action];
+
+		if (!kept || !memchr_inv(kept, 0, count * sizeof(*kept)))
+			continue;
+		set.flags = VFIO_IRQ_SET_DATA_EVENTFD |
+			    vum_irq_action_flags[action];
+		ret = vum_batch_eventfds(b, &set, kept);
+	}
+	if (ret || !(vum_irq_flags(dev, index) & VFIO_IRQ_INFO_MASKABLE))
+		return ret;
+	/*
+	 * An interrupt may have masked itself, and the consumer's unmask been
+	 * lost with the old attachment: say which of the two it shall be.
+	 */
+	set.count = 1;
+	set.flags = VFIO_IRQ_SET_DATA_NONE |
+		    (test_bit(index, &dev->irq_masked) ?
+		     VFIO_IRQ_SET_ACTION_MASK : VFIO_IRQ_SET_ACTION_UNMASK);
+	return vum_batch_queue(b, &set, NULL, 0, NULL);
+}
+
+/**
+ * vum_irq_replay - tell a new server what the consumer has set
+ * @dev: device, in VUM_STATE_ATTACHING
+ *
+ * Returns 0 or the first error, the server's or ours.
+ */
+int vum_irq_replay(struct vum_device *dev)
+{
+	u32 index, max = 0;
+	struct vum_irq_batch b;
+	int ret;
+
+	mutex_lock(&dev->irq_lock);
+	for_each_set_bit(index, &dev->irq_enabled, VUM_MAX_IRQ_INDEXES)
+		max += VUM_IRQ_ACTIONS * vum_irq_count(dev, index) + 1;
+	if (!max) {
+		mutex_unlock(&dev->irq_lock);
+		return 0;
+	}
+	ret = vum_batch_init(&b, dev, VUM_REQ_ATTACH, max);
+	if (ret) {
+		mutex_unlock(&dev->irq_lock);
+		return ret;
+	}
+	for_each_set_bit(index, &dev->irq_enabled, VUM_MAX_IRQ_INDEXES) {
+		if (!ret && !vum_irq_local(index))
+			ret = vum_irq_replay_index(&b, index);
+	}
+	mutex_unlock(&dev->irq_lock);
+	return vum_batch_wait(&b, ret);
+}
+
+/**
+ * vum_irq_release - the consumer is gone: no interrupts any more
+ * @dev: device
+ *
+ * Does not wait, see VUM_REQ_ASYNC.
+ */
+void vum_irq_release(struct vum_device *dev)
+{
+	struct vfio_user_irq_set set = {
+		.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+	};
+	struct vum_irq_batch b;
+	u32 action;
+	int ret;
+
+	ret = vum_batch_init(&b, dev, VUM_REQ_ASYNC, VUM_MAX_IRQ_INDEXES);
+	mutex_lock(&dev->irq_lock);
+	for (set.index = 0; set.index < dev->shape.num_irqs; set.index++) {
+		if (!ret && !vum_irq_local(set.index) &&
+		    test_bit(set.index, &dev->irq_enabled))
+			vum_batch_queue(&b, &set, NULL, 0, NULL);
+		vum_irq_forget_index(dev, set.index);
+		for (action = 0; action < VUM_IRQ_ACTIONS; action++) {
+			kvfree(dev->eventfds[set.index][action]);
+			dev->eventfds[set.index][action] = NULL;
+		}
+	}
+	mutex_unlock(&dev->irq_lock);
+	if (!ret)
+		vum_batch_drop(&b);
+}
+
+/**
+ * vum_irq_request - ask the consumer to let go of the device
+ * @dev: device that is to be removed
+ * @count: how often this has been asked
+ */
+void vum_irq_request(struct vum_device *dev, unsigned int count)
+{
+	mutex_lock(&dev->irq_lock);
+	if (test_bit(VFIO_PCI_REQ_IRQ_INDEX, &dev->irq_enabled)) {
+		if (!(count % 10))
+			vum_notice(dev, "asking the consumer to let go (#%u)\n",
+				   count);
+		vum_irq_signal(dev, VFIO_PCI_REQ_IRQ_INDEX);
+	} else if (!count) {
+		vum_warn(dev, "consumer takes no requests to let go; removal waits until it does\n");
+	}
+	mutex_unlock(&dev->irq_lock);
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vfio-user-mdev: the parent device, the mdev type, and the mdevs' coming and
+ * going.
+ */
+
+#include <linux/module.h>
+#include <linux/slab.h>
+
+#include "vum.h"
+
+static unsigned int max_instances = 256;
+module_param(max_instances, uint, 0444);
+MODULE_PARM_DESC(max_instances, "how many mdevs may exist at once (default 256)");
+
+/* Every mdev from probe to remove, and what guards the list. */
+LIST_HEAD(vum_devices);
+DEFINE_MUTEX(vum_devices_lock);	/* vum_devices */
+
+struct class vum_class = {
+	.name = "vfio-user",
+};
+
+static struct mdev_type vum_type = {
+	.sysfs_name = "pci",
+	.pretty_name = "vfio-user PCI device",
+};
+
+static struct mdev_type *vum_types[] = { &vum_type };
+static struct mdev_parent vum_parent;
+static struct device *vum_parent_dev;
+
+static ssize_t vum_show_description(struct mdev_type *type, char *buf)
+{
+	return sysfs_emit(buf, "PCI device served by a vfio-user server\n");
+}
+
+static int vum_probe(struct mdev_device *mdev)
+{
+	struct vum_device *dev;
+	int ret;
+
+	/* A module with mdevs is in use, whether or not they are. */
+	if (!try_module_get(THIS_MODULE))
+		return -ENODEV;
+	dev = vfio_alloc_device(vum_device, vdev, &mdev->dev, &vum_device_ops);
+	if (IS_ERR(dev)) {
+		ret = PTR_ERR(dev);
+		goto err_module;
+	}
+	dev_set_drvdata(&mdev->dev, dev);
+	ret = vfio_register_emulated_iommu_dev(&dev->vdev);
+	if (ret)
+		goto err_vfio;
+	ret = vum_channel_add(dev);
+	if (ret)
+		goto err_register;
+
+	mutex_lock(&vum_devices_lock);
+	list_add_tail(&dev->node, &vum_devices);
+	mutex_unlock(&vum_devices_lock);
+	vum_event(dev, VUM_EVENT_CREATED);
+	return 0;
+
+err_register:
+	vfio_unregister_group_dev(&dev->vdev);
+err_vfio:
+	vfio_put_device(&dev->vdev);
+err_module:
+	module_put(THIS_MODULE);
+	return ret;
+}
+
+static void vum_remove(struct mdev_device *mdev)
+{
+	struct vum_device *dev = dev_get_drvdata(&mdev->dev);
+
+	/* Returns once the last consumer has let go. */
+	vfio_unregister_group_dev(&dev->vdev);
+
+	mutex_lock(&vum_devices_lock);
+	list_del(&dev->node);
+	mutex_unlock(&vum_devices_lock);
+	vum_channel_del(dev);
+	cancel_work_sync(&dev->attach);
+	vum_event(dev, VUM_EVENT_REMOVED);
+	vfio_put_device(&dev->vdev);
+	module_put(THIS_MODULE);
+}
+
+static struct mdev_driver vum_driver = {
+	.device_api = VFIO_DEVICE_API_PCI_STRING,
+	.probe = vum_probe,
+	.remove = vum_remove,
+	.show_description = vum_show_description,
+	.driver = {
+		.name = "vfio_user_mdev",
+		.owner = THIS_MODULE,
+		.mod_name = KBUILD_MODNAME,
+		.dev_groups = vum_mdev_groups,
+	},
+};
+
+static int __init vum_parent_add(void)
+{
+	int ret;
+
+	vum_parent_dev = device_create_with_groups(&vum_class, NULL,
+						   MKDEV(0, 0), NULL,
+						   vum_parent_groups,
+						   "vfio-user");
+	if (IS_ERR(vum_parent_dev))
+		return PTR_ERR(vum_parent_dev);
+	vum_driver.max_instances = max_instances;
+	ret = mdev_register_parent(&vum_parent, vum_parent_dev, &vum_driver,
+				   vum_types, ARRAY_SIZE(vum_types));
+	if (ret)
+		device_unregister(vum_parent_dev);
+	return ret;
+}
+
+static int __init vum_init(void)
+{
+	int ret;
+
+	ret = vum_attach_init();
+	if (ret)
+		return ret;
+	ret = class_register(&vum_class);
+	if (ret)
+		goto err_attach;
+	ret = vum_channel_chrdev_init();
+	if (ret)
+		goto err_class;
+	ret = vum_control_init();
+	if (ret)
+		goto err_chrdev;
+	ret = mdev_register_driver(&vum_driver);
+	if (ret)
+		goto err_control;
+	ret = vum_parent_add();
+	if (ret)
+		goto err_driver;
+	return 0;
+
+err_driver:
+	mdev_unregister_driver(&vum_driver);
+err_control:
+	vum_control_exit();
+err_chrdev:
+	vum_channel_chrdev_exit();
+err_class:
+	class_unregister(&vum_class);
+err_attach:
+	vum_attach_exit();
+	return ret;
+}
+
+static void __exit vum_exit(void)
+{
+	mdev_unregister_parent(&vum_parent);
+	device_unregister(vum_parent_dev);
+	mdev_unregister_driver(&vum_driver);
+	vum_control_exit();
+	vum_channel_chrdev_exit();
+	class_unregister(&vum_class);
+	vum_attach_exit();
+}
+
+module_init(vum_init);
+module_exit(vum_exit);
+
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("mdevs served by vfio-user servers");

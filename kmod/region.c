@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vfio-user-mdev: regions.
+ *
+ * A consumer's accesses are checked against the shapes that the server
+ * declared, and become REGION_READ and REGION_WRITE messages.
+ */
+
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "vum.h"
+
+/*
+ * Where in which region? Errors are vfio-pci's: config space refuses what does
+ * not fit, anything else is cut at the region's end. @count is cut as well.
+ */
+static int vum_region_find(struct vum_device *dev, loff_t pos, size_t *count,
+			   bool write, struct vfio_user_region_access *access)
+{
+	u64 index = (u64)pos >> VUM_REGION_SHIFT;
+	u64 offset = pos & (BIT_ULL(VUM_REGION_SHIFT) - 1);
+	const struct vum_region *region;
+
+	if (index >= dev->shape.num_regions)
+		return -EINVAL;
+	region = &dev->shape.regions[index];
+	if (index == VFIO_PCI_CONFIG_REGION_INDEX &&
+	    (offset >= region->size || *count > region->size - offset))
+		return -EFAULT;
+	if (offset >= region->size)
+		return -EINVAL;
+	if (!(region->flags & (write ? VFIO_REGION_INFO_FLAG_WRITE :
+				       VFIO_REGION_INFO_FLAG_READ)))
+		return -EINVAL;
+	*count = min_t(u64, *count, region->size - offset);
+	access->region = index;
+	access->offset = offset;
+	return 0;
+}
+
+static u32 vum_region_chunk(struct vum_device *dev, size_t count)
+{
+	struct vum_channel *ch = &dev->ch;
+	u32 max;
+
+	vum_lock(ch);
+	max = ch->peer.max_data_xfer_size;
+	vum_unlock(ch);
+	/* Not attached, now or ever: the request will fail, whatever its size. */
+	return min_t(size_t, count, max ?: 1);
+}
+
+static int vum_region_read_chunk(struct vum_device *dev, char __user *buf,
+				 const struct vfio_user_region_access *access)
+{
+	struct vfio_user_region_access *reply;
+	struct vum_req *req;
+	int ret;
+
+	req = vum_req_alloc(VUM_REQ_CONSUMER, VFIO_USER_REGION_READ,
+			    sizeof(*access));
+	if (!req)
+		return -ENOMEM;
+	memcpy(req->msg.payload, access, sizeof(*access));
+	req->echo = sizeof(*access);
+	req->reply_min = sizeof(*access) + access->count;
+	req->reply_max = req->reply_min;
+	ret = vum_req_call(dev, req);
+	if (!ret) {
+		reply = (void *)req->reply->payload;
+		if (copy_to_user(buf, reply->data, access->count))
+			ret = -EFAULT;
+	}
+	vum_req_put(req);
+	return ret;
+}
+
+static int vum_region_write_chunk(struct vum_device *dev, const char __user *buf,
+				  const struct vfio_user_region_access *access)
+{
+	struct vfio_user_region_access *payload;
+	struct vum_req *req;
+	int ret;
+
+	req = vum_req_alloc(VUM_REQ_CONSUMER, VFIO_USER_REGION_WRITE,
+			    sizeof(*access) + access->count);
+	if (!req)
+		return -ENOMEM;
+	payload = (void *)req->msg.payload;
+	memcpy(payload, access, sizeof(*access));
+	req->echo = sizeof(*access);
+	req->reply_min = sizeof(*access);
+	req->reply_max = req->reply_min;
+	if (copy_from_user(payload->data, buf, access->count))
+		ret = -EFAULT;
+	else
+		ret = vum_req_call(dev, req);
+	vum_req_put(req);
+	return ret;
+}
+
+/* Exactly one of @to and @from is there. */
+static ssize_t vum_region_rw(struct vum_device *dev, char __user *to,
+			     const char __user *from, size_t count,
+			     loff_t *ppos)
+{
+	struct vfio_user_region_access access = {};
+	size_t done = 0;
+	int ret;
+
+	if (!count)
+		return 0;
+	ret = vum_region_find(dev, *ppos, &count, !!from, &access);
+	while (!ret && done < count) {
+		access.count = vum_region_chunk(dev, count - done);
+		if (to)
+			ret = vum_region_read_chunk(dev, to + done, &access);
+		else
+			ret = vum_region_write_chunk(dev, from + done, &access);
+		if (!ret) {
+			done += access.count;
+			access.offset += access.count;
+		}
+	}
+	if (!done)
+		return ret;
+	*ppos += done;
+	return done;
+}
+
+ssize_t vum_region_read(struct vfio_device *vdev, char __user *buf,
+			size_t count, loff_t *ppos)
+{
+	return vum_region_rw(vum_from_vfio(vdev), buf, NULL, count, ppos);
+}
+
+ssize_t vum_region_write(struct vfio_device *vdev, const char __user *buf,
+			 size_t count, loff_t *ppos)
+{
+	return vum_region_rw(vum_from_vfio(vdev), NULL, buf, count, ppos);
+}
+
+/**
+ * vum_region_info - VFIO_DEVICE_GET_REGION_INFO
+ * @dev: device, open
+ * @info: @index is the question
+ *
+ * Mappings are not offered: every access is forwarded.
+ */
+int vum_region_info(struct vum_device *dev, struct vfio_region_info *info)
+{
+	const struct vum_region *region;
+
+	if (info->index >= dev->shape.num_regions)
+		return -EINVAL;
+	region = &dev->shape.regions[info->index];
+	info->flags = region->flags;
+	info->size = region->size;
+	info->offset = (u64)info->index << VUM_REGION_SHIFT;
+	info->cap_offset = 0;
+	return 0;
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vfio-user-mdev: attributes of an mdev, in vfio_user/, and of the parent.
+ */
+
+#include <linux/sysfs.h>
+
+#include "vum.h"
+
+const char *const vum_state_names[] = {
+	[VUM_STATE_DETACHED]	= "detached",
+	[VUM_STATE_ATTACHING]	= "attaching",
+	[VUM_STATE_ATTACHED]	= "attached",
+	[VUM_STATE_BROKEN]	= "broken",
+};
+
+static struct vum_device *vum_from_dev(struct device *device)
+{
+	return dev_get_drvdata(device);
+}
+
+static ssize_t socket_show(struct device *device, struct device_attribute *attr,
+			   char *buf)
+{
+	struct vum_device *dev = vum_from_dev(device);
+	ssize_t ret;
+
+	vum_lock(&dev->ch);
+	ret = sysfs_emit(buf, "%s\n", dev->socket);
+	vum_unlock(&dev->ch);
+	return ret;
+}
+
+/* Another server is another device: not under a consumer's feet. */
+static ssize_t socket_store(struct device *device,
+			    struct device_attribute *attr, const char *buf,
+			    size_t count)
+{
+	struct vum_device *dev = vum_from_dev(device);
+	size_t len = strcspn(buf, "\n");
+	bool changed = false;
+	int ret = 0;
+
+	if (len == 0 || buf[0] != '/' || (buf[len] && buf[len + 1]))
+		return -EINVAL;
+	if (len >= sizeof(dev->socket))
+		return -ENAMETOOLONG;
+	vum_lock(&dev->ch);
+	if (strlen(dev->socket) == len && !memcmp(dev->socket, buf, len)) {
+		;
+	} else if (dev->open) {
+		ret = -EBUSY;
+	} else {
+		memcpy(dev->socket, buf, len);
+		dev->socket[len] = '\0';
+		changed = true;
+	}
+	vum_unlock(&dev->ch);
+	if (changed) {
+		vum_session_end(dev);
+		vum_event(dev, VUM_EVENT_CHANGED);
+	}
+	return ret ?: count;
+}
+static DEVICE_ATTR_RW(socket);
+
+static ssize_t state_show(struct device *device, struct device_attribute *attr,
+			  char *buf)
+{
+	struct vum_device *dev = vum_from_dev(device);
+
+	return sysfs_emit(buf, "%s\n",
+			  vum_state_names[READ_ONCE(dev->ch.state)]);
+}
+static DEVICE_ATTR_RO(state);
+
+/* "pid uid gid", or nothing while no server is attached */
+static ssize_t server_show(struct device *device, struct device_attribute *attr,
+			   char *buf)
+{
+	struct vum_device *dev = vum_from_dev(device);
+	struct vum_channel *ch = &dev->ch;
+	ssize_t ret = 0;
+
+	vum_lock(ch);
+	if (vum_session_alive(ch))
+		ret = sysfs_emit(buf, "%d %u %u\n", ch->peer.server_pid,
+				 ch->peer.server_uid, ch->peer.server_gid);
+	vum_unlock(ch);
+	return ret;
+}
+static DEVICE_ATTR_RO(server);
+
+#define VUM_ATTR_MS(_name)						\
+static ssize_t _name##_show(struct device *device,			\
+			    struct device_attribute *attr, char *buf)	\
+{									\
+	return sysfs_emit(buf, "%u\n",					\
+			  READ_ONCE(vum_from_dev(device)->_name));	\
+}									\
+									\
+static ssize_t _name##_store(struct device *device,			\
+			     struct device_attribute *attr,		\
+			     const char *buf, size_t count)		\
+{									\
+	u32 ms;								\
+	int ret = kstrtou32(buf, 0, &ms);				\
+									\
+	if (ret)							\
+		return ret;						\
+	if (ms > INT_MAX)						\
+		return -ERANGE;						\
+	WRITE_ONCE(vum_from_dev(device)->_name, ms);			\
+	return count;							\
+}									\
+static DEVICE_ATTR_RW(_name)
+
+VUM_ATTR_MS(attach_timeout_ms);
+VUM_ATTR_MS(timeout_ms);
+
+static struct attribute *vum_mdev_attrs[] = {
+	&dev_attr_socket.attr,
+	&dev_attr_state.attr,
+	&dev_attr_server.attr,
+	&dev_attr_attach_timeout_ms.attr,
+	&dev_attr_timeout_ms.attr,
+	NULL,
+};
+
+static const struct attribute_group vum_mdev_group = {
+	.name = "vfio_user",
+	.attrs = vum_mdev_attrs,
+};
+
+const struct attribute_group *vum_mdev_groups[] = {
+	&vum_mdev_group,
+	NULL,
+};
+
+/* What is alive in the whole module; 0 once everything has been given back. */
+static ssize_t live_requests_show(struct device *device,
+				  struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%d\n", atomic_read(&vum_live_requests));
+}
+static DEVICE_ATTR_RO(live_requests);
+
+static struct attribute *vum_parent_attrs[] = {
+	&dev_attr_live_requests.attr,
+	NULL,
+};
+
+static const struct attribute_group vum_parent_group = {
+	.attrs = vum_parent_attrs,
+};
+
+const struct attribute_group *vum_parent_groups[] = {
+	&vum_parent_group,
+	NULL,
+};

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * vfio-user-mdev: what the parts of the module know of each other.
+ *
+ * Calls run downward: parent -> device -> {attach, region, irq} -> request.
+ * channel.c is the helper's door to request.c; control.c and sysfs.c look at
+ * everything and change next to nothing.
+ */
+#ifndef VUM_H
+#define VUM_H
+
+#ifdef pr_fmt
+#undef pr_fmt
+#endif
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/cdev.h>
+#include <linux/completion.h>
+#include <linux/device.h>
+#include <linux/mdev.h>
+#include <linux/mutex.h>
+#include <linux/refcount.h>
+#include <linux/un.h>
+#include <linux/uuid.h>
+#include <linux/vfio.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include "vfio_user.h"
+#include "vfio_user_mdev.h"
+
+struct vum_device;
+
+/*
+ * Messages and requests (request.c)
+ */
+
+/**
+ * struct vum_msg - one vfio-user message
+ * @files: what rides with it, @nr_files of them, references held
+ * @nr_files: number of @files
+ * @size: bytes from @hdr on
+ * @hdr: the message starts here
+ * @payload: and goes on here
+ */
+struct vum_msg {
+	struct file **files;
+	u32 nr_files;
+	u32 size;
+	struct vfio_user_header hdr;
+	u8 payload[];
+};
+
+/**
+ * enum vum_req_kind - who cares what becomes of it
+ * @VUM_REQ_CONSUMER: a consumer waits; may be queued while attached only
+ * @VUM_REQ_ATTACH: the attach work waits; may be queued while attaching
+ * @VUM_REQ_ASYNC: nobody waits, and nobody may: sent from close_device(),
+ *	where the task can be past its last signal
+ * @VUM_REQ_ANSWER: not a request: our reply to a command of the server
+ */
+enum vum_req_kind {
+	VUM_REQ_CONSUMER,
+	VUM_REQ_ATTACH,
+	VUM_REQ_ASYNC,
+	VUM_REQ_ANSWER,
+};
+
+enum vum_req_state {
+	VUM_REQ_QUEUED,		/* on channel->out */
+	VUM_REQ_SENT,		/* the helper has it */
+	VUM_REQ_DONE,		/* answered or aborted */
+};
+
+/**
+ * struct vum_req - a message to the server and what is known of its reply
+ * @node: in channel->out while QUEUED
+ * @ref: the submitter's, plus one while in channel->inflight
+ * @kind: who waits
+ * @state: under the channel's lock
+ * @error: once DONE: 0, or why there is no @reply
+ * @reply_min: least reply payload
+ * @reply_max: largest reply payload
+ * @echo: bytes at the start of the payload that the reply must repeat
+ * @reply_fds: most descriptors that may come with the reply
+ * @done: completed when DONE
+ * @reply: once DONE without @error
+ * @msg: the message; last, since its payload follows
+ */
+struct vum_req {
+	struct list_head node;
+	refcount_t ref;
+	enum vum_req_kind kind;
+	enum vum_req_state state;
+	int error;
+	u32 reply_min;
+	u32 reply_max;
+	u32 echo;
+	u32 reply_fds;
+	struct completion done;
+	struct vum_msg *reply;
+	struct vum_msg msg;
+};
+
+struct vum_stats {
+	u64 requests;
+	u64 aborted;
+	u64 errors;
+	u64 attaches;
+};
+
+/**
+ * struct vum_channel - requests on their way to the helper and back
+ * @inflight: requests by msg_id. Its lock is the channel's lock and guards
+ *	all of this struct. An entry that is a value, not a pointer, holds the
+ *	id of a request whose waiter has gone: its reply is yet to come.
+ * @next_id: where the search for a free id starts
+ * @out: messages for the helper, oldest first
+ * @nr_async: requests of kind VUM_REQ_ASYNC in @inflight
+ * @nr_answers: messages of kind VUM_REQ_ANSWER in @out
+ * @state: of the attachment
+ * @session: counts attachments, so that a late verdict hits no newer one
+ * @opened: somebody has the channel open
+ * @used: that somebody has attached
+ * @dead: the mdev is gone
+ * @peer: what VUM_ATTACH said
+ * @reason: why @state is VUM_STATE_BROKEN
+ * @stats: counters
+ * @readers: the helper waits here for messages
+ * @settled: consumers wait here for @state, @nr_async
+ * @cdev: /dev/vfio-user/<uuid>
+ * @chrdev: its device; holds a reference on the vfio device
+ */
+struct vum_channel {
+	struct xarray inflight;
+	u32 next_id;
+	struct list_head out;
+	unsigned int nr_async;
+	unsigned int nr_answers;
+	enum vum_state state;
+	u32 session;
+	bool opened;
+	bool used;
+	bool dead;
+	struct vum_attach peer;
+	char reason[128];
+	struct vum_stats stats;
+	wait_queue_head_t readers;
+	wait_queue_head_t settled;
+	struct cdev cdev;
+	struct device chrdev;
+};
+
+#define vum_lock(ch)	xa_lock(&(ch)->inflight)
+#define vum_unlock(ch)	xa_unlock(&(ch)->inflight)
+
+extern atomic_t vum_live_requests;
+
+struct vum_msg *vum_msg_alloc(size_t size);
+void vum_msg_free(struct vum_msg *msg);
+void vum_files_put(struct file **files, u32 nr);
+
+struct vum_req *vum_req_alloc(enum vum_req_kind kind, u16 cmd, size_t payload);
+void vum_req_put(struct vum_req *req);
+int vum_req_queue(struct vum_device *dev, struct vum_req *req);
+int vum_req_wait(struct vum_device *dev, struct vum_req *req);
+int vum_req_call(struct vum_device *dev, struct vum_req *req);
+int vum_req_submit(struct vum_device *dev, struct vum_msg *msg);
+int vum_wait_settled(struct vum_device *dev);
+
+void vum_session_end(struct vum_device *dev);
+void vum_session_break(struct vum_device *dev, u32 session, const char *fmt, ...)
+	__printf(3, 4);
+
+static inline bool vum_session_alive(const struct vum_channel *ch)
+{
+	return ch->state == VUM_STATE_ATTACHING ||
+	       ch->state == VUM_STATE_ATTACHED;
+}
+
+/* More answers than this unread, and the server's commands have to wait. */
+static inline bool vum_answers_full(const struct vum_channel *ch)
+{
+	return ch->nr_answers >= 64;
+}
+
+/*
+ * The helper's door (channel.c)
+ */
+int vum_channel_chrdev_init(void);
+void vum_channel_chrdev_exit(void);
+void vum_channel_init(struct vum_device *dev);
+int vum_channel_add(struct vum_device *dev);
+void vum_channel_del(struct vum_device *dev);
+
+/*
+ * What the server's device looks like (attach.c)
+ */
+#define VUM_MAX_REGIONS		64
+/* Region i starts at this many bits times i in the device's file. */
+#define VUM_REGION_SHIFT	40
+#define VUM_MAX_IRQ_INDEXES	16
+#define VUM_MAX_IRQS		2048
+
+struct vum_region {
+	u64 size;
+	u32 flags;
+	u32 reserved;
+};
+
+struct vum_irq {
+	u32 flags;
+	u32 count;
+};
+
+/**
+ * struct vum_shape - what GET_INFO and its companions answered
+ * @flags: VFIO_DEVICE_FLAGS_*
+ * @num_regions: at least VFIO_PCI_NUM_REGIONS
+ * @num_irqs: at least VFIO_PCI_NUM_IRQS
+ * @regions: what the server does not have is of size 0
+ * @irqs: what the server does not have is of count 0
+ *
+ * Fixed while a consumer has the device open; free of padding, so that two
+ * can be compared by memcmp().
+ */
+struct vum_shape {
+	u32 flags;
+	u32 num_regions;
+	u32 num_irqs;
+	u32 reserved;
+	struct vum_region regions[VUM_MAX_REGIONS];
+	struct vum_irq irqs[VUM_MAX_IRQ_INDEXES];
+};
+
+int vum_attach_init(void);
+void vum_attach_exit(void);
+void vum_attach_work(struct work_struct *work);
+void vum_attach_start(struct vum_device *dev);
+
+/*
+ * The device (device.c)
+ */
+enum vum_irq_action {
+	VUM_IRQ_MASK,
+	VUM_IRQ_UNMASK,
+	VUM_IRQ_TRIGGER,
+	VUM_IRQ_ACTIONS,
+};
+
+/**
+ * struct vum_device - an mdev
+ * @vdev: what VFIO knows of it
+ * @uuid: its name; the mdev's own is gone before the last channel is closed
+ * @node: in vum_devices, from probe to remove
+ * @ch: the way to the server
+ * @attach: runs vum_attach_work()
+ * @open: a consumer has it open (channel's lock)
+ * @known: @shape has been filled in (channel's lock)
+ * @shape: what the server's device looks like; fixed while @open
+ * @irq_lock: what is kept of interrupts, and the order of SET_IRQS messages
+ * @irq_enabled: indexes whose trigger has been set, as a bitmap
+ * @irq_masked: indexes that the consumer has masked, as a bitmap
+ * @eventfds: what the consumer set, by index, action and sub-index
+ * @socket: where the server listens (channel's lock)
+ * @attach_timeout_ms: how long an open waits for a server
+ * @timeout_ms: how long a request waits for its reply; 0: for ever
+ */
+struct vum_device {
+	struct vfio_device vdev;
+	char uuid[UUID_STRING_LEN + 1];
+	struct list_head node;
+	struct vum_channel ch;
+	struct work_struct attach;
+	bool open;
+	bool known;
+	struct vum_shape shape;
+	struct mutex irq_lock;
+	unsigned long irq_enabled;
+	unsigned long irq_masked;
+	struct file **eventfds[VUM_MAX_IRQ_INDEXES][VUM_IRQ_ACTIONS];
+	char socket[UNIX_PATH_MAX];
+	u32 attach_timeout_ms;
+	u32 timeout_ms;
+};
+
+#define VUM_ATTACH_TIMEOUT_MS	5000
+
+static inline struct vum_device *vum_from_vfio(struct vfio_device *vdev)
+{
+	return container_of(vdev, struct vum_device, vdev);
+}
+
+#define vum_err(dev, fmt, ...) pr_err("%s: " fmt, (dev)->uuid, ##__VA_ARGS__)
+#define vum_warn(dev, fmt, ...) pr_warn("%s: " fmt, (dev)->uuid, ##__VA_ARGS__)
+#define vum_notice(dev, fmt, ...) \
+	pr_notice("%s: " fmt, (dev)->uuid, ##__VA_ARGS__)
+
+extern const struct vfio_device_ops vum_device_ops;
+
+/* region.c */
+ssize_t vum_region_read(struct vfio_device *vdev, char __user *buf,
+			size_t count, loff_t *ppos);
+ssize_t vum_region_write(struct vfio_device *vdev, const char __user *buf,
+			 size_t count, loff_t *ppos);
+int vum_region_info(struct vum_device *dev, struct vfio_region_info *info);
+
+/* irq.c */
+int vum_irq_info(struct vum_device *dev, struct vfio_irq_info *info);
+long vum_irq_set(struct vum_device *dev, struct vfio_irq_set __user *arg);
+int vum_irq_replay(struct vum_device *dev);
+void vum_irq_release(struct vum_device *dev);
+void vum_irq_request(struct vum_device *dev, unsigned int count);
+
+/* parent.c */
+extern struct class vum_class;
+extern struct list_head vum_devices;
+extern struct mutex vum_devices_lock;
+
+/* sysfs.c */
+extern const struct attribute_group *vum_mdev_groups[];
+extern const struct attribute_group *vum_parent_groups[];
+extern const char *const vum_state_names[];
+
+/* control.c */
+int vum_control_init(void);
+void vum_control_exit(void);
+void vum_event(struct vum_device *dev, enum vum_event event);
+
+#endif /* VUM_H */
