@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# make          the module and the programs
+# make demo     the whole chain alive, in a VM                (root)
+# make check    every test; TEST=name runs one                (root)
+# make shell    a test VM with everything loaded, interactive (root)
+# make lint     what the compilers and checkers have to say
+# make install  programs, manual pages, unit; `make modules_install` the module
+#
+# KDIR=         kernel headers to build the module for; by default those of the
+#               running kernel, else the newest installed
+# SAN=1         programs with AddressSanitizer and UBSan (`make check` does)
+
+B := .build
+VM := selftests/vm
+
+# The kernel whose headers to build against. Empty if there are none.
+ifndef KDIR
+KDIR := $(firstword $(wildcard /lib/modules/$(shell uname -r)/build) \
+	$(shell ls -d /usr/src/linux-headers-*-amd64 2>/dev/null | sort -rV))
+endif
+KREL = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
+	$(KDIR)/include/generated/utsrelease.h 2>/dev/null)
+MODULE_DIR = $(B)/module-$(KREL)
+MODULE = $(MODULE_DIR)/vfio_user_mdev.ko
+
+O := $(B)$(if $(SAN),/san)
+CFLAGS ?= -O2 -g
+override CFLAGS += -std=gnu11 -Wall -Wextra -Werror -D_GNU_SOURCE= -Iuapi \
+	-MMD -MP
+ifdef SAN
+override CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer
+override LDFLAGS += -fsanitize=address,undefined
+endif
+NL_CFLAGS = $(shell pkg-config --cflags libnl-genl-3.0 json-c)
+NL_LIBS = $(shell pkg-config --libs libnl-genl-3.0 json-c)
+override CFLAGS += $(NL_CFLAGS)
+
+HELPER := vfio-user-mdevd vfio-user-mdevctl
+DEVICES := vum-serial vum-puppet
+TESTS := $(patsubst selftests/tests/%.c,%,$(sort $(wildcard selftests/tests/*.c)))
+PROGRAMS := $(addprefix $(O)/bin/,$(HELPER) $(DEVICES) $(TESTS:%=test-%))
+
+objs = $(patsubst %.c,$(O)/obj/%.o,$(sort $(1)))
+ctl_only := $(wildcard helper/ctl*.c)
+shared := helper/netlink.c
+
+.PHONY: all module programs demo check shell lint clean install modules_install
+all: module programs
+
+# Packages: installed if root, named otherwise.
+
+BUILD_PACKAGES := gcc make pkg-config libnl-3-dev libnl-genl-3-dev libjson-c-dev
+.PHONY: deps-programs deps-module deps-vm
+deps-programs:
+	@$(VM)/packages.sh $(BUILD_PACKAGES)
+deps-module:
+	@[ -n "$(KREL)" ] || $(VM)/packages.sh linux-headers-amd64
+
+# The module is built in a copy of its sources, one for each kernel.
+
+module: deps-module
+	@[ -n "$(KREL)" ] || exec $(MAKE) --no-print-directory module; \
+	mkdir -p $(MODULE_DIR) && \
+	cp -pu --parents Kbuild kmod/*.[ch] uapi/*.h $(MODULE_DIR) && \
+	$(MAKE) --no-print-directory -C $(KDIR) M=$(CURDIR)/$(MODULE_DIR) \
+		$(MODULE_ARGS) modules && \
+	echo "  MODULE  $(MODULE)"
+
+modules_install: module
+	$(MAKE) -C $(KDIR) M=$(CURDIR)/$(MODULE_DIR) modules_install
+
+programs: deps-programs
+	@$(MAKE) --no-print-directory $(PROGRAMS)
+
+$(O)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CC) $(CFLAGS) -c -o $@ $<
+
+define program
+$(O)/bin/$(1): $(2)
+	@mkdir -p $$(@D)
+	@echo "  LD      $$@"
+	@$$(CC) $$(LDFLAGS) -o $$@ $$^ $(3)
+endef
+
+devices_shared := selftests/devices/pciconf.c $(wildcard selftests/server/*.c)
+lib := $(wildcard selftests/lib/*.c)
+$(eval $(call program,vfio-user-mdevd,$(call objs,$(filter-out $(ctl_only),$(wildcard helper/*.c))),$$(NL_LIBS)))
+$(eval $(call program,vfio-user-mdevctl,$(call objs,$(ctl_only) $(shared)),$$(NL_LIBS)))
+$(eval $(call program,vum-serial,$(call objs,selftests/devices/serial.c selftests/devices/uart16550.c $(devices_shared)),-ljson-c))
+$(eval $(call program,vum-puppet,$(call objs,$(wildcard selftests/devices/puppet*.c) $(devices_shared)),-ljson-c))
+$(foreach t,$(TESTS),$(eval $(call program,test-$(t),$(call objs,selftests/tests/$(t).c $(lib)),-lpthread $$(NL_LIBS))))
+
+-include $(shell find $(B) -name '*.d' -path '*/obj/*' 2>/dev/null)
+
+demo:
+	@selftests/demo.sh
+
+check:
+	@selftests/check.sh $(TEST)
+
+shell:
+	@selftests/shell.sh
+
+lint:
+	@selftests/lint.sh
+
+PREFIX ?= /usr/local
+UNITDIR ?= /lib/systemd/system
+install: programs
+	install -D -t $(DESTDIR)$(PREFIX)/sbin $(addprefix $(O)/bin/,$(HELPER))
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 helper/*.8
+	install -d $(DESTDIR)$(UNITDIR)
+	sed 's|/usr/sbin|$(PREFIX)/sbin|' helper/vfio-user-mdevd.service \
+		>$(DESTDIR)$(UNITDIR)/vfio-user-mdevd.service
+
+clean:
+	rm -rf $(B)

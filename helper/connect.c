@@ -1,0 +1,468 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What becomes of a device: its channel is opened, its server found and asked
+ * for its version, the two attached to each other; and when anything ends, it
+ * all begins again.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/epoll.h>
+#include <sys/un.h>
+
+#include "channel.h"
+#include "device-private.h"
+#include "version.h"
+
+#define DELAY_MIN_MS		50
+#define DELAY_MAX_MS		1000
+#define VERSION_PATIENCE_MS	5000
+/* An attachment that has lasted for so long was a good one. */
+#define GOOD_MS			1000
+/* And after so long an old complaint is news again. */
+#define FORGIVEN_MS		10000
+
+static bool open_channel(struct device *d);
+static void device_connect(struct device *d);
+
+/*
+ * Losing
+ */
+
+static void close_socket(struct device *d)
+{
+	watch_close(&d->sock);
+	relay_reset(&d->relay);
+	d->relay.sock = -1;
+	timer_stop(&d->timer);
+}
+
+static void close_channel(struct device *d)
+{
+	watch_close(&d->chan);
+	d->relay.chan = -1;
+}
+
+void device_close(struct device *d)
+{
+	close_socket(d);
+	close_channel(d);
+	d->state = DEVICE_DEAD;
+}
+
+static void try_later(struct device *d)
+{
+	unsigned int delay = d->delay * 2;
+
+	if (delay < DELAY_MIN_MS)
+		delay = DELAY_MIN_MS;
+	d->delay = delay > DELAY_MAX_MS ? DELAY_MAX_MS : delay;
+	timer_start(&d->timer, d->delay);
+}
+
+/* The channel is held on to, so that the kernel knows that a helper is there. */
+static void lose_server(struct device *d)
+{
+	close_socket(d);
+	d->state = DEVICE_CONNECTING;
+	try_later(d);
+}
+
+void device_restart(struct device *d)
+{
+	close_socket(d);
+	close_channel(d);
+	if (!open_channel(d))
+		return;
+	/* The server is given time if need be, the kernel its helper at once. */
+	if (d->delay)
+		try_later(d);
+	else
+		device_connect(d);
+}
+
+/* What ended early may do so each time: try_later() is to come. */
+static void slow_down(struct device *d)
+{
+	if (!d->delay)
+		d->delay = DELAY_MIN_MS / 2;
+}
+
+static void end_attachment(struct device *d)
+{
+	uint64_t lasted = now_ms() - d->attached_at;
+
+	if (lasted >= GOOD_MS)
+		d->delay = 0;
+	else
+		slow_down(d);
+	if (lasted >= FORGIVEN_MS)
+		device_unsay(d);
+}
+
+static void hung_up(struct device *d)
+{
+	if (d->state != DEVICE_ATTACHED) {
+		device_say(d, LOG_LEVEL_WARNING, "the server at %s hung up instead of answering "
+			   "VERSION; trying again: its own log may say why", d->path);
+		return;
+	}
+	/* This is news, and so is what comes after it. */
+	device_unsay(d);
+	device_log(d, LOG_LEVEL_WARNING, "the server at %s (pid %d) hung up: accesses fail until "
+		   "it is back; start it again if it does not come by itself", d->path,
+		   d->peer.pid);
+}
+
+static void tell_end(struct device *d, enum relay_end end)
+{
+	switch (end) {
+	case RELAY_HANGUP:
+		hung_up(d);
+		break;
+	case RELAY_BAD_SERVER:
+		device_say(d, LOG_LEVEL_ERROR, "the server at %s (pid %d) is refused: %s; trying "
+			   "again: mend or replace the server", d->path, d->peer.pid,
+			   d->relay.why);
+		break;
+	case RELAY_REFUSED:
+		device_say(d, LOG_LEVEL_ERROR, "the server at %s (pid %d) broke the vfio-user "
+			   "protocol: dropped; trying again: \"vfio-user-mdevctl show %s\" and the "
+			   "kernel's log say how", d->path, d->peer.pid, d->uuid);
+		break;
+	case RELAY_DETACHED:
+		/* If something is wrong, device_broken() is louder. */
+		device_say(d, LOG_LEVEL_INFO, "the kernel ended the attachment to the server at "
+			   "%s (pid %d); trying again: \"vfio-user-mdevctl show %s\" and the "
+			   "kernel's log say why", d->path, d->peer.pid, d->uuid);
+		break;
+	default:
+		device_say(d, LOG_LEVEL_ERROR, "%s; dropped the server at %s, trying again",
+			   d->relay.why, d->path);
+	}
+}
+
+static void device_ended(struct device *d, enum relay_end end)
+{
+	bool attached = d->state == DEVICE_ATTACHED;
+
+	if (end == RELAY_GONE) {
+		device_forget(d);
+		return;
+	}
+	tell_end(d, end);
+	if (attached)
+		end_attachment(d);
+	/*
+	 * What ended it for the kernel may be a new path, of which we are about
+	 * to hear.
+	 */
+	if (!attached || end == RELAY_DETACHED)
+		slow_down(d);
+	/* There is no point in haste where the next attempt will end likewise. */
+	if (end != RELAY_HANGUP && end != RELAY_DETACHED)
+		d->delay = DELAY_MAX_MS;
+	/* An attachment cannot be resumed; an opener that never had one can. */
+	if (attached || end == RELAY_DETACHED)
+		device_restart(d);
+	else
+		lose_server(d);
+}
+
+/*
+ * Carrying
+ */
+
+/* A source is read only while what came from it has been passed on. */
+static void update_watches(struct device *d)
+{
+	const struct relay *r = &d->relay;
+	bool attached = d->state == DEVICE_ATTACHED;
+
+	watch_set(&d->chan, attached && !r->out ? EPOLLIN : 0);
+	watch_set(&d->sock, (r->blocked ? 0U : (uint32_t)EPOLLIN) |
+			    (r->out ? (uint32_t)EPOLLOUT : 0U));
+}
+
+static void carried(struct device *d, enum relay_end end)
+{
+	if (end)
+		device_ended(d, end);
+	else
+		update_watches(d);
+}
+
+static void on_channel(struct watch *w, uint32_t events)
+{
+	struct device *d = container_of(w, struct device, chan);
+
+	if (events & (EPOLLHUP | EPOLLERR))
+		device_ended(d, relay_channel_error(&d->relay, "poll", channel_why(w->fd)));
+	else if (d->state == DEVICE_ATTACHED && !d->relay.out)
+		carried(d, relay_to_server(&d->relay));
+}
+
+static void on_socket(struct watch *w, uint32_t events)
+{
+	struct device *d = container_of(w, struct device, sock);
+	enum relay_end end = RELAY_GOES_ON;
+
+	if (d->relay.out && (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)))
+		end = relay_flush(&d->relay);
+	if (!end && !d->relay.blocked && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+		end = relay_from_server(&d->relay);
+	/* Nobody else would ever look at this one again. */
+	if (!end && d->relay.blocked && (events & EPOLLHUP))
+		end = RELAY_HANGUP;
+	carried(d, end);
+}
+
+/*
+ * Getting there
+ */
+
+static void wrong_version(struct device *d, int theirs)
+{
+	if (theirs)
+		device_log(d, LOG_LEVEL_ERROR, "the module speaks interface version %d, this helper "
+			   "%d: install the two from the same release", theirs, VUM_API_VERSION);
+	else
+		device_log(d, LOG_LEVEL_ERROR, "the module refuses interface version %d of this "
+			   "helper: install the two from the same release", VUM_API_VERSION);
+	loop_stop(1);
+}
+
+static enum relay_end device_attach(struct device *d, const struct version_caps *caps)
+{
+	const struct vum_attach attach = {
+		.argsz = sizeof(attach),
+		.api_version = VUM_API_VERSION,
+		.max_msg_fds = caps->max_msg_fds,
+		.max_data_xfer_size = caps->max_data_xfer_size,
+		.max_dma_maps = caps->max_dma_maps,
+		.pgsizes = caps->pgsizes,
+		.minor = caps->minor,
+		.server_pid = d->peer.pid,
+		.server_uid = d->peer.uid,
+		.server_gid = d->peer.gid,
+	};
+	int ret = channel_attach(d->relay.chan, &attach);
+
+	if (!ret)
+		return RELAY_GOES_ON;
+	if (ret == -EPROTONOSUPPORT) {
+		wrong_version(d, 0);
+		return RELAY_GONE;
+	}
+	/* Should it have been attached before: a new opener has not. */
+	if (ret == -EISCONN)
+		return RELAY_DETACHED;
+	return relay_channel_error(&d->relay, "VUM_ATTACH", ret);
+}
+
+/* A sink, for the first message of a server. */
+static enum relay_end on_version(struct relay *r, const uint8_t *msg, size_t size,
+				 const int *fds, unsigned int nr_fds)
+{
+	struct device *d = container_of(r, struct device, relay);
+	struct version_caps caps;
+	enum relay_end end;
+
+	(void)fds;
+	(void)nr_fds;	/* asked for none; the relay closes them */
+	if (!version_reply(msg, size, &caps, r->why, sizeof(r->why)))
+		return RELAY_BAD_SERVER;
+	end = device_attach(d, &caps);
+	if (end)
+		return end;
+
+	timer_stop(&d->timer);
+	d->state = DEVICE_ATTACHED;
+	d->attached_at = now_ms();
+	r->sink = relay_to_channel;
+	device_say(d, LOG_LEVEL_INFO, "attached to the server at %s (pid %d)", d->path,
+		   d->peer.pid);
+	device_log(d, LOG_LEVEL_DEBUG, "vfio-user 0.%u, max_msg_fds %u, max_data_xfer_size %u, "
+		   "max_dma_maps %u, pgsizes %#llx", caps.minor, caps.max_msg_fds,
+		   caps.max_data_xfer_size, caps.max_dma_maps,
+		   (unsigned long long)caps.pgsizes);
+	return RELAY_GOES_ON;
+}
+
+/* @fd is connected. */
+static void device_negotiate(struct device *d, int fd)
+{
+	uint8_t request[VERSION_REQUEST_MAX];
+	socklen_t len = sizeof(d->peer);
+	size_t size = version_request(request);
+	int ret;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &d->peer, &len))
+		d->peer = (struct ucred) { .uid = (uid_t)-1, .gid = (gid_t)-1 };
+
+	/* A new socket takes a small message whole. */
+	if (send(fd, request, size, MSG_NOSIGNAL) != (ssize_t)size) {
+		hung_up(d);
+		close(fd);
+		lose_server(d);
+		return;
+	}
+	ret = watch_add(&d->sock, fd, EPOLLIN);
+	if (ret) {
+		device_say(d, LOG_LEVEL_ERROR, "epoll: %s; trying again", strerror(-ret));
+		close(fd);
+		lose_server(d);
+		return;
+	}
+	d->relay.sock = fd;
+	d->relay.sink = on_version;
+	d->state = DEVICE_NEGOTIATING;
+	timer_start(&d->timer, VERSION_PATIENCE_MS);
+}
+
+static void no_server(struct device *d, int err)
+{
+	switch (err) {
+	case ENOENT:
+	case ECONNREFUSED:
+	case ENOTDIR:
+	case EAGAIN:	/* somebody listens and does not accept */
+		if (!d->waiting)
+			device_log(d, LOG_LEVEL_INFO, "waiting for a server at %s", d->path);
+		d->waiting = true;
+		break;
+	default:
+		device_say(d, LOG_LEVEL_ERROR, "cannot connect to %s: %s; trying again: check the "
+			   "mdev's vfio_user/socket, and who may use that path", d->path,
+			   strerror(err));
+	}
+	try_later(d);
+}
+
+static void device_connect(struct device *d)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	size_t len = strlen(d->path);
+	int fd;
+
+	if (len >= sizeof(addr.sun_path)) {
+		device_say(d, LOG_LEVEL_ERROR, "the socket's path %s is longer than the %zu bytes "
+			   "that are possible: write a shorter one to the mdev's vfio_user/socket",
+			   d->path, sizeof(addr.sun_path) - 1);
+		return;
+	}
+	memcpy(addr.sun_path, d->path, len + 1);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0) {
+		device_say(d, LOG_LEVEL_ERROR, "socket: %s; trying again: raise the limit of open "
+			   "files (LimitNOFILE= in the unit, ulimit -n)", strerror(errno));
+		try_later(d);
+		return;
+	}
+	/* On AF_UNIX this either succeeds or fails, it is never in progress. */
+	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr))) {
+		int err = errno;
+
+		close(fd);
+		no_server(d, err);
+		return;
+	}
+	if (d->waiting) {
+		/* What was waited for was no failure of this server. */
+		d->waiting = false;
+		d->delay = 0;
+		device_log(d, LOG_LEVEL_INFO, "found a server at %s", d->path);
+	}
+	device_negotiate(d, fd);
+}
+
+static void no_channel(struct device *d, int err)
+{
+	switch (err) {
+	case -ENOENT:
+	case -ENXIO:
+	case -ENODEV:
+		/* Coming or going; only if it takes long is something wrong. */
+		if (d->delay >= DELAY_MAX_MS)
+			device_say(d, LOG_LEVEL_WARNING, "%s%s is not there although the mdev is: "
+				   "is devtmpfs mounted on /dev?", VUM_CHANNEL_DIR, d->uuid);
+		break;
+	case -EBUSY:
+		device_say(d, LOG_LEVEL_WARNING, "%s%s is in use: another helper serves this mdev; "
+			   "trying again", VUM_CHANNEL_DIR, d->uuid);
+		break;
+	default:
+		device_say(d, LOG_LEVEL_ERROR, "cannot open %s%s: %s; trying again%s",
+			   VUM_CHANNEL_DIR, d->uuid, strerror(-err),
+			   err == -EACCES || err == -EPERM ? ": run me as root" :
+			   err == -EMFILE ? ": raise the limit of open files (ulimit -n)" : "");
+	}
+	try_later(d);
+}
+
+static bool open_channel(struct device *d)
+{
+	int fd = channel_open(d->uuid);
+	int ret;
+
+	d->state = DEVICE_OPENING;
+	if (fd < 0) {
+		no_channel(d, fd);
+		return false;
+	}
+	ret = channel_api_version(fd);
+	if (ret >= 0 && ret != VUM_API_VERSION) {
+		close(fd);
+		wrong_version(d, ret);
+		return false;
+	}
+	if (ret >= 0)
+		ret = watch_add(&d->chan, fd, 0);
+	if (ret) {
+		close(fd);
+		no_channel(d, ret);
+		return false;
+	}
+	d->relay.chan = fd;
+	d->state = DEVICE_CONNECTING;
+	return true;
+}
+
+void device_open(struct device *d)
+{
+	if (open_channel(d))
+		device_connect(d);
+}
+
+static void on_timer(struct timer *t)
+{
+	struct device *d = container_of(t, struct device, timer);
+
+	switch (d->state) {
+	case DEVICE_OPENING:
+		device_open(d);
+		break;
+	case DEVICE_CONNECTING:
+		device_connect(d);
+		break;
+	case DEVICE_NEGOTIATING:
+		device_say(d, LOG_LEVEL_WARNING, "the server at %s (pid %d) does not answer VERSION; "
+			   "trying again: is it stuck, or busy with another client?", d->path,
+			   d->peer.pid);
+		lose_server(d);
+		break;
+	default:
+		break;
+	}
+}
+
+void device_init(struct device *d)
+{
+	d->chan.fd = -1;
+	d->chan.fn = on_channel;
+	d->sock.fd = -1;
+	d->sock.fn = on_socket;
+	d->timer.fn = on_timer;
+	d->relay.chan = -1;
+	d->relay.sock = -1;
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <stdio.h>
+
+#include <json-c/json.h>
+
+#include "ctl.h"
+
+void ctl_json_add(struct json_object *o, const char *key, struct json_object *value)
+{
+	json_object_object_add(o, key, value);
+}
+
+void ctl_json_add_text(struct json_object *o, const char *key, const char *text)
+{
+	ctl_json_add(o, key, text ? json_object_new_string(text) : NULL);
+}
+
+static struct json_object *json_server(const struct vum_info *info)
+{
+	struct json_object *o;
+
+	if (!info->attached)
+		return NULL;
+	o = json_object_new_object();
+	ctl_json_add(o, "pid", json_object_new_int64(info->server_pid));
+	ctl_json_add(o, "uid", json_object_new_int64(info->server_uid));
+	ctl_json_add(o, "gid", json_object_new_int64(info->server_gid));
+	return o;
+}
+
+struct json_object *ctl_json(const struct vum_info *info)
+{
+	struct json_object *o = json_object_new_object();
+
+	ctl_json_add_text(o, "uuid", info->uuid);
+	ctl_json_add_text(o, "type", info->type);
+	ctl_json_add_text(o, "state", ctl_state(info));
+	ctl_json_add_text(o, "reason", info->reason);
+	ctl_json_add(o, "open", json_object_new_boolean(info->open));
+	ctl_json_add_text(o, "socket", info->socket);
+	ctl_json_add(o, "server", json_server(info));
+	ctl_json_add(o, "requests", json_object_new_uint64(info->requests));
+	ctl_json_add(o, "aborted", json_object_new_uint64(info->aborted));
+	ctl_json_add(o, "errors", json_object_new_uint64(info->errors));
+	ctl_json_add(o, "attaches", json_object_new_uint64(info->attaches));
+	return o;
+}
+
+void ctl_json_print(struct json_object *o, bool pretty)
+{
+	int flags = JSON_C_TO_STRING_NOSLASHESCAPE;
+
+	flags |= pretty ? JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED : 0;
+	puts(json_object_to_json_string_ext(o, flags));
+	json_object_put(o);
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ctl.h"
+
+struct show {
+	bool json;
+	bool bad;
+	bool done;
+};
+
+static void print_human(const struct vum_info *info)
+{
+	printf("UUID:      %s\n", info->uuid);
+	printf("Type:      %s\n", info->type ? info->type : "-");
+	printf("State:     %s%s%s\n", ctl_state(info), info->reason ? ": " : "",
+	       info->reason ? info->reason : "");
+	printf("Open:      %s\n", info->open ? "yes" : "no");
+	printf("Socket:    %s\n", info->socket ? info->socket : "-");
+	if (info->attached)
+		printf("Server:    pid %u, uid %u, gid %u\n", info->server_pid, info->server_uid,
+		       info->server_gid);
+	else
+		printf("Server:    -\n");
+	printf("Requests:  %" PRIu64 "\n", info->requests);
+	printf("Aborted:   %" PRIu64 "\n", info->aborted);
+	printf("Errors:    %" PRIu64 "\n", info->errors);
+	printf("Attaches:  %" PRIu64 "\n", info->attaches);
+}
+
+static void on_answer(const struct vum_info *info, void *arg)
+{
+	struct show *show = arg;
+
+	show->done = true;
+	if (!ctl_check_version(info))
+		show->bad = true;
+	else if (show->json)
+		ctl_json_print(ctl_json(info), true);
+	else
+		print_human(info);
+}
+
+int ctl_show(struct vum_nl *nl, bool json, const char *arg)
+{
+	struct show show = { .json = json };
+	int err = vum_nl_get(nl, arg, on_answer, &show);
+
+	if (!err && !show.done)
+		err = -ENODEV;
+	if (err)
+		return ctl_fail(arg, err);
+	return show.bad ? EXIT_FAILURE : EXIT_SUCCESS;
+}

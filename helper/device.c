@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "device.h"
+#include "device-private.h"
+#include "../uapi/vfio_user_mdev.h"
+
+TAILQ_HEAD(device_list, device);
+
+static struct device_list devices = TAILQ_HEAD_INITIALIZER(devices);
+static struct device_list dead = TAILQ_HEAD_INITIALIZER(dead);
+
+void device_log(struct device *d, enum log_level level, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_msg(level, "%s: %s", d->uuid, text);
+}
+
+/* Returns false if it was there. */
+static bool remember(struct device *d, const char *text)
+{
+	uint32_t hash = 2166136261U;	/* FNV-1a */
+	unsigned int known = d->nr_said < NR_SAID ? d->nr_said : NR_SAID;
+
+	for (; *text; text++)
+		hash = (hash ^ (uint8_t)*text) * 16777619U;
+	for (unsigned int i = 0; i < known; i++)
+		if (d->said[i] == hash)
+			return false;
+	d->said[d->nr_said++ % NR_SAID] = hash;
+	return true;
+}
+
+void device_say(struct device *d, enum log_level level, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_msg(remember(d, text) ? level : LOG_LEVEL_DEBUG, "%s: %s", d->uuid, text);
+}
+
+void device_unsay(struct device *d)
+{
+	d->nr_said = 0;
+}
+
+static struct device *device_find(const char *uuid)
+{
+	struct device *d;
+
+	TAILQ_FOREACH(d, &devices, link)
+		if (!strcmp(d->uuid, uuid))
+			return d;
+	return NULL;
+}
+
+static char *path_or_default(const char *uuid, const char *path)
+{
+	char *copy;
+
+	if (path)
+		return strdup(path);
+	if (asprintf(&copy, "%s%s%s", VUM_SOCKET_DIR, uuid, VUM_SOCKET_SUFFIX) < 0)
+		return NULL;
+	return copy;
+}
+
+static void device_add(const char *uuid, char *path)
+{
+	size_t len = strlen(uuid);
+	struct device *d;
+
+	if (len > UUID_LEN) {
+		log_msg(LOG_LEVEL_ERROR, "%s: the kernel sent this as a uuid: not served", uuid);
+		free(path);
+		return;
+	}
+	d = calloc(1, sizeof(*d));
+	if (!d) {
+		log_msg(LOG_LEVEL_ERROR, "%s: out of memory: not served", uuid);
+		free(path);
+		return;
+	}
+	memcpy(d->uuid, uuid, len);
+	d->path = path;
+	d->seen = true;
+	device_init(d);
+	TAILQ_INSERT_TAIL(&devices, d, link);
+	device_log(d, LOG_LEVEL_DEBUG, "is there; its server's socket is %s", path);
+	device_open(d);
+}
+
+static void device_go_over(struct device *d, char *path)
+{
+	device_log(d, LOG_LEVEL_INFO, "its server's socket is now %s", path);
+	free(d->path);
+	d->path = path;
+	d->delay = 0;
+	d->waiting = false;
+	device_unsay(d);
+	device_restart(d);
+}
+
+void device_present(const char *uuid, const char *path)
+{
+	struct device *d = device_find(uuid);
+	char *copy = path_or_default(uuid, path);
+
+	if (d)
+		d->seen = true;
+	if (!copy) {
+		log_msg(LOG_LEVEL_ERROR, "%s: out of memory", uuid);
+		return;
+	}
+	if (!d)
+		device_add(uuid, copy);
+	else if (strcmp(d->path, copy) != 0)
+		device_go_over(d, copy);
+	else
+		free(copy);
+}
+
+/* Events of this round may still point to it, so it is freed later. */
+void device_forget(struct device *d)
+{
+	device_close(d);
+	TAILQ_REMOVE(&devices, d, link);
+	TAILQ_INSERT_TAIL(&dead, d, link);
+	device_log(d, LOG_LEVEL_DEBUG, "is gone");
+}
+
+void device_absent(const char *uuid)
+{
+	struct device *d = device_find(uuid);
+
+	if (d)
+		device_forget(d);
+}
+
+void device_broken(const char *uuid, const char *reason)
+{
+	struct device *d = device_find(uuid);
+
+	if (d)
+		device_say(d, LOG_LEVEL_WARNING, "broken: %s",
+			   reason ? reason : "the kernel says not why");
+}
+
+void devices_sweep_begin(void)
+{
+	struct device *d;
+
+	TAILQ_FOREACH(d, &devices, link)
+		d->seen = false;
+}
+
+static void devices_drop(bool all)
+{
+	struct device *d = TAILQ_FIRST(&devices);
+
+	while (d) {
+		struct device *next = TAILQ_NEXT(d, link);
+
+		if (all || !d->seen)
+			device_forget(d);
+		d = next;
+	}
+}
+
+void devices_sweep_end(void)
+{
+	devices_drop(false);
+}
+
+void devices_close(void)
+{
+	devices_drop(true);
+}
+
+void devices_reap(void)
+{
+	struct device *d;
+
+	while ((d = TAILQ_FIRST(&dead))) {
+		TAILQ_REMOVE(&dead, d, link);
+		free(d->path);
+		free(d);
+	}
+}

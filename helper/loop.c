@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <sys/epoll.h>
+
+#include "log.h"
+#include "loop.h"
+
+#define EVENTS_PER_ROUND 64
+
+static struct {
+	int epfd;
+	int code;
+	bool stop;
+	unsigned int round;
+	TAILQ_HEAD(, timer) timers;	/* the next one first */
+} loop = { .epfd = -1 };
+
+int loop_init(void)
+{
+	TAILQ_INIT(&loop.timers);
+	loop.round = 1;
+	loop.epfd = epoll_create1(EPOLL_CLOEXEC);
+	return loop.epfd < 0 ? -errno : 0;
+}
+
+void loop_stop(int code)
+{
+	loop.stop = true;
+	loop.code = code;
+}
+
+uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+int watch_add(struct watch *w, int fd, uint32_t events)
+{
+	struct epoll_event ev = { .events = events, .data.ptr = w };
+
+	if (epoll_ctl(loop.epfd, EPOLL_CTL_ADD, fd, &ev))
+		return -errno;
+	w->fd = fd;
+	w->events = events;
+	w->round = loop.round;
+	return 0;
+}
+
+void watch_set(struct watch *w, uint32_t events)
+{
+	struct epoll_event ev = { .events = events, .data.ptr = w };
+
+	if (w->fd < 0 || w->events == events)
+		return;
+	if (epoll_ctl(loop.epfd, EPOLL_CTL_MOD, w->fd, &ev)) {
+		/* Nothing goes wrong here unless memory has been overwritten. */
+		log_msg(LOG_LEVEL_ERROR, "epoll_ctl: %s: this is a bug; stopping", strerror(errno));
+		loop_stop(1);
+		return;
+	}
+	w->events = events;
+}
+
+void watch_close(struct watch *w)
+{
+	if (w->fd < 0)
+		return;
+	/* Explicitly: a descriptor that was passed on keeps the file open. */
+	epoll_ctl(loop.epfd, EPOLL_CTL_DEL, w->fd, NULL);
+	close(w->fd);
+	w->fd = -1;
+	w->events = 0;
+	w->round = loop.round;
+}
+
+void timer_stop(struct timer *t)
+{
+	if (t->armed)
+		TAILQ_REMOVE(&loop.timers, t, link);
+	t->armed = false;
+}
+
+void timer_start(struct timer *t, unsigned int ms)
+{
+	struct timer *other;
+
+	timer_stop(t);
+	t->at = now_ms() + ms;
+	t->armed = true;
+	TAILQ_FOREACH(other, &loop.timers, link) {
+		if (other->at > t->at) {
+			TAILQ_INSERT_BEFORE(other, t, link);
+			return;
+		}
+	}
+	TAILQ_INSERT_TAIL(&loop.timers, t, link);
+}
+
+/* Nothing armed, no clock read: what is idle or busy pays nothing for this. */
+static int next_timeout(void)
+{
+	struct timer *t = TAILQ_FIRST(&loop.timers);
+	uint64_t now;
+
+	if (!t)
+		return -1;
+	now = now_ms();
+	if (t->at <= now)
+		return 0;
+	return t->at - now > INT_MAX ? INT_MAX : (int)(t->at - now);
+}
+
+static void run_timers(void)
+{
+	struct timer *t = TAILQ_FIRST(&loop.timers);
+	uint64_t now;
+
+	if (!t)
+		return;
+	now = now_ms();
+	while ((t = TAILQ_FIRST(&loop.timers)) && t->at <= now && !loop.stop) {
+		timer_stop(t);
+		t->fn(t);
+	}
+}
+
+int loop_run(void (*after_round)(void))
+{
+	struct epoll_event ev[EVENTS_PER_ROUND];
+
+	while (!loop.stop) {
+		int n = epoll_wait(loop.epfd, ev, EVENTS_PER_ROUND, next_timeout());
+
+		if (n < 0 && errno != EINTR) {
+			log_msg(LOG_LEVEL_ERROR, "epoll_wait: %s; stopping", strerror(errno));
+			return 1;
+		}
+		loop.round++;
+		for (int i = 0; i < n && !loop.stop; i++) {
+			struct watch *w = ev[i].data.ptr;
+
+			if (w->fd >= 0 && w->round != loop.round)
+				w->fn(w, ev[i].events);
+		}
+		run_timers();
+		after_round();
+	}
+	return loop.code;
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <ctype.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "options.h"
+#include "version-string.h"
+
+#define EXIT_USAGE 2
+
+enum {
+	OPT_VERSION = 256,
+	OPT_LOG_LEVEL,
+	OPT_ONLY,
+	OPT_WAIT,
+};
+
+static const struct option long_options[] = {
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ "verbose", no_argument, NULL, 'v' },
+	{ "quiet", no_argument, NULL, 'q' },
+	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
+	{ "only", required_argument, NULL, OPT_ONLY },
+	{ "wait", no_argument, NULL, OPT_WAIT },
+	{ NULL, 0, NULL, 0 },
+};
+
+static const char help[] =
+	"Usage: vfio-user-mdevd [OPTION]...\n"
+	"Connects the mdevs of the module vfio_user_mdev to their vfio-user servers.\n"
+	"\n"
+	"Runs in the foreground and serves every mdev that exists or appears.\n"
+	"\n"
+	"      --only=UUID        serve only this mdev; may be given several times\n"
+	"      --wait             wait for the module to be loaded\n"
+	"  -v, --verbose          say more; may be repeated\n"
+	"  -q, --quiet            say less; may be repeated\n"
+	"      --log-level=LEVEL  error, warning, info (the default) or debug\n"
+	"  -h, --help             show this and exit\n"
+	"      --version          show the version and exit\n"
+	"\n"
+	"See vfio-user-mdevd(8), vfio-user-mdevctl(8).\n";
+
+static bool is_uuid(const char *s)
+{
+	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+
+	if (strlen(s) != strlen(form))
+		return false;
+	for (int i = 0; form[i]; i++)
+		if (form[i] == '-' ? s[i] != '-' : !isxdigit((unsigned char)s[i]))
+			return false;
+	return true;
+}
+
+static int add_only(struct options *o, char *uuid)
+{
+	char **only;
+
+	if (!is_uuid(uuid)) {
+		fprintf(stderr, "vfio-user-mdevd: --only=%s: not a uuid, such as "
+			"83b8f4f2-509f-382f-3c1e-e6bfe0fa1001\n", uuid);
+		return EXIT_USAGE;
+	}
+	only = reallocarray(o->only, o->nr_only + 1, sizeof(*only));
+	if (!only) {
+		fprintf(stderr, "vfio-user-mdevd: out of memory\n");
+		return EXIT_FAILURE;
+	}
+	only[o->nr_only++] = uuid;
+	o->only = only;
+	return -1;
+}
+
+static int set_level(const char *name)
+{
+	enum log_level level;
+
+	if (!log_level_from_name(name, &level)) {
+		fprintf(stderr, "vfio-user-mdevd: --log-level=%s: must be error, warning, info or "
+			"debug\n", name);
+		return EXIT_USAGE;
+	}
+	log_set_level(level);
+	return -1;
+}
+
+static int parse_one(struct options *o, int c)
+{
+	switch (c) {
+	case 'h':
+		fputs(help, stdout);
+		return EXIT_SUCCESS;
+	case OPT_VERSION:
+		puts("vfio-user-mdevd " VUM_VERSION);
+		return EXIT_SUCCESS;
+	case 'v':
+		log_more();
+		return -1;
+	case 'q':
+		log_less();
+		return -1;
+	case OPT_LOG_LEVEL:
+		return set_level(optarg);
+	case OPT_ONLY:
+		return add_only(o, optarg);
+	case OPT_WAIT:
+		o->wait = true;
+		return -1;
+	default:
+		fputs("Try \"vfio-user-mdevd --help\".\n", stderr);
+		return EXIT_USAGE;
+	}
+}
+
+int options_parse(struct options *o, int argc, char **argv)
+{
+	int c, code;
+
+	while ((c = getopt_long(argc, argv, "hvq", long_options, NULL)) != -1) {
+		code = parse_one(o, c);
+		if (code >= 0)
+			return code;
+	}
+	if (optind < argc) {
+		fprintf(stderr, "vfio-user-mdevd: %s: no arguments are taken; did you mean "
+			"--only=%s?\n", argv[optind], argv[optind]);
+		return EXIT_USAGE;
+	}
+	return -1;
+}
+
+bool options_want(const struct options *o, const char *uuid)
+{
+	for (unsigned int i = 0; i < o->nr_only; i++)
+		if (!strcasecmp(o->only[i], uuid))
+			return true;
+	return !o->nr_only;
+}
+
+void options_free(struct options *o)
+{
+	free((void *)o->only);
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <json-c/json.h>
+
+#include "version.h"
+#include "../uapi/vfio_user.h"
+#include "../uapi/vfio_user_mdev.h"
+
+#define VERSION_MSG_ID 0
+
+size_t version_request(uint8_t buf[VERSION_REQUEST_MAX])
+{
+	struct vfio_user_header h = {
+		.msg_id = VERSION_MSG_ID,
+		.cmd = VFIO_USER_VERSION,
+		.flags = VFIO_USER_F_TYPE_COMMAND,
+	};
+	struct vfio_user_version v = { .major = VFIO_USER_MAJOR, .minor = VFIO_USER_MINOR };
+	size_t at = sizeof(h) + sizeof(v);
+
+	at += (size_t)snprintf((char *)buf + at, VERSION_REQUEST_MAX - at,
+			       "{\"capabilities\":{\"max_msg_fds\":%u,"
+			       "\"max_data_xfer_size\":%u,\"pgsizes\":%u}}",
+			       VUM_MAX_MSG_FDS, VUM_MAX_DATA_XFER_SIZE,
+			       VFIO_USER_DEFAULT_PGSIZES);
+	h.msg_size = (uint32_t)at + 1;	/* the NUL is part of it */
+	memcpy(buf, &h, sizeof(h));
+	memcpy(buf + sizeof(h), &v, sizeof(v));
+	return h.msg_size;
+}
+
+struct reason {
+	char *text;
+	size_t size;
+};
+
+__attribute__((format(printf, 2, 3)))
+static bool refuse(struct reason *why, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why->text, why->size, fmt, ap);
+	va_end(ap);
+	return false;
+}
+
+/* Leaves *@value alone if the server does not name the capability. */
+static bool read_number(struct json_object *caps, const char *name, uint64_t *value,
+			struct reason *why)
+{
+	struct json_object *o;
+
+	if (!json_object_object_get_ex(caps, name, &o))
+		return true;
+	if (!json_object_is_type(o, json_type_int))
+		return refuse(why, "capability %s in its VERSION reply is not an integer", name);
+	if (json_object_get_int64(o) <= 0)
+		return refuse(why, "capability %s in its VERSION reply is not positive", name);
+	*value = json_object_get_uint64(o);
+	return true;
+}
+
+/* We do not offer it; a server that uses it all the same would not be heard. */
+static bool check_twin_socket(struct json_object *caps, struct reason *why)
+{
+	struct json_object *twin, *supported;
+
+	if (!json_object_object_get_ex(caps, "twin_socket", &twin))
+		return true;
+	if (!json_object_is_type(twin, json_type_object))
+		return refuse(why, "capability twin_socket in its VERSION reply is not an object");
+	if (json_object_object_get_ex(twin, "supported", &supported) &&
+	    json_object_get_boolean(supported))
+		return refuse(why, "it insists on a twin socket, which was not offered");
+	return true;
+}
+
+static uint64_t at_most(uint64_t value, uint64_t limit)
+{
+	return value < limit ? value : limit;
+}
+
+static bool read_caps(struct json_object *top, struct version_caps *caps, struct reason *why)
+{
+	uint64_t fds = caps->max_msg_fds, xfer = caps->max_data_xfer_size;
+	uint64_t maps = caps->max_dma_maps, pgsizes = caps->pgsizes;
+	struct json_object *o;
+
+	if (!json_object_is_type(top, json_type_object))
+		return refuse(why, "the JSON text in its VERSION reply is not an object");
+	if (!json_object_object_get_ex(top, "capabilities", &o))
+		return true;
+	if (!json_object_is_type(o, json_type_object))
+		return refuse(why, "\"capabilities\" in its VERSION reply is not an object");
+	if (!read_number(o, "max_msg_fds", &fds, why) ||
+	    !read_number(o, "max_data_xfer_size", &xfer, why) ||
+	    !read_number(o, "max_dma_maps", &maps, why) ||
+	    !read_number(o, "pgsizes", &pgsizes, why) ||
+	    !check_twin_socket(o, why))
+		return false;
+
+	caps->max_msg_fds = (uint32_t)at_most(fds, VUM_MAX_MSG_FDS);
+	caps->max_data_xfer_size = (uint32_t)at_most(xfer, VUM_MAX_DATA_XFER_SIZE);
+	caps->max_dma_maps = (uint32_t)at_most(maps, UINT32_MAX);
+	caps->pgsizes = pgsizes;
+	return true;
+}
+
+static bool read_json(const char *text, size_t size, struct version_caps *caps,
+		      struct reason *why)
+{
+	struct json_tokener *tok;
+	struct json_object *top;
+	enum json_tokener_error err;
+	bool ok;
+
+	if (text[size - 1])
+		return refuse(why, "the JSON text in its VERSION reply has no NUL at the end");
+
+	tok = json_tokener_new();
+	if (!tok)
+		return refuse(why, "out of memory");
+	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
+	top = json_tokener_parse_ex(tok, text, (int)strlen(text) + 1);
+	err = json_tokener_get_error(tok);
+	if (err != json_tokener_success)
+		ok = refuse(why, "its VERSION reply is not JSON: %s",
+			    json_tokener_error_desc(err));
+	else
+		ok = read_caps(top, caps, why);
+	json_object_put(top);
+	json_tokener_free(tok);
+	return ok;
+}
+
+static bool check_header(const struct vfio_user_header *h, struct reason *why)
+{
+	if (h->cmd != VFIO_USER_VERSION)
+		return refuse(why, "it answers VERSION with command %u", h->cmd);
+	if ((h->flags & VFIO_USER_F_TYPE_MASK) != VFIO_USER_F_TYPE_REPLY)
+		return refuse(why, "it answers VERSION with a message that is no reply");
+	if (h->msg_id != VERSION_MSG_ID)
+		return refuse(why, "it answers VERSION with id %u instead of %u", h->msg_id,
+			      VERSION_MSG_ID);
+	if (h->flags & VFIO_USER_F_ERROR) {
+		if (!h->error_no)
+			return refuse(why, "it answers VERSION with an error, saying not which");
+		return refuse(why, "it answers VERSION with error %u (%s)", h->error_no,
+			      strerror((int)h->error_no));
+	}
+	return true;
+}
+
+bool version_reply(const uint8_t *msg, size_t size, struct version_caps *caps,
+		   char *why_text, size_t why_size)
+{
+	struct reason why = { why_text, why_size };
+	struct vfio_user_header h;
+	struct vfio_user_version v;
+	size_t fixed = sizeof(h) + sizeof(v);
+
+	memcpy(&h, msg, sizeof(h));
+	if (!check_header(&h, &why))
+		return false;
+	if (size < fixed)
+		return refuse(&why, "its VERSION reply is %zu bytes long, %zu are the least",
+			      size, fixed);
+	memcpy(&v, msg + sizeof(h), sizeof(v));
+	if (v.major != VFIO_USER_MAJOR || v.minor > VFIO_USER_MINOR)
+		return refuse(&why, "it speaks vfio-user %u.%u; %u.%u and below are known",
+			      v.major, v.minor, VFIO_USER_MAJOR, VFIO_USER_MINOR);
+
+	*caps = (struct version_caps) {
+		.minor = v.minor,
+		.max_msg_fds = VFIO_USER_DEFAULT_MAX_MSG_FDS,
+		.max_data_xfer_size = VFIO_USER_DEFAULT_MAX_DATA_XFER_SIZE,
+		.max_dma_maps = VFIO_USER_DEFAULT_MAX_DMA_MAPS,
+		.pgsizes = VFIO_USER_DEFAULT_PGSIZES,
+	};
+	if (size == fixed)
+		return true;
+	return read_json((const char *)msg + fixed, size - fixed, caps, &why);
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The puppet's command line. */
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <linux/pci_regs.h>
+#include <linux/vfio.h>
+
+#include "puppet_priv.h"
+
+/* A BAR of 32 bits does not get larger. */
+#define MAX_BAR0_SIZE	0x80000000UL
+
+enum {
+	OPT_CONFIG_SIZE = 0x2000,
+	OPT_MSIX,
+	OPT_BAR0_SIZE,
+	OPT_SHAPE_BAR0,
+	OPT_NUM_REGIONS,
+	OPT_NUM_IRQS,
+	OPT_NO_PCI,
+	OPT_NO_RESET,
+	OPT_MMAP_BAR0,
+	OPT_SPARSE_BAR0,
+};
+
+static const struct argp_option options[] = {
+	{ "config-size", OPT_CONFIG_SIZE, "N", 0,
+	  "Size of the config region: 256 (default) or 4096", 0 },
+	{ "msix", OPT_MSIX, "N", 0,
+	  "Number of MSI-X vectors, 1 to 2048 (default 64)", 0 },
+	{ "bar0-size", OPT_BAR0_SIZE, "N", 0,
+	  "Size of BAR0 (default 65536)", 0 },
+	{ "shape-bar0", OPT_SHAPE_BAR0, NULL, OPTION_ALIAS, NULL, 0 },
+	{ "num-regions", OPT_NUM_REGIONS, "N", 0,
+	  "Number of regions to claim (default 9)", 0 },
+	{ "num-irqs", OPT_NUM_IRQS, "N", 0,
+	  "Number of IRQ indexes to claim (default 5)", 0 },
+	{ "no-pci", OPT_NO_PCI, NULL, 0, "Claim to be no PCI device", 0 },
+	{ "no-reset", OPT_NO_RESET, NULL, 0, "Claim not to know reset", 0 },
+	{ "mmap-bar0", OPT_MMAP_BAR0, NULL, 0, "BAR0 can be mapped", 0 },
+	{ "sparse-bar0", OPT_SPARSE_BAR0, NULL, 0,
+	  "Only the second half of BAR0 can be mapped", 0 },
+	{ 0 },
+};
+
+static __u32 number(struct argp_state *state, const char *arg,
+		    unsigned long min, unsigned long max)
+{
+	unsigned long n;
+	char *end;
+
+	errno = 0;
+	n = strtoul(arg, &end, 0);
+	if (errno || end == arg || *end || *arg == '-' || n < min || n > max)
+		argp_error(state, "%s: not a number from %lu to %lu", arg, min,
+			   max);
+	return (__u32)n;
+}
+
+static void init(struct argp_state *state)
+{
+	struct puppet_options *opt = state->input;
+
+	opt->config_size = PCI_CFG_SPACE_SIZE;
+	opt->nr_msix = PUPPET_NR_MSIX;
+	opt->bar0_size = PUPPET_BAR0_SIZE;
+	opt->num_regions = VFIO_PCI_NUM_REGIONS;
+	opt->num_irqs = VFIO_PCI_NUM_IRQS;
+	state->child_inputs[0] = &opt->common;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct puppet_options *opt = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		init(state);
+		break;
+	case OPT_CONFIG_SIZE:
+		opt->config_size = number(state, arg, PCI_CFG_SPACE_SIZE,
+					  PCI_CFG_SPACE_EXP_SIZE);
+		break;
+	case OPT_MSIX:
+		opt->nr_msix = number(state, arg, 1, PUPPET_MAX_MSIX);
+		break;
+	case OPT_BAR0_SIZE:
+	case OPT_SHAPE_BAR0:
+		opt->bar0_size = number(state, arg, 16, MAX_BAR0_SIZE);
+		break;
+	case OPT_NUM_REGIONS:
+		opt->num_regions = number(state, arg, 0, UINT32_MAX);
+		break;
+	case OPT_NUM_IRQS:
+		opt->num_irqs = number(state, arg, 0, UINT32_MAX);
+		break;
+	case OPT_NO_PCI:
+		opt->no_pci = true;
+		break;
+	case OPT_NO_RESET:
+		opt->no_reset = true;
+		break;
+	case OPT_SPARSE_BAR0:
+		opt->sparse = true;
+		opt->mmap = true;
+		break;
+	case OPT_MMAP_BAR0:
+		opt->mmap = true;
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+/**
+ * puppet_parse() - parse the command line
+ * @opt: where to
+ * @argc: from main()
+ * @argv: from main()
+ *
+ * Return: 0, or an errno. Exits if the line makes no sense.
+ */
+int puppet_parse(struct puppet_options *opt, int argc, char **argv)
+{
+	static const struct argp_child children[] = {
+		{ .argp = &vus_argp, .header = "Options of every test server:" },
+		{ 0 },
+	};
+	static const struct argp argp = {
+		.options = options,
+		.parser = parse,
+		.doc = "A PCI device that misbehaves on command, served over "
+		       "vfio-user.\vIts registers are described in puppet.h.",
+		.children = children,
+	};
+
+	return argp_parse(&argp, argc, argv, 0, NULL, opt);
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the puppet's files share. */
+#ifndef PUPPET_PRIV_H
+#define PUPPET_PRIV_H
+
+#include "../server/server.h"
+#include "pciconf.h"
+#include "puppet.h"
+
+/**
+ * struct puppet_options - command line
+ * @common: the library's
+ * @config_size: 256 or 4096
+ * @nr_msix: vectors
+ * @bar0_size: bytes
+ * @num_regions: what to claim in GET_INFO
+ * @num_irqs: likewise
+ * @no_pci: do not claim to be a PCI device
+ * @no_reset: do not claim to know reset
+ * @mmap: BAR0 can be mapped
+ * @sparse: but only the second half of it
+ */
+struct puppet_options {
+	struct vus_options common;
+	__u32 config_size;
+	__u32 nr_msix;
+	__u32 bar0_size;
+	__u32 num_regions;
+	__u32 num_irqs;
+	bool no_pci;
+	bool no_reset;
+	bool mmap;
+	bool sparse;
+};
+
+/**
+ * struct puppet_held - a reply that is withheld
+ * @next: in struct puppet
+ * @puppet: the device
+ * @reply: the reply
+ * @gathered: for PUPPET_GATHER; others have a reason of their own
+ * @bar1_read: answers a read of BAR1
+ * @timer: timerfd that sets it free, or -1
+ * @watch: for @timer
+ */
+struct puppet_held {
+	struct puppet_held *next;
+	struct puppet *puppet;
+	struct vus_reply *reply;
+	bool gathered;
+	bool bar1_read;
+	int timer;
+	struct vus_watch *watch;
+};
+
+/**
+ * struct puppet - the device
+ * @opt: command line
+ * @srv: the server
+ * @conf: configuration space
+ * @bar0_fd: the file that is BAR0
+ * @bar0: BAR0
+ * @bar4: BAR4
+ * @fault: PUPPET_FAULT
+ * @fault_arg: PUPPET_FAULT_ARG
+ * @fault_cmd: PUPPET_FAULT_CMD
+ * @gather: PUPPET_GATHER
+ * @max_overlap: PUPPET_MAX_OVERLAP
+ * @intx_level: PUPPET_INTX_LEVEL
+ * @nr_set_irqs: PUPPET_NR_SET_IRQS
+ * @nr_resets: PUPPET_NR_RESETS
+ * @max_fds: PUPPET_MAX_FDS
+ * @nr_connections: PUPPET_NR_CONNECTIONS
+ * @dma_result: PUPPET_DMA_RESULT
+ * @dma_data: PUPPET_DMA_DATA
+ * @nr_reads: PUPPET_NR_READS
+ * @nr_writes: PUPPET_NR_WRITES
+ * @last_count: PUPPET_LAST_COUNT
+ * @held: replies that are withheld, the latest first
+ */
+struct puppet {
+	struct puppet_options opt;
+	struct vus_server *srv;
+	struct pciconf conf;
+	int bar0_fd;
+	__u8 *bar0;
+	__u8 bar4[PUPPET_BAR4_SIZE];
+	__u32 fault;
+	__u32 fault_arg;
+	__u32 fault_cmd;
+	__u32 gather;
+	__u32 max_overlap;
+	__u32 intx_level;
+	__u32 nr_set_irqs;
+	__u32 nr_resets;
+	__u32 max_fds;
+	__u32 nr_connections;
+	__u32 dma_result;
+	__u8 dma_data[PUPPET_DMA_SIZE];
+	__u32 nr_reads;
+	__u32 nr_writes;
+	__u32 last_count;
+	struct puppet_held *held;
+};
+
+/* puppet.c */
+void puppet_update_intx(struct puppet *puppet);
+
+/* puppet_options.c */
+int puppet_parse(struct puppet_options *opt, int argc, char **argv);
+
+/* puppet_regs.c */
+int puppet_regs_read(void *opaque, __u64 offset, void *buf, __u32 count);
+int puppet_regs_write(void *opaque, __u64 offset, const void *buf, __u32 count);
+
+/* puppet_faults.c */
+enum vus_verdict puppet_filter(void *opaque, const struct vus_msg *msg);
+void puppet_gather_changed(struct puppet *puppet);
+void puppet_drop_held(void *opaque);
+
+#endif /* PUPPET_PRIV_H */

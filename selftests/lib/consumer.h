@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* A VFIO consumer: drives a device through /dev/vfio, as QEMU does. */
+#ifndef VUM_CONSUMER_H
+#define VUM_CONSUMER_H
+
+#include <linux/vfio.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "world.h"
+
+/**
+ * struct consumer - who has the device open
+ * @container: /dev/vfio/vfio
+ * @group: /dev/vfio/<n>
+ * @device: from VFIO_GROUP_GET_DEVICE_FD
+ */
+struct consumer {
+	int container;
+	int group;
+	int device;
+};
+
+/* Everything up to the group; fails the case. */
+void consumer_prepare(struct consumer *c, const struct world *w);
+/* VFIO_GROUP_GET_DEVICE_FD: 0 or -errno. */
+int consumer_get_device(struct consumer *c, const struct world *w);
+/* Both; fails the case. */
+void consumer_open(struct consumer *c, const struct world *w);
+void consumer_close(struct consumer *c);
+
+/* Where in the device's file is this? */
+off_t region_at(unsigned int index, uint64_t offset);
+/* 4 bytes; fail the case. */
+uint32_t region_read32(const struct consumer *c, unsigned int index,
+		       uint64_t offset);
+void region_write32(const struct consumer *c, unsigned int index,
+		    uint64_t offset, uint32_t value);
+
+/* VFIO_DEVICE_SET_IRQS: what the ioctl returns. @data: @size bytes. */
+int irq_set(const struct consumer *c, uint32_t flags, uint32_t index,
+	    uint32_t start, uint32_t count, const void *data, size_t size);
+/* DATA_EVENTFD | ACTION_TRIGGER */
+int irq_set_eventfds(const struct consumer *c, uint32_t index, uint32_t start,
+		     uint32_t count, const int32_t *fds);
+/* DATA_NONE | ACTION_TRIGGER with a count of 0 */
+int irq_disable(const struct consumer *c, uint32_t index);
+/* A non-blocking eventfd. */
+int new_eventfd(void);
+/* Its count, 0 if not signalled; waits for so long. */
+uint64_t eventfd_take(int fd, int timeout_ms);
+
+#endif /* VUM_CONSUMER_H */

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a case needs around it: an mdev, the helper, a server. Everything
+ * fails the case by itself if it does not work.
+ */
+#ifndef VUM_WORLD_H
+#define VUM_WORLD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/**
+ * struct world - one mdev and the processes behind it
+ * @uuid: of the mdev, new for every case
+ * @socket: where its server listens
+ * @helper: pid, or 0
+ * @server: pid, or 0
+ */
+struct world {
+	char uuid[37];
+	char socket[108];
+	pid_t helper;
+	pid_t server;
+};
+
+#define MDEV_TYPE_DIR \
+	"/sys/class/mdev_bus/vfio-user/mdev_supported_types/vfio-user-pci/"
+#define MDEV_DIR "/sys/bus/mdev/devices/"
+
+/* The mdev only. */
+void world_mdev(struct world *w);
+/* Both processes take NULL-terminated arguments, or NULL. */
+void world_helper(struct world *w, const char *const *args);
+void world_server(struct world *w, const char *const *args);
+/* All of it, with the puppet as server; returns when attached. */
+void world_up(struct world *w, const char *const *args);
+
+pid_t world_spawn(const char *log, const char *program,
+		  const char *const *args);
+/* Sends the signal and waits; returns the wait status. */
+int world_kill(pid_t *pid, int sig);
+const char *world_bin(const char *program);
+
+void world_attr_path(const struct world *w, const char *attr, char *buf,
+		     size_t size);
+void world_attr_set(const struct world *w, const char *attr, const char *value);
+void world_attr_get(const struct world *w, const char *attr, char *buf,
+		    size_t size);
+bool world_state_is(const struct world *w, const char *state);
+void world_wait_state(const struct world *w, const char *state);
+
+/* One write(2); returns 0 or -errno. */
+int write_file(const char *path, const char *text);
+/* At most size - 1 bytes, newline at the end cut off; returns 0 or -errno. */
+int read_file(const char *path, char *buf, size_t size);
+/* What a command prints; returns its exit status. */
+int command_output(const char *command, char *buf, size_t size);
+/* How many lines of the kernel's log hold both strings? */
+unsigned int kernel_log_count(const char *a, const char *b);
+/* How many lines of a file hold the string? */
+unsigned int file_count(const char *path, const char *text);
+const char *world_helper_log(void);
+const char *world_server_log(void);
+int live_requests(void);
+
+/* For the runner. */
+void world_case_begin(void);
+const char *world_case_end(void);
+void world_show_logs(void);
+
+#endif /* VUM_WORLD_H */

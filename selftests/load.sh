@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
+# To be sourced inside a test VM: everything loaded, ready for use.
+modprobe -a vfio_iommu_type1 mdev
+insmod "$VUM_MODULE" || exit 1
+mkdir -p /run/vfio-user
+PATH=$PWD/$VUM_BIN:$PATH

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The command line that all test servers have in common. */
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "private.h"
+
+/* As libvfio-user has it, so that clients meet a number they will meet again. */
+#define DEFAULT_MAX_MSG_FDS	8
+
+enum {
+	OPT_SOCKET = 's',
+	OPT_VERBOSE = 'v',
+	OPT_MAX_MSG_FDS = 0x1000,
+	OPT_MAX_DATA_XFER_SIZE,
+	OPT_MAJOR,
+	OPT_MINOR,
+	OPT_VERSION_JSON,
+	OPT_VERSION_STALL,
+	OPT_STALL,
+	OPT_ONCE,
+};
+
+static const struct argp_option options[] = {
+	{ "socket", OPT_SOCKET, "PATH", 0, "Listen on PATH (required)", 0 },
+	{ "max-msg-fds", OPT_MAX_MSG_FDS, "N", 0,
+	  "Announce max_msg_fds N (default 8)", 0 },
+	{ "max-data-xfer-size", OPT_MAX_DATA_XFER_SIZE, "N", 0,
+	  "Announce max_data_xfer_size N (default 1 MiB)", 0 },
+	{ "major", OPT_MAJOR, "N", 0, "Answer VERSION with major N", 0 },
+	{ "minor", OPT_MINOR, "N", 0, "Answer VERSION with minor N", 0 },
+	{ "version-json", OPT_VERSION_JSON, "STRING", 0,
+	  "Answer VERSION with this text as it is", 0 },
+	{ "version-stall", OPT_VERSION_STALL, NULL, 0,
+	  "Never answer VERSION", 0 },
+	{ "stall", OPT_STALL, "CMD", 0,
+	  "Never answer command number CMD (may be repeated)", 0 },
+	{ "once", OPT_ONCE, NULL, 0, "Exit when the first client leaves", 0 },
+	{ "verbose", OPT_VERBOSE, NULL, 0, "Trace every message", 0 },
+	{ 0 },
+};
+
+static unsigned long number(struct argp_state *state, const char *arg,
+			    unsigned long max)
+{
+	unsigned long n;
+	char *end;
+
+	errno = 0;
+	n = strtoul(arg, &end, 0);
+	if (errno || end == arg || *end || *arg == '-' || n > max)
+		argp_error(state, "%s: not a number from 0 to %lu", arg, max);
+	return n;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct vus_options *opt = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		*opt = (struct vus_options){
+			.max_msg_fds = DEFAULT_MAX_MSG_FDS,
+			.max_data_xfer_size =
+				VFIO_USER_DEFAULT_MAX_DATA_XFER_SIZE,
+			.major = -1,
+			.minor = -1,
+		};
+		break;
+	case OPT_SOCKET:
+		opt->socket = arg;
+		break;
+	case OPT_MAX_MSG_FDS:
+		opt->max_msg_fds = (__u32)number(state, arg, UINT32_MAX);
+		break;
+	case OPT_MAX_DATA_XFER_SIZE:
+		opt->max_data_xfer_size = (__u32)number(state, arg, UINT32_MAX);
+		break;
+	case OPT_MAJOR:
+		opt->major = (int)number(state, arg, UINT16_MAX);
+		break;
+	case OPT_MINOR:
+		opt->minor = (int)number(state, arg, UINT16_MAX);
+		break;
+	case OPT_VERSION_JSON:
+		opt->version_json = arg;
+		break;
+	case OPT_VERSION_STALL:
+		opt->stall |= 1U << VFIO_USER_VERSION;
+		break;
+	case OPT_STALL:
+		opt->stall |= 1U << number(state, arg, 31);
+		break;
+	case OPT_ONCE:
+		opt->once = true;
+		break;
+	case OPT_VERBOSE:
+		opt->verbose = true;
+		break;
+	case ARGP_KEY_END:
+		if (!opt->socket)
+			argp_error(state, "--socket PATH is required");
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+const struct argp vus_argp = {
+	.options = options,
+	.parser = parse,
+};

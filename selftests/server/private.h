@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the files of the server library share with each other only. */
+#ifndef VUS_PRIVATE_H
+#define VUS_PRIVATE_H
+
+#include <poll.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "server.h"
+
+#define vus_log(fmt, ...) \
+	fprintf(stderr, "vum-server: " fmt "\n", ##__VA_ARGS__)
+
+/**
+ * struct vus_rx - the message that is being received
+ * @hdr: header, complete once @got says so
+ * @got: bytes of header and payload so far
+ * @payload: room for the payload, allocated when the header is there
+ * @fds: descriptors that came along
+ * @nr_fds: entries in @fds
+ * @fds_lost: some did not make it
+ */
+struct vus_rx {
+	struct vfio_user_header hdr;
+	size_t got;
+	void *payload;
+	int fds[VUS_MAX_FDS];
+	unsigned int nr_fds;
+	bool fds_lost;
+};
+
+struct vus_out;
+struct vus_pending;
+struct vus_irq_state;
+struct vus_window;
+
+/**
+ * struct vus_server - a server
+ * @opt: the command line
+ * @dev: the device that is served
+ * @listener: listening socket
+ * @sock_dev: with @sock_ino: which file our socket is
+ * @sock_ino: see @sock_dev
+ * @signals: signalfd, to leave tidily on SIGTERM and SIGINT
+ * @watches: what else is polled
+ * @quit: leave the loop
+ * @conn: the connection or -1
+ * @hung_up: close @conn as soon as nobody is in the middle of using it
+ * @deaf: never look at a socket again
+ * @negotiated: VERSION is done
+ * @client_max_fds: client's max_msg_fds
+ * @client_max_xfer: client's max_data_xfer_size
+ * @rx: what is being received
+ * @out: what is waiting to be sent
+ * @out_tail: where to append to @out
+ * @pending: commands of ours without an answer yet
+ * @next_id: for the next command of ours
+ * @irqs: state of each sub-index of each index
+ * @intx_level: the device's interrupt line
+ * @windows: client memory
+ */
+struct vus_server {
+	struct vus_options opt;
+	const struct vus_device *dev;
+	int listener;
+	dev_t sock_dev;
+	ino_t sock_ino;
+	int signals;
+	struct vus_watch *watches;
+	bool quit;
+
+	int conn;
+	bool hung_up;
+	bool deaf;
+	bool negotiated;
+	__u32 client_max_fds;
+	__u32 client_max_xfer;
+	struct vus_rx rx;
+	struct vus_out *out;
+	struct vus_out **out_tail;
+	struct vus_pending *pending;
+	__u16 next_id;
+
+	struct vus_irq_state **irqs;
+	bool intx_level;
+	struct vus_window *windows;
+};
+
+/* wire.c */
+void vus_receive(struct vus_server *srv);
+void vus_flush(struct vus_server *srv);
+void vus_wire_reset(struct vus_server *srv);
+void vus_trace(const struct vus_server *srv, const char *dir,
+	       const struct vfio_user_header *hdr, unsigned int nr_fds);
+
+/* command.c */
+void vus_dispatch(struct vus_server *srv, const struct vus_msg *msg);
+
+/* peer.c */
+void vus_command_answered(struct vus_server *srv, const struct vus_msg *msg);
+void vus_commands_abort(struct vus_server *srv);
+
+/* version.c */
+struct vus_reply *vus_version(struct vus_server *srv,
+			      const struct vus_msg *msg);
+
+/* irq.c */
+void vus_irq_init(struct vus_server *srv);
+void vus_irq_forget(struct vus_server *srv);
+void vus_irq_free(struct vus_server *srv);
+struct vus_reply *vus_get_irq_info(struct vus_server *srv,
+				   const struct vus_msg *msg);
+struct vus_reply *vus_set_irqs(struct vus_server *srv,
+			       const struct vus_msg *msg);
+
+/* dma.c */
+void vus_dma_forget(struct vus_server *srv);
+struct vus_reply *vus_dma_map(struct vus_server *srv,
+			      const struct vus_msg *msg);
+struct vus_reply *vus_dma_unmap(struct vus_server *srv,
+				const struct vus_msg *msg);
+
+#endif /* VUS_PRIVATE_H */

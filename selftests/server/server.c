@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The server's socket, its connection, and the loop that waits for both. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "private.h"
+
+/**
+ * struct vus_watch - a descriptor that the loop looks after
+ * @next: in struct vus_server
+ * @fd: the descriptor
+ * @events: for poll(); with 0 not even a hang-up is reported
+ * @dead: to be freed when the loop is not walking the list
+ * @fn: what to call
+ * @opaque: for @fn
+ */
+struct vus_watch {
+	struct vus_watch *next;
+	int fd;
+	short events;
+	bool dead;
+	vus_watch_fn fn;
+	void *opaque;
+};
+
+/**
+ * vus_alloc() - calloc() that cannot fail
+ * @size: bytes
+ *
+ * Return: zeroed memory. A test server out of memory has no better way to say
+ * so than to die.
+ */
+void *vus_alloc(size_t size)
+{
+	void *p = calloc(1, size ? size : 1);
+
+	if (!p) {
+		vus_log("out of memory");
+		abort();
+	}
+	return p;
+}
+
+/**
+ * vus_watch_fd() - have a descriptor polled
+ * @srv: the server
+ * @fd: the descriptor; stays the caller's
+ * @events: as for poll()
+ * @fn: called with what poll() says
+ * @opaque: handed to @fn
+ *
+ * Return: a handle for vus_watch_events() and vus_unwatch().
+ */
+struct vus_watch *vus_watch_fd(struct vus_server *srv, int fd, short events,
+			       vus_watch_fn fn, void *opaque)
+{
+	struct vus_watch *watch = vus_alloc(sizeof(*watch));
+
+	watch->fd = fd;
+	watch->events = events;
+	watch->fn = fn;
+	watch->opaque = opaque;
+	watch->next = srv->watches;
+	srv->watches = watch;
+	return watch;
+}
+
+/**
+ * vus_watch_events() - change what a descriptor is polled for
+ * @watch: from vus_watch_fd()
+ * @events: 0 takes it out of the poll altogether
+ */
+void vus_watch_events(struct vus_watch *watch, short events)
+{
+	watch->events = events;
+}
+
+/**
+ * vus_unwatch() - stop polling a descriptor; its function is not called again
+ * @watch: from vus_watch_fd()
+ */
+void vus_unwatch(struct vus_watch *watch)
+{
+	watch->dead = true;
+	watch->events = 0;
+}
+
+static void sweep_watches(struct vus_server *srv, bool all)
+{
+	struct vus_watch **link = &srv->watches;
+
+	while (*link) {
+		struct vus_watch *watch = *link;
+
+		if (watch->dead || all) {
+			*link = watch->next;
+			free(watch);
+		} else {
+			link = &watch->next;
+		}
+	}
+}
+
+/* Is somebody still serving there? A dead server's socket refuses. */
+static bool socket_alive(const struct sockaddr_un *sa)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool alive;
+
+	if (fd < 0)
+		return false;
+	alive = !connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) ||
+		errno == EAGAIN;
+	close(fd);
+	return alive;
+}
+
+static int listen_on(struct vus_server *srv)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	const char *path = srv->opt.socket;
+	struct stat st;
+
+	if (strlen(path) >= sizeof(sa.sun_path)) {
+		vus_log("%s: path too long for a socket", path);
+		return -1;
+	}
+	memcpy(sa.sun_path, path, strlen(path));
+	if (!lstat(path, &st) && S_ISSOCK(st.st_mode)) {
+		if (socket_alive(&sa)) {
+			vus_log("%s: another server is listening", path);
+			return -1;
+		}
+		unlink(path);
+	}
+	srv->listener = socket(AF_UNIX,
+			       SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (srv->listener < 0 ||
+	    bind(srv->listener, (struct sockaddr *)&sa, sizeof(sa)) ||
+	    stat(path, &st) || listen(srv->listener, 16)) {
+		vus_log("%s: %s", path, strerror(errno));
+		return -1;
+	}
+	srv->sock_dev = st.st_dev;
+	srv->sock_ino = st.st_ino;
+	fprintf(stderr, "listening on %s\n", path);
+	return 0;
+}
+
+/* 2048 vectors are 2048 descriptors; the usual soft limit is 1024. */
+static void raise_fd_limit(void)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim))
+		return;
+	lim.rlim_cur = lim.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &lim);
+}
+
+static int open_signals(void)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	if (sigprocmask(SIG_BLOCK, &set, NULL))
+		return -1;
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/**
+ * vus_create() - make a server and start to listen
+ * @opt: as parsed by vus_argp
+ * @dev: the device; has to outlive the server
+ *
+ * Return: the server, or NULL after having said why.
+ */
+struct vus_server *vus_create(const struct vus_options *opt,
+			      const struct vus_device *dev)
+{
+	struct vus_server *srv = vus_alloc(sizeof(*srv));
+
+	srv->opt = *opt;
+	srv->dev = dev;
+	srv->listener = -1;
+	srv->conn = -1;
+	srv->out_tail = &srv->out;
+	raise_fd_limit();
+	vus_irq_init(srv);
+	srv->signals = open_signals();
+	if (srv->signals < 0 || listen_on(srv)) {
+		vus_destroy(srv);
+		return NULL;
+	}
+	return srv;
+}
+
+static void accept_client(struct vus_server *srv)
+{
+	int fd = accept4(srv->listener, NULL, NULL,
+			 SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0)
+		return;
+	srv->conn = fd;
+	srv->hung_up = false;
+	srv->negotiated = false;
+	srv->client_max_fds = VFIO_USER_DEFAULT_MAX_MSG_FDS;
+	srv->client_max_xfer = VFIO_USER_DEFAULT_MAX_DATA_XFER_SIZE;
+	if (srv->opt.verbose)
+		vus_log("client connected");
+	if (srv->dev->connected)
+		srv->dev->connected(srv->dev->opaque);
+}
+
+static void drop_client(struct vus_server *srv)
+{
+	if (srv->conn < 0)
+		return;
+	if (srv->opt.verbose)
+		vus_log("client gone");
+	close(srv->conn);
+	srv->conn = -1;
+	srv->hung_up = false;
+	vus_wire_reset(srv);
+	vus_commands_abort(srv);
+	vus_irq_forget(srv);
+	vus_dma_forget(srv);
+	if (srv->dev->disconnected)
+		srv->dev->disconnected(srv->dev->opaque);
+	if (srv->opt.once)
+		srv->quit = true;
+}
+
+/**
+ * vus_hangup() - close the connection once the current message is dealt with
+ * @srv: the server
+ */
+void vus_hangup(struct vus_server *srv)
+{
+	srv->hung_up = true;
+}
+
+/**
+ * vus_stop_reading() - play dead: never touch a socket again
+ * @srv: the server
+ *
+ * The process stays, its timers and other descriptors are still served, but to
+ * its client it looks hung.
+ */
+void vus_stop_reading(struct vus_server *srv)
+{
+	srv->deaf = true;
+}
+
+/* The first two entries of every poll; watches come after them. */
+enum { SLOT_SIGNAL, SLOT_SOCKET, NR_SLOTS };
+
+static size_t fill_pollfds(const struct vus_server *srv, struct pollfd **pfds,
+			   size_t *room)
+{
+	const struct vus_watch *watch;
+	struct pollfd *p;
+	size_t n = NR_SLOTS;
+
+	for (watch = srv->watches; watch; watch = watch->next)
+		n++;
+	if (n > *room) {
+		free(*pfds);
+		*pfds = vus_alloc(n * sizeof(**pfds));
+		*room = n;
+	}
+	p = *pfds;
+	p[SLOT_SIGNAL].fd = srv->signals;
+	p[SLOT_SIGNAL].events = POLLIN;
+	/* With replies stuck, more requests would only make more of them. */
+	p[SLOT_SOCKET].fd = srv->conn >= 0 ? srv->conn : srv->listener;
+	p[SLOT_SOCKET].events = srv->out ? POLLOUT : POLLIN;
+	if (srv->deaf)
+		p[SLOT_SOCKET].fd = -1;
+	n = NR_SLOTS;
+	for (watch = srv->watches; watch; watch = watch->next, n++) {
+		p[n].fd = watch->events ? watch->fd : -1;
+		p[n].events = watch->events;
+	}
+	return n;
+}
+
+static void serve_socket(struct vus_server *srv, short revents)
+{
+	if (!revents)
+		return;
+	if (srv->conn < 0) {
+		accept_client(srv);
+		return;
+	}
+	if (srv->out)
+		vus_flush(srv);
+	else
+		vus_receive(srv);
+}
+
+static void serve_watches(struct vus_server *srv, const struct pollfd *p,
+			  size_t n)
+{
+	/*
+	 * New watches go to the front of the list, and none is freed before the
+	 * sweep: those that were polled are the last n, in the same order.
+	 */
+	struct vus_watch *watch;
+	size_t i, now = 0;
+
+	for (watch = srv->watches; watch; watch = watch->next)
+		now++;
+	watch = srv->watches;
+	for (i = n; i < now; i++)
+		watch = watch->next;
+	for (i = 0; i < n && watch; i++, watch = watch->next) {
+		if (!p[i].revents || !watch->events)
+			continue;
+		if (p[i].revents & POLLNVAL)
+			watch->events = 0;
+		else
+			watch->fn(watch->opaque, watch->fd, p[i].revents);
+	}
+}
+
+/**
+ * vus_run() - serve until told to stop
+ * @srv: the server
+ *
+ * Return: 0, or -1 if the server cannot go on.
+ */
+int vus_run(struct vus_server *srv)
+{
+	struct pollfd *p = NULL;
+	size_t n, room = 0;
+	int ret = 0;
+
+	while (!srv->quit) {
+		n = fill_pollfds(srv, &p, &room);
+		if (poll(p, n, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			vus_log("poll: %s", strerror(errno));
+			ret = -1;
+			break;
+		}
+		if (p[SLOT_SIGNAL].revents)
+			break;
+		serve_socket(srv, p[SLOT_SOCKET].revents);
+		serve_watches(srv, p + NR_SLOTS, n - NR_SLOTS);
+		if (srv->hung_up)
+			drop_client(srv);
+		sweep_watches(srv, false);
+	}
+	free(p);
+	return ret;
+}
+
+/* Not if a successor has put its own socket there meanwhile. */
+static void unlink_socket(const struct vus_server *srv)
+{
+	struct stat st;
+
+	if (!stat(srv->opt.socket, &st) && st.st_dev == srv->sock_dev &&
+	    st.st_ino == srv->sock_ino)
+		unlink(srv->opt.socket);
+}
+
+/**
+ * vus_destroy() - close everything, free everything
+ * @srv: the server
+ */
+void vus_destroy(struct vus_server *srv)
+{
+	drop_client(srv);
+	if (srv->listener >= 0) {
+		unlink_socket(srv);
+		close(srv->listener);
+	}
+	if (srv->signals >= 0)
+		close(srv->signals);
+	vus_irq_free(srv);
+	sweep_watches(srv, true);
+	free(srv);
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A small vfio-user server for tests: one thread, one device, one connection
+ * at a time.
+ *
+ * A device fills in struct vus_device and calls vus_create() and vus_run().
+ * What the protocol asks for is done by the library; the callbacks only see
+ * region accesses, resets and connections. A device that wants to misbehave
+ * looks at every message first (@filter), has the right reply made for it by
+ * vus_execute(), and sends what it likes by vus_send_raw().
+ */
+#ifndef VUS_SERVER_H
+#define VUS_SERVER_H
+
+#include <argp.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <linux/types.h>
+
+#include "../../uapi/vfio_user.h"
+
+#ifndef __maybe_unused
+#define __maybe_unused	__attribute__((__unused__))
+#endif
+
+/* What AF_UNIX carries at most in one go (SCM_MAX_FD in the kernel). */
+#define VUS_MAX_FDS	253
+
+struct vus_server;
+struct vus_watch;
+
+/**
+ * struct vus_options - command line of every server, see vus_argp
+ * @socket: where to listen
+ * @max_msg_fds: announced in VERSION
+ * @max_data_xfer_size: announced in VERSION
+ * @major: what to answer in VERSION, -1 for the truth
+ * @minor: likewise
+ * @version_json: what to answer in VERSION instead of our capabilities
+ * @stall: bit n: never answer command n
+ * @verbose: trace every message
+ * @once: stop when the first client leaves
+ */
+struct vus_options {
+	const char *socket;
+	__u32 max_msg_fds;
+	__u32 max_data_xfer_size;
+	int major;
+	int minor;
+	const char *version_json;
+	__u32 stall;
+	bool verbose;
+	bool once;
+};
+
+/* To be a child of the device's own parser; its input is struct vus_options. */
+extern const struct argp vus_argp;
+
+/**
+ * struct vus_msg - a message that came in
+ * @hdr: its header
+ * @payload: what followed, aligned for any struct of the protocol
+ * @size: bytes in @payload
+ * @fds: descriptors; closed afterwards unless whoever keeps one writes -1 here
+ * @nr_fds: entries in @fds
+ */
+struct vus_msg {
+	struct vfio_user_header hdr;
+	const void *payload;
+	size_t size;
+	int *fds;
+	unsigned int nr_fds;
+};
+
+/**
+ * struct vus_reply - a reply that has not been sent yet
+ * @fd: rides with it unless it is -1; not owned by the reply
+ * @size: bytes in @data
+ * @data: header, then payload
+ */
+struct vus_reply {
+	int fd;
+	size_t size;
+	__u8 data[] __attribute__((aligned(16)));
+};
+
+static inline struct vfio_user_header *vus_reply_header(struct vus_reply *reply)
+{
+	return (struct vfio_user_header *)reply->data;
+}
+
+static inline void *vus_reply_payload(struct vus_reply *reply)
+{
+	return reply->data + sizeof(struct vfio_user_header);
+}
+
+/**
+ * struct vus_region - one region of the device
+ * @size: bytes; 0 if there is no such region
+ * @flags: VFIO_REGION_INFO_FLAG_*; FLAG_CAPS is added if there are @caps
+ * @fd: with VFIO_REGION_INFO_FLAG_MMAP: the file to map
+ * @offset: where the region starts in @fd
+ * @caps: capability chain as it goes out; starts 32 bytes into the reply
+ * @caps_size: bytes in @caps
+ * @read: fill @buf from the region, return 0 or a negative errno
+ * @write: likewise
+ *
+ * The callbacks are called with offsets and counts that are inside the region.
+ */
+struct vus_region {
+	__u64 size;
+	__u32 flags;
+	int fd;
+	__u64 offset;
+	const void *caps;
+	size_t caps_size;
+	int (*read)(void *dev, __u64 offset, void *buf, __u32 count);
+	int (*write)(void *dev, __u64 offset, const void *buf, __u32 count);
+};
+
+/**
+ * struct vus_irq - one IRQ index of the device
+ * @flags: VFIO_IRQ_INFO_*
+ * @count: number of sub-indexes
+ */
+struct vus_irq {
+	__u32 flags;
+	__u32 count;
+};
+
+/**
+ * enum vus_verdict - what a filter did with a message
+ * @VUS_PASS: nothing, go on as usual
+ * @VUS_TAKEN: everything; the library leaves it alone
+ */
+enum vus_verdict {
+	VUS_PASS,
+	VUS_TAKEN,
+};
+
+/**
+ * struct vus_device - what the library has to know about a device
+ * @opaque: first argument of the callbacks
+ * @flags: VFIO_DEVICE_FLAGS_*
+ * @regions: @nr_regions of them
+ * @nr_regions: entries in @regions
+ * @num_regions: what GET_INFO tells; regions without an entry are empty
+ * @irqs: @nr_irqs of them; INTx must be the first, if it exists
+ * @nr_irqs: entries in @irqs
+ * @num_irqs: what GET_INFO tells; indexes without an entry have no IRQs
+ * @reset: device reset
+ * @connected: a client has connected; nothing is negotiated yet
+ * @disconnected: it is gone, and so are its memory and its eventfds
+ * @filter: sees every message first
+ *
+ * All callbacks but those of the regions are optional.
+ */
+struct vus_device {
+	void *opaque;
+	__u32 flags;
+	const struct vus_region *regions;
+	__u32 nr_regions;
+	__u32 num_regions;
+	const struct vus_irq *irqs;
+	__u32 nr_irqs;
+	__u32 num_irqs;
+	void (*reset)(void *dev);
+	void (*connected)(void *dev);
+	void (*disconnected)(void *dev);
+	enum vus_verdict (*filter)(void *dev, const struct vus_msg *msg);
+};
+
+/* server.c */
+struct vus_server *vus_create(const struct vus_options *opt,
+			      const struct vus_device *dev);
+int vus_run(struct vus_server *srv);
+void vus_destroy(struct vus_server *srv);
+void vus_hangup(struct vus_server *srv);
+void vus_stop_reading(struct vus_server *srv);
+
+typedef void (*vus_watch_fn)(void *opaque, int fd, short revents);
+struct vus_watch *vus_watch_fd(struct vus_server *srv, int fd, short events,
+			       vus_watch_fn fn, void *opaque);
+void vus_watch_events(struct vus_watch *watch, short events);
+void vus_unwatch(struct vus_watch *watch);
+
+void *vus_alloc(size_t size);
+
+/* wire.c */
+void vus_send_raw(struct vus_server *srv, const void *buf, size_t size,
+		  const int *fds, unsigned int nr_fds);
+void vus_send_reply(struct vus_server *srv, const struct vus_reply *reply);
+
+/* peer.c */
+typedef void (*vus_done_fn)(void *opaque, int err, const void *payload,
+			    size_t size);
+void vus_command(struct vus_server *srv, __u16 cmd, const void *payload,
+		 size_t size, vus_done_fn done, void *opaque);
+
+/* command.c */
+struct vus_reply *vus_execute(struct vus_server *srv,
+			      const struct vus_msg *msg);
+struct vus_reply *vus_reply_new(const struct vus_msg *msg, size_t payload_size);
+struct vus_reply *vus_reply_error(const struct vus_msg *msg, int err);
+
+/* irq.c */
+int vus_irq_trigger(struct vus_server *srv, __u32 index, __u32 sub);
+void vus_intx_set(struct vus_server *srv, bool level);
+bool vus_irq_masked(const struct vus_server *srv, __u32 index, __u32 sub);
+unsigned int vus_irq_bound(const struct vus_server *srv, __u32 index);
+
+/* dma.c */
+void *vus_dma_ptr(struct vus_server *srv, __u64 addr, __u64 size, int prot);
+
+#endif /* VUS_SERVER_H */

@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The channel as the helper sees it, and as nobody should use it. */
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <vfio_user.h>
+#include <vfio_user_mdev.h>
+
+#include "../lib/consumer.h"
+#include "../lib/test.h"
+
+static struct world w;
+static int fd;
+
+static int channel_open(int flags)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), VUM_CHANNEL_DIR "%s", w.uuid);
+	return open(path, O_RDWR | O_CLOEXEC | flags);
+}
+
+static struct vum_attach good_attach(void)
+{
+	return (struct vum_attach) {
+		.argsz = sizeof(struct vum_attach),
+		.api_version = VUM_API_VERSION,
+		.max_msg_fds = 1,
+		.max_data_xfer_size = VUM_MAX_DATA_XFER_SIZE,
+	};
+}
+
+/* Without a helper: the test is it. */
+static void up(void)
+{
+	world_mdev(&w);
+	fd = channel_open(O_NONBLOCK);
+	CHECK(fd >= 0);
+}
+
+static void attach(void)
+{
+	struct vum_attach a = good_attach();
+
+	up();
+	CHECK(!ioctl(fd, VUM_ATTACH, &a));
+	CHECK(world_state_is(&w, "attaching"));
+}
+
+/* The next message; its header. */
+static struct vfio_user_header next(void *buf, size_t size)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct vfio_user_header hdr;
+	ssize_t n;
+
+	CHECK_EQ(poll(&p, 1, 1000), 1);
+	n = read(fd, buf, size);
+	CHECK(n >= (ssize_t)sizeof(hdr));
+	memcpy(&hdr, buf, sizeof(hdr));
+	CHECK_EQ(hdr.msg_size, n);
+	return hdr;
+}
+
+TEST(one_opener_at_a_time)
+{
+	up();
+	CHECK_ERRNO(channel_open(0), EBUSY);
+	close(fd);
+	fd = channel_open(0);
+	CHECK(fd >= 0);
+}
+
+TEST(version_handshake)
+{
+	struct vum_attach a = good_attach();
+
+	up();
+	CHECK_EQ(ioctl(fd, VUM_GET_API_VERSION), VUM_API_VERSION);
+	a.api_version = VUM_API_VERSION + 1;
+	CHECK_ERRNO(ioctl(fd, VUM_ATTACH, &a), EPROTONOSUPPORT);
+	CHECK_EQ(kernel_log_count(w.uuid, "install the two from the same release"), 1);
+	/* However little else of that version's struct there is. */
+	a.argsz = 8;
+	CHECK_ERRNO(ioctl(fd, VUM_ATTACH, &a), EPROTONOSUPPORT);
+	CHECK(world_state_is(&w, "detached"));
+}
+
+TEST(attach_refuses_nonsense)
+{
+	struct vum_attach a;
+
+	up();
+	CHECK_ERRNO(ioctl(fd, VUM_ATTACH, NULL), EFAULT);
+	a = good_attach();
+	a.argsz = 8;
+	CHECK_ERRNO(ioctl(fd, VUM_ATTACH, &a), EINVAL);
+	a = good_attach();
+	a.flags = 1;
+	CHECK_ERRNO(ioctl(fd, VUM_ATTACH, &a), EINVAL);
+	a = good_attach();
+	a.reserved = 1;
+	CHECK_ERRNO(ioctl(fd, VUM_ATTACH, &a), EINVAL);
+	a = good_attach();
+	a.reserved2[1] = 1;
+	CHECK_ERRNO(ioctl(fd, VUM_ATTACH, &a), EINVAL);
+	a = good_attach();
+	a.max_msg_fds = 0;
+	CHECK_ERRNO(ioctl(fd, VUM_ATTACH, &a), EINVAL);
+	a = good_attach();
+	a.max_data_xfer_size = 0;
+	CHECK_ERRNO(ioctl(fd, VUM_ATTACH, &a), EINVAL);
+	a = good_attach();
+	a.minor = VFIO_USER_MINOR + 1;
+	CHECK_ERRNO(ioctl(fd, VUM_ATTACH, &a), EINVAL);
+	a = good_attach();
+	a.server_pid = -1;
+	CHECK_ERRNO(ioctl(fd, VUM_ATTACH, &a), EINVAL);
+	CHECK_ERRNO(ioctl(fd, 0x1234, &a), ENOTTY);
+	a = good_attach();
+	CHECK(!ioctl(fd, VUM_ATTACH, &a));
+	CHECK_ERRNO(ioctl(fd, VUM_ATTACH, &a), EISCONN);
+}
+
+TEST(nothing_before_attach)
+{
+	struct pollfd p = { .fd = -1, .events = POLLIN | POLLOUT };
+	struct vfio_user_header hdr = { .msg_size = sizeof(hdr) };
+
+	up();
+	CHECK_ERRNO(read(fd, &hdr, sizeof(hdr)), ENOTCONN);
+	CHECK_ERRNO(write(fd, &hdr, sizeof(hdr)), ENOTCONN);
+	p.fd = fd;
+	CHECK_EQ(poll(&p, 1, 0), 0);
+}
+
+TEST(first_question)
+{
+	char buf[256];
+	struct vfio_user_header hdr;
+
+	attach();
+	hdr = next(buf, sizeof(buf));
+	CHECK_EQ(hdr.cmd, VFIO_USER_DEVICE_GET_INFO);
+	CHECK_EQ(hdr.flags, VFIO_USER_F_TYPE_COMMAND);
+	CHECK_EQ(hdr.msg_size, sizeof(hdr) + sizeof(struct vfio_user_device_info));
+	CHECK_ERRNO(read(fd, buf, sizeof(buf)), EAGAIN);
+}
+
+TEST(read_into_too_small_a_buffer)
+{
+	char buf[256];
+	struct vum_message m = { .argsz = sizeof(m), .buf = (uintptr_t)buf };
+	struct pollfd p = { .events = POLLIN };
+
+	attach();
+	p.fd = fd;
+	CHECK_EQ(poll(&p, 1, 1000), 1);
+	CHECK_ERRNO(read(fd, buf, 0), EMSGSIZE);
+	CHECK_ERRNO(read(fd, buf, 31), EMSGSIZE);
+	m.size = 31;
+	CHECK_ERRNO(ioctl(fd, VUM_RECV, &m), EMSGSIZE);
+	CHECK_EQ(m.size, 32);
+	CHECK_ERRNO(read(fd, test_bad_address(), 256), EFAULT);
+	/* It is still there after all that. */
+	CHECK(!ioctl(fd, VUM_RECV, &m));
+	CHECK_EQ(m.size, 32);
+	CHECK_EQ(m.nr_fds, 0);
+}
+
+TEST(message_ioctls_refuse_nonsense)
+{
+	struct vfio_user_header hdr = { .msg_size = sizeof(hdr) };
+	struct vum_message m;
+	__s32 fds[65] = { 0 };
+
+	attach();
+	CHECK_ERRNO(ioctl(fd, VUM_SEND, NULL), EFAULT);
+	m = (struct vum_message){ .argsz = 8 };
+	CHECK_ERRNO(ioctl(fd, VUM_SEND, &m), EINVAL);
+	m = (struct vum_message){ .argsz = sizeof(m), .flags = 1 };
+	CHECK_ERRNO(ioctl(fd, VUM_RECV, &m), EINVAL);
+	m = (struct vum_message){ .argsz = sizeof(m), .buf = (uintptr_t)&hdr,
+		.size = sizeof(hdr), .fds = (uintptr_t)fds, .nr_fds = 65 };
+	CHECK_ERRNO(ioctl(fd, VUM_SEND, &m), EINVAL);
+	m.nr_fds = 1;
+	fds[0] = -1;
+	CHECK_ERRNO(ioctl(fd, VUM_SEND, &m), EBADF);
+	m.fds = 0;
+	CHECK_ERRNO(ioctl(fd, VUM_SEND, &m), EFAULT);
+	CHECK(world_state_is(&w, "attaching"));
+}
+
+/* What is no message changes nothing; what breaks the protocol ends it. */
+TEST(rubbish_written)
+{
+	struct vfio_user_header hdr = { .msg_size = sizeof(hdr) };
+	char *big = calloc(1, VUM_MAX_MSG_SIZE + 1);
+	struct pollfd p = { .events = POLLIN };
+
+	attach();
+	CHECK_ERRNO(write(fd, "x", 1), EINVAL);
+	CHECK_ERRNO(write(fd, &hdr, 0), EINVAL);
+	CHECK_ERRNO(write(fd, test_bad_address(), 64), EFAULT);
+	CHECK_ERRNO(write(fd, big, VUM_MAX_MSG_SIZE + 1), EINVAL);
+	CHECK_ERRNO(write(fd, big, VUM_MAX_MSG_SIZE), EINVAL);
+	hdr.msg_size = 15;
+	CHECK_ERRNO(write(fd, &hdr, sizeof(hdr)), EINVAL);
+	CHECK(world_state_is(&w, "attaching"));
+
+	hdr.msg_size = sizeof(hdr);
+	hdr.flags = VFIO_USER_F_TYPE_REPLY;
+	hdr.msg_id = 77;
+	CHECK_ERRNO(write(fd, &hdr, sizeof(hdr)), EPROTO);
+	CHECK(world_state_is(&w, "broken"));
+	CHECK_ERRNO(write(fd, &hdr, sizeof(hdr)), EPIPE);
+	CHECK_ERRNO(read(fd, big, 256), EPIPE);
+	p.fd = fd;
+	CHECK_EQ(poll(&p, 1, 0), 1);
+	CHECK(p.revents & POLLHUP);
+	/* Closed and opened anew, it is as good as ever. */
+	close(fd);
+	fd = channel_open(O_NONBLOCK);
+	CHECK(!ioctl(fd, VUM_ATTACH, &(struct vum_attach){
+		.argsz = sizeof(struct vum_attach), .api_version = VUM_API_VERSION,
+		.max_msg_fds = 1, .max_data_xfer_size = 4096 }));
+	CHECK(world_state_is(&w, "attaching"));
+}
+
+TEST(reply_before_the_question_was_read)
+{
+	struct vfio_user_header hdr = {
+		.cmd = VFIO_USER_DEVICE_GET_INFO,
+		.msg_size = sizeof(hdr),
+		.flags = VFIO_USER_F_TYPE_REPLY,
+	};
+	struct pollfd p = { .events = POLLIN };
+
+	attach();
+	p.fd = fd;
+	CHECK_EQ(poll(&p, 1, 1000), 1);
+	CHECK_ERRNO(write(fd, &hdr, sizeof(hdr)), EPROTO);
+	CHECK_EQ(kernel_log_count(w.uuid, "not seen yet"), 1);
+}
+
+/* A server that asks and never reads what it is told cannot fill the kernel. */
+TEST(answers_are_bounded)
+{
+	struct {
+		struct vfio_user_header hdr;
+		struct vfio_user_dma_access dma;
+	} read_dma = {
+		.hdr = { .cmd = VFIO_USER_DMA_READ, .msg_size = 32 },
+		.dma = { .addr = 0, .count = 8 },
+	};
+	struct pollfd p = { .events = POLLOUT };
+	char buf[256];
+	int n = 0;
+
+	attach();
+	p.fd = fd;
+	next(buf, sizeof(buf));
+	while (write(fd, &read_dma, sizeof(read_dma)) == sizeof(read_dma))
+		CHECK(++n < 1000);
+	CHECK_EQ(errno, EAGAIN);
+	CHECK_EQ(n, 64);
+	CHECK_EQ(poll(&p, 1, 0), 0);
+	CHECK_EQ(next(buf, sizeof(buf)).error_no, EFAULT);
+	CHECK_EQ(poll(&p, 1, 0), 1);
+	CHECK_EQ(write(fd, &read_dma, sizeof(read_dma)), sizeof(read_dma));
+}
+
+static void bad_dma(uint16_t cmd, uint64_t count, uint32_t size)
+{
+	char buf[64] = { 0 };
+	struct vfio_user_header hdr = { .cmd = cmd, .msg_size = size };
+	struct vfio_user_dma_access dma = { .count = count };
+
+	attach();
+	memcpy(buf, &hdr, sizeof(hdr));
+	memcpy(buf + sizeof(hdr), &dma, sizeof(dma));
+	CHECK_ERRNO(write(fd, buf, size), EPROTO);
+	CHECK(world_state_is(&w, "broken"));
+}
+
+TEST(dma_command_too_short)
+{
+	bad_dma(VFIO_USER_DMA_READ, 8, 24);
+}
+
+TEST(dma_read_with_data)
+{
+	bad_dma(VFIO_USER_DMA_READ, 8, 40);
+}
+
+TEST(dma_write_without_data)
+{
+	bad_dma(VFIO_USER_DMA_WRITE, 8, 32);
+}
+
+TEST(dma_of_too_much)
+{
+	bad_dma(VFIO_USER_DMA_READ, UINT64_MAX, 32);
+}
+
+TEST(close_ends_the_attachment)
+{
+	attach();
+	close(fd);
+	CHECK(world_state_is(&w, "detached"));
+}
+
+TEST(mdev_removed_under_the_opener)
+{
+	char path[256], buf[64];
+	struct pollfd p = { .events = POLLIN };
+	struct vum_attach a = good_attach();
+
+	attach();
+	snprintf(path, sizeof(path), MDEV_DIR "%s/remove", w.uuid);
+	CHECK_EQ(write_file(path, "1"), 0);
+	CHECK_ERRNO(read(fd, buf, sizeof(buf)), ENODEV);
+	CHECK_ERRNO(write(fd, buf, sizeof(buf)), ENODEV);
+	CHECK_ERRNO(ioctl(fd, VUM_ATTACH, &a), ENODEV);
+	p.fd = fd;
+	CHECK_EQ(poll(&p, 1, 0), 1);
+	CHECK(p.revents & POLLHUP);
+	/* The name is free again although the old channel is still open. */
+	CHECK_EQ(write_file(MDEV_TYPE_DIR "create", w.uuid), 0);
+	CHECK(channel_open(0) >= 0);
+}
+
+static void *blocking_read(void *arg)
+{
+	char buf[256];
+
+	/* Two: the question, then nothing until the channel is closed on us. */
+	CHECK(read(*(int *)arg, buf, sizeof(buf)) > 0);
+	CHECK_ERRNO(read(*(int *)arg, buf, sizeof(buf)), ENODEV);
+	return NULL;
+}
+
+TEST(blocking_read_ends_with_the_mdev)
+{
+	struct vum_attach a = good_attach();
+	pthread_t thread;
+	char path[256];
+
+	world_mdev(&w);
+	fd = channel_open(0);
+	CHECK(!ioctl(fd, VUM_ATTACH, &a));
+	CHECK(!pthread_create(&thread, NULL, blocking_read, &fd));
+	test_sleep_ms(300);
+	snprintf(path, sizeof(path), MDEV_DIR "%s/remove", w.uuid);
+	CHECK_EQ(write_file(path, "1"), 0);
+	CHECK(!pthread_join(thread, NULL));
+}

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The helper or the server dies under a consumer's hands, and comes back. */
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../lib/puppet.h"
+#include "../lib/test.h"
+
+static struct world w;
+static struct consumer c;
+
+static void up(const char *const *args)
+{
+	world_up(&w, args);
+	consumer_open(&c, &w);
+}
+
+/* A read of BAR1 in a thread of its own. */
+struct reader {
+	pthread_t thread;
+	int result;
+	long long ended;
+};
+
+static void *reader_run(void *arg)
+{
+	struct reader *r = arg;
+	uint32_t value;
+
+	r->result = puppet_read(&c, 0, &value);
+	r->ended = test_now_ms();
+	return NULL;
+}
+
+static void reader_start(struct reader *r)
+{
+	CHECK(!pthread_create(&r->thread, NULL, reader_run, r));
+	test_sleep_ms(200);
+}
+
+static void reader_fails_at_once(struct reader *r, long long killed)
+{
+	CHECK(!pthread_join(r->thread, NULL));
+	CHECK_EQ(r->result, -EIO);
+	CHECK(r->ended >= killed);
+	CHECK(r->ended - killed < 1000);
+}
+
+static void interrupt_arrives(uint32_t index, uint32_t sub, int fd)
+{
+	puppet_set(&c, PUPPET_TRIGGER, index << 16 | sub);
+	CHECK_EQ(eventfd_take(fd, 1000), 1);
+}
+
+TEST(helper_killed_with_a_read_in_flight)
+{
+	struct reader r;
+	long long killed;
+	int fd;
+
+	up(NULL);
+	fd = new_eventfd();
+	CHECK(!irq_set_eventfds(&c, VFIO_PCI_MSIX_IRQ_INDEX, 5, 1, &fd));
+	puppet_fault(&c, VFIO_USER_REGION_READ, PUPPET_FAULT_SILENT, 0);
+	reader_start(&r);
+	killed = test_now_ms();
+	world_kill(&w.helper, SIGKILL);
+	reader_fails_at_once(&r, killed);
+	CHECK(world_state_is(&w, "detached"));
+	CHECK_EQ(puppet_read(&c, 0, &(uint32_t){ 0 }), -EIO);
+
+	world_helper(&w, NULL);
+	world_wait_state(&w, "attached");
+	puppet_check(&c, 0x40);
+	interrupt_arrives(VFIO_PCI_MSIX_IRQ_INDEX, 5, fd);
+}
+
+TEST(server_killed_with_a_read_in_flight)
+{
+	struct reader r;
+	long long killed;
+	int fd;
+
+	up(NULL);
+	fd = new_eventfd();
+	CHECK(!irq_set_eventfds(&c, VFIO_PCI_MSIX_IRQ_INDEX, 5, 1, &fd));
+	puppet_fault(&c, VFIO_USER_REGION_READ, PUPPET_FAULT_SILENT, 0);
+	reader_start(&r);
+	killed = test_now_ms();
+	world_kill(&w.server, SIGKILL);
+	reader_fails_at_once(&r, killed);
+	CHECK_EQ(kernel_log_count(w.uuid, "server went away"), 1);
+
+	world_server(&w, NULL);
+	world_wait_state(&w, "attached");
+	puppet_check(&c, 0x40);
+	interrupt_arrives(VFIO_PCI_MSIX_IRQ_INDEX, 5, fd);
+}
+
+TEST(over_and_over)
+{
+	int fd;
+
+	up(NULL);
+	fd = new_eventfd();
+	CHECK(!irq_set_eventfds(&c, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, &fd));
+	for (int i = 0; i < 10; i++) {
+		if (i & 1) {
+			world_kill(&w.server, SIGKILL);
+			world_wait_state(&w, "detached");
+			world_server(&w, NULL);
+		} else {
+			world_kill(&w.helper, SIGKILL);
+			world_wait_state(&w, "detached");
+			world_helper(&w, NULL);
+		}
+		world_wait_state(&w, "attached");
+		interrupt_arrives(VFIO_PCI_MSIX_IRQ_INDEX, 0, fd);
+	}
+}
+
+/* Set, unset and unmasked while nobody was there to be told. */
+TEST(interrupts_changed_while_detached)
+{
+	int old, fresh, none = -1;
+
+	up(NULL);
+	old = new_eventfd();
+	fresh = new_eventfd();
+	CHECK(!irq_set_eventfds(&c, VFIO_PCI_MSIX_IRQ_INDEX, 1, 1, &old));
+	CHECK(!irq_set_eventfds(&c, VFIO_PCI_MSIX_IRQ_INDEX, 2, 1, &old));
+	world_kill(&w.server, SIGKILL);
+	world_wait_state(&w, "detached");
+	CHECK(!irq_set_eventfds(&c, VFIO_PCI_MSIX_IRQ_INDEX, 1, 1, &none));
+	CHECK(!irq_set_eventfds(&c, VFIO_PCI_MSIX_IRQ_INDEX, 3, 1, &fresh));
+	world_server(&w, NULL);
+	world_wait_state(&w, "attached");
+	CHECK_EQ(puppet_get(&c, PUPPET_NR_VECTORS), 2);
+	interrupt_arrives(VFIO_PCI_MSIX_IRQ_INDEX, 2, old);
+	interrupt_arrives(VFIO_PCI_MSIX_IRQ_INDEX, 3, fresh);
+}
+
+/* An interrupt that masked itself, its unmask lost with the helper. */
+TEST(intx_unmask_lost)
+{
+	int fd;
+
+	up(NULL);
+	fd = new_eventfd();
+	CHECK(!irq_set_eventfds(&c, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, &fd));
+	puppet_set(&c, PUPPET_INTX_LEVEL, 1);
+	CHECK_EQ(eventfd_take(fd, 1000), 1);
+	world_kill(&w.helper, SIGKILL);
+	world_wait_state(&w, "detached");
+	CHECK(!irq_set(&c, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK,
+		       VFIO_PCI_INTX_IRQ_INDEX, 0, 1, NULL, 0));
+	world_helper(&w, NULL);
+	world_wait_state(&w, "attached");
+	CHECK_EQ(eventfd_take(fd, 1000), 1);
+}
+
+TEST(intx_mask_kept)
+{
+	int fd;
+
+	up(NULL);
+	fd = new_eventfd();
+	CHECK(!irq_set_eventfds(&c, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, &fd));
+	CHECK(!irq_set(&c, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_MASK,
+		       VFIO_PCI_INTX_IRQ_INDEX, 0, 1, NULL, 0));
+	world_kill(&w.server, SIGKILL);
+	world_wait_state(&w, "detached");
+	world_server(&w, NULL);
+	world_wait_state(&w, "attached");
+	CHECK_EQ(puppet_get(&c, PUPPET_INTX_MASKED), 1);
+}
+
+TEST(another_device_in_its_place)
+{
+	const char *const args[] = { "--msix", "32", NULL };
+
+	up(NULL);
+	world_kill(&w.server, SIGKILL);
+	world_wait_state(&w, "detached");
+	world_server(&w, args);
+	world_wait_state(&w, "broken");
+	CHECK(kernel_log_count(w.uuid, "differs from the one that is in use") > 0);
+	CHECK_EQ(puppet_read(&c, 0, &(uint32_t){ 0 }), -EIO);
+
+	/* The right one is still welcome. */
+	world_kill(&w.server, SIGKILL);
+	world_server(&w, NULL);
+	world_wait_state(&w, "attached");
+	puppet_check(&c, 0);
+}
+
+TEST(another_device_while_nobody_has_it_open)
+{
+	const char *const args[] = { "--msix", "32", NULL };
+	int fds[64];
+
+	up(NULL);
+	consumer_close(&c);
+	world_kill(&w.server, SIGKILL);
+	world_wait_state(&w, "detached");
+	world_server(&w, args);
+	world_wait_state(&w, "attached");
+	consumer_open(&c, &w);
+	for (int i = 0; i < 64; i++)
+		fds[i] = -1;
+	CHECK(!irq_set_eventfds(&c, VFIO_PCI_MSIX_IRQ_INDEX, 0, 32, fds));
+	CHECK_ERRNO(irq_set_eventfds(&c, VFIO_PCI_MSIX_IRQ_INDEX, 0, 33, fds),
+		    EINVAL);
+}
+
+/* Accesses from all sides while everything dies: no hang, no wrong value. */
+static void *hammer(void *arg)
+{
+	unsigned int *good = arg;
+
+	for (;;) {
+		uint32_t value, offset = *good % 1024 * 4;
+		int n = puppet_read(&c, offset, &value);
+
+		if (n == 4 && value != (PUPPET_PATTERN ^ offset))
+			FAIL("wrong value 0x%x at 0x%x", value, offset);
+		if (n != 4 && n != -EIO)
+			FAIL("read: %s", strerror(-n));
+		*good += n == 4;
+	}
+	return NULL;
+}
+
+TEST(under_load)
+{
+	unsigned int good[4] = { 0 };
+	pthread_t thread;
+
+	up(NULL);
+	for (int i = 0; i < 4; i++)
+		CHECK(!pthread_create(&thread, NULL, hammer, &good[i]));
+	for (int i = 0; i < 6; i++) {
+		unsigned int before;
+
+		if (i & 1) {
+			world_kill(&w.server, SIGKILL);
+			world_server(&w, NULL);
+		} else {
+			world_kill(&w.helper, SIGKILL);
+			world_helper(&w, NULL);
+		}
+		before = good[0];
+		CHECK_SOON(*(volatile unsigned int *)&good[0] > before, 10000);
+	}
+}

@@ -1,0 +1,58 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Usage: initramfs.sh init-script [module...]
+#
+# Builds an initramfs from busybox, the init script, and the modules with all
+# they depend on, and prints its path. Needs what kernel.sh prints in the
+# environment. Built once per content: the name in the cache is a digest of
+# everything that goes in. The init script finds the modules as /m/*.ko, in
+# the order in which they have to be loaded.
+set -eu
+
+here=$(dirname "$(readlink -f "$0")")
+cache=${VUM_CACHE:-/var/cache/vfio-user-mdev}
+busybox=/bin/busybox
+init=$1
+shift
+
+tree=${VUM_MODDIR%/lib/modules/*}
+key=$({ cat "$0" "$init" "$tree/version"; echo "$VUM_ABI $*"; stat -c '%s %Y' "$busybox"; } |
+	sha256sum | cut -c 1-16)
+out=$cache/initramfs/$key.cpio
+if [ -f "$out" ]; then
+	echo "$out"
+	exit 0
+fi
+
+"$here/packages.sh" busybox-static cpio kmod
+mkdir -p "$cache/initramfs" 2>/dev/null && tmp=$(mktemp -d "$cache/initramfs/tmp.XXXXXX") || {
+	echo "initramfs: cannot write to $cache: run this once as root" >&2
+	exit 1
+}
+trap 'rm -rf "$tmp"' EXIT
+root=$tmp/root
+mkdir -p "$root/bin" "$root/m"
+install -m 755 "$init" "$root/init"
+cp "$busybox" "$root/bin/busybox"
+"$busybox" --list | grep -vx busybox | while read -r applet; do
+	ln -s busybox "$root/bin/$applet"
+done
+
+# modprobe in the initramfs would have to read all of modules.dep; here the
+# order is worked out once.
+n=100
+for module; do
+	modprobe -d "$tree" -S "$VUM_ABI" --show-depends "$module" >"$tmp/deps"
+	while read -r verb ko _; do
+		[ "$verb" = insmod ] || continue
+		grep -qsxF "$ko" "$tmp/seen" && continue
+		echo "$ko" >>"$tmp/seen"
+		n=$((n + 1))
+		cp "$ko" "$root/m/$n-${ko##*/}"
+	done <"$tmp/deps"
+done
+
+# Not compressed: the emulated CPU is slower than any copying.
+(cd "$root" && find . | cpio --quiet -o -H newc) >"$tmp/cpio"
+mv "$tmp/cpio" "$out"
+echo "$out"
