@@ -170,6 +170,7 @@ static void vum_attach_ready(struct vum_device *dev, u32 session)
 	vum_lock(ch);
 	if (ch->session == session && ch->state == VUM_STATE_ATTACHING) {
 		WRITE_ONCE(ch->state, VUM_STATE_ATTACHED);
+		ch->reason[0] = '\0';
 		ready = true;
 	}
 	vum_unlock(ch);

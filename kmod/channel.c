@@ -232,8 +232,9 @@ static ssize_t vum_channel_read(struct file *file, char __user *buf,
 		.buf = (uintptr_t)buf,
 		.size = min_t(size_t, count, U32_MAX),
 	};
+	int ret = vum_channel_recv(file, &m);
 
-	return vum_channel_recv(file, &m) ?: m.size;
+	return ret < 0 ? ret : (ssize_t)m.size;
 }
 
 static ssize_t vum_channel_write(struct file *file, const char __user *buf,
@@ -243,8 +244,9 @@ static ssize_t vum_channel_write(struct file *file, const char __user *buf,
 		.buf = (uintptr_t)buf,
 		.size = min_t(size_t, count, U32_MAX),
 	};
+	int ret = vum_channel_send(file, &m);
 
-	return vum_channel_send(file, &m) ?: m.size;
+	return ret < 0 ? ret : (ssize_t)m.size;
 }
 
 static long vum_channel_attach(struct vum_device *dev,
@@ -282,7 +284,6 @@ static long vum_channel_attach(struct vum_device *dev,
 		ch->used = true;
 		ch->session++;
 		ch->peer = a;
-		ch->reason[0] = '\0';
 		ch->stats.attaches++;
 		WRITE_ONCE(ch->state, VUM_STATE_ATTACHING);
 		/* Under the lock, so that no removal comes in between. */
@@ -375,7 +376,7 @@ static int vum_channel_release(struct inode *inode, struct file *file)
 	struct vum_device *dev = file->private_data;
 	struct vum_channel *ch = &dev->ch;
 
-	vum_session_end(dev);
+	vum_session_end(dev, READ_ONCE(ch->session));
 	vum_lock(ch);
 	ch->opened = false;
 	vum_unlock(ch);
@@ -460,7 +461,7 @@ void vum_channel_del(struct vum_device *dev)
 	vum_lock(ch);
 	ch->dead = true;
 	vum_unlock(ch);
-	vum_session_end(dev);
+	vum_session_end(dev, READ_ONCE(ch->session));
 	wake_up_poll(&ch->readers, EPOLLIN | EPOLLERR | EPOLLHUP);
 	put_device(&ch->chrdev);
 }

@@ -115,6 +115,7 @@ static int vum_dump_devices(struct sk_buff *skb, struct netlink_callback *cb)
 	void *hdr;
 
 	mutex_lock(&vum_devices_lock);
+	cb->seq = vum_devices_seq;
 	list_for_each_entry(dev, &vum_devices, node) {
 		if (skip-- > 0)
 			continue;
@@ -127,6 +128,7 @@ static int vum_dump_devices(struct sk_buff *skb, struct netlink_callback *cb)
 			genlmsg_cancel(skb, hdr);
 			break;
 		}
+		genl_dump_check_consistent(cb, hdr);
 		genlmsg_end(skb, hdr);
 		cb->args[0]++;
 	}

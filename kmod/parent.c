@@ -13,9 +13,10 @@ static unsigned int max_instances = 256;
 module_param(max_instances, uint, 0444);
 MODULE_PARM_DESC(max_instances, "how many mdevs may exist at once (default 256)");
 
-/* Every mdev from probe to remove, and what guards the list. */
+/* Every mdev from probe to remove, and how often that has changed. */
 LIST_HEAD(vum_devices);
-DEFINE_MUTEX(vum_devices_lock);	/* vum_devices */
+unsigned int vum_devices_seq = 1;
+DEFINE_MUTEX(vum_devices_lock);	/* both of these */
 
 struct class vum_class = {
 	.name = "vfio-user",
@@ -58,6 +59,7 @@ static int vum_probe(struct mdev_device *mdev)
 
 	mutex_lock(&vum_devices_lock);
 	list_add_tail(&dev->node, &vum_devices);
+	vum_devices_seq++;
 	mutex_unlock(&vum_devices_lock);
 	vum_event(dev, VUM_EVENT_CREATED);
 	return 0;
@@ -80,6 +82,7 @@ static void vum_remove(struct mdev_device *mdev)
 
 	mutex_lock(&vum_devices_lock);
 	list_del(&dev->node);
+	vum_devices_seq++;
 	mutex_unlock(&vum_devices_lock);
 	vum_channel_del(dev);
 	cancel_work_sync(&dev->attach);

@@ -434,10 +434,10 @@ static void vum_session_abort(struct vum_channel *ch, struct list_head *dead)
 	list_splice_init(&ch->out, dead);
 }
 
-static bool vum_session_stop(struct vum_channel *ch, enum vum_state state,
-			     struct list_head *dead)
+static bool vum_session_stop(struct vum_channel *ch, u32 session,
+			     enum vum_state state, struct list_head *dead)
 {
-	if (!vum_session_alive(ch))
+	if (ch->session != session || !vum_session_alive(ch))
 		return false;
 	WRITE_ONCE(ch->state, state);
 	vum_session_abort(ch, dead);
@@ -459,17 +459,18 @@ static void vum_session_stopped(struct vum_device *dev, struct list_head *dead,
 /**
  * vum_session_end - the server is gone
  * @dev: device
+ * @session: the attachment this is about; nothing happens if it has ended
  *
- * Requests in flight end with -EIO. Does nothing without an attachment.
+ * Requests in flight end with -EIO.
  */
-void vum_session_end(struct vum_device *dev)
+void vum_session_end(struct vum_device *dev, u32 session)
 {
 	struct vum_channel *ch = &dev->ch;
 	bool open, stopped;
 	LIST_HEAD(dead);
 
 	vum_lock(ch);
-	stopped = vum_session_stop(ch, VUM_STATE_DETACHED, &dead);
+	stopped = vum_session_stop(ch, session, VUM_STATE_DETACHED, &dead);
 	open = dev->open;
 	vum_unlock(ch);
 	if (!stopped)
@@ -489,7 +490,7 @@ void vum_session_break(struct vum_device *dev, u32 session, const char *fmt, ...
 {
 	struct vum_channel *ch = &dev->ch;
 	char reason[sizeof(ch->reason)];
-	bool stopped = false;
+	bool stopped, repeated = false;
 	LIST_HEAD(dead);
 	va_list args;
 	s32 pid;
@@ -500,14 +501,16 @@ void vum_session_break(struct vum_device *dev, u32 session, const char *fmt, ...
 
 	vum_lock(ch);
 	pid = ch->peer.server_pid;
-	if (ch->session == session) {
-		stopped = vum_session_stop(ch, VUM_STATE_BROKEN, &dead);
-		if (stopped)
-			strscpy(ch->reason, reason, sizeof(ch->reason));
+	stopped = vum_session_stop(ch, session, VUM_STATE_BROKEN, &dead);
+	if (stopped) {
+		repeated = !strcmp(ch->reason, reason);
+		strscpy(ch->reason, reason, sizeof(ch->reason));
 	}
 	vum_unlock(ch);
 	if (!stopped)
 		return;
-	vum_err(dev, "server (pid %d) detached: %s\n", pid, reason);
+	/* A server that is never going to work is tried again all the time. */
+	if (!repeated)
+		vum_err(dev, "server (pid %d) detached: %s\n", pid, reason);
 	vum_session_stopped(dev, &dead, VUM_EVENT_BROKEN);
 }

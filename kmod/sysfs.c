@@ -39,6 +39,7 @@ static ssize_t socket_store(struct device *device,
 	struct vum_device *dev = vum_from_dev(device);
 	size_t len = strcspn(buf, "\n");
 	bool changed = false;
+	u32 session;
 	int ret = 0;
 
 	if (len == 0 || buf[0] != '/' || (buf[len] && buf[len + 1]))
@@ -55,10 +56,12 @@ static ssize_t socket_store(struct device *device,
 		dev->socket[len] = '\0';
 		changed = true;
 	}
+	session = dev->ch.session;
 	vum_unlock(&dev->ch);
 	if (changed) {
-		vum_session_end(dev);
+		/* First, so that the helper does not go back to the old one. */
 		vum_event(dev, VUM_EVENT_CHANGED);
+		vum_session_end(dev, session);
 	}
 	return ret ?: count;
 }

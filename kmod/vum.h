@@ -125,7 +125,8 @@ struct vum_stats {
  * @used: that somebody has attached
  * @dead: the mdev is gone
  * @peer: what VUM_ATTACH said
- * @reason: why @state is VUM_STATE_BROKEN
+ * @reason: why @state is VUM_STATE_BROKEN, or last was; empty once a server
+ *	has been found in order
  * @stats: counters
  * @readers: the helper waits here for messages
  * @settled: consumers wait here for @state, @nr_async
@@ -169,7 +170,7 @@ int vum_req_call(struct vum_device *dev, struct vum_req *req);
 int vum_req_submit(struct vum_device *dev, struct vum_msg *msg);
 int vum_wait_settled(struct vum_device *dev);
 
-void vum_session_end(struct vum_device *dev);
+void vum_session_end(struct vum_device *dev, u32 session);
 void vum_session_break(struct vum_device *dev, u32 session, const char *fmt, ...)
 	__printf(3, 4);
 
@@ -316,6 +317,7 @@ void vum_irq_request(struct vum_device *dev, unsigned int count);
 /* parent.c */
 extern struct class vum_class;
 extern struct list_head vum_devices;
+extern unsigned int vum_devices_seq;
 extern struct mutex vum_devices_lock;
 
 /* sysfs.c */

@@ -146,7 +146,8 @@ static_assert(sizeof(struct vum_message) == 32, "interface");
  *
  * Returns 0; EINVAL if this is not one message (too short, too long, or a
  * size in the header that differs from @size), which changes nothing; EAGAIN
- * if the server has left too many answers to its own commands unread; EPROTO
+ * if 64 answers to commands of the server are waiting: take one with VUM_RECV
+ * and try again; EPROTO
  * if the message breaks the protocol: the attachment has ended; ENOTCONN
  * before VUM_ATTACH; EPIPE or ENODEV as said at the top.
  */

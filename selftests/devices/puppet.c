@@ -178,60 +178,66 @@ static int init_bar0(struct puppet *puppet)
 
 #define READ_WRITE (VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE)
 
+/* BAR0 and the configuration space get their sizes from the command line. */
+static const struct vus_region default_regions[VFIO_PCI_NUM_REGIONS] = {
+	[VFIO_PCI_BAR0_REGION_INDEX] = {
+		.flags = READ_WRITE,
+		.read = bar0_read,
+		.write = bar0_write,
+	},
+	[VFIO_PCI_BAR1_REGION_INDEX] = {
+		.size = PUPPET_BAR1_SIZE,
+		.flags = READ_WRITE,
+		.read = bar1_read,
+		.write = bar1_write,
+	},
+	[VFIO_PCI_BAR2_REGION_INDEX] = {
+		.size = PUPPET_BAR2_SIZE,
+		.flags = READ_WRITE,
+		.read = puppet_regs_read,
+		.write = puppet_regs_write,
+	},
+	[VFIO_PCI_BAR4_REGION_INDEX] = {
+		.size = PUPPET_BAR4_SIZE,
+		.flags = READ_WRITE,
+		.read = bar4_read,
+		.write = bar4_write,
+	},
+	[VFIO_PCI_CONFIG_REGION_INDEX] = {
+		.flags = READ_WRITE,
+		.read = conf_read,
+		.write = conf_write,
+	},
+};
+
 static void init_regions(const struct puppet *puppet, struct vus_region *regions)
 {
-	/* The second half, in whole pages, of a BAR0 of two pages or more. */
-	static struct {
+	/* What can be mapped is the second half, in whole pages. */
+	static union {
 		struct vfio_region_info_cap_sparse_mmap cap;
-		struct vfio_region_sparse_mmap_area area;
+		__u8 room[sizeof(struct vfio_region_info_cap_sparse_mmap) +
+			  sizeof(struct vfio_region_sparse_mmap_area)];
 	} sparse = {
 		.cap.header.id = VFIO_REGION_INFO_CAP_SPARSE_MMAP,
 		.cap.header.version = 1,
 		.cap.nr_areas = 1,
 	};
+	struct vus_region *bar0 = &regions[VFIO_PCI_BAR0_REGION_INDEX];
 	const __u32 half = puppet->opt.bar0_size / 2 & ~0xfffU;
 
-	regions[VFIO_PCI_BAR0_REGION_INDEX] = (struct vus_region){
-		.size = puppet->opt.bar0_size,
-		.flags = READ_WRITE,
-		.read = bar0_read,
-		.write = bar0_write,
-	};
+	memcpy(regions, default_regions, sizeof(default_regions));
+	regions[VFIO_PCI_CONFIG_REGION_INDEX].size = puppet->opt.config_size;
+	bar0->size = puppet->opt.bar0_size;
 	if (puppet->opt.mmap) {
-		regions[VFIO_PCI_BAR0_REGION_INDEX].flags |=
-			VFIO_REGION_INFO_FLAG_MMAP;
-		regions[VFIO_PCI_BAR0_REGION_INDEX].fd = puppet->bar0_fd;
+		bar0->flags |= VFIO_REGION_INFO_FLAG_MMAP;
+		bar0->fd = puppet->bar0_fd;
 	}
 	if (puppet->opt.sparse) {
-		sparse.area.offset = half;
-		sparse.area.size = half;
-		regions[VFIO_PCI_BAR0_REGION_INDEX].caps = &sparse;
-		regions[VFIO_PCI_BAR0_REGION_INDEX].caps_size = sizeof(sparse);
+		sparse.cap.areas[0].offset = half;
+		sparse.cap.areas[0].size = half;
+		bar0->caps = &sparse;
+		bar0->caps_size = sizeof(sparse);
 	}
-	regions[VFIO_PCI_BAR1_REGION_INDEX] = (struct vus_region){
-		.size = PUPPET_BAR1_SIZE,
-		.flags = READ_WRITE,
-		.read = bar1_read,
-		.write = bar1_write,
-	};
-	regions[VFIO_PCI_BAR2_REGION_INDEX] = (struct vus_region){
-		.size = PUPPET_BAR2_SIZE,
-		.flags = READ_WRITE,
-		.read = puppet_regs_read,
-		.write = puppet_regs_write,
-	};
-	regions[VFIO_PCI_BAR4_REGION_INDEX] = (struct vus_region){
-		.size = PUPPET_BAR4_SIZE,
-		.flags = READ_WRITE,
-		.read = bar4_read,
-		.write = bar4_write,
-	};
-	regions[VFIO_PCI_CONFIG_REGION_INDEX] = (struct vus_region){
-		.size = puppet->opt.config_size,
-		.flags = READ_WRITE,
-		.read = conf_read,
-		.write = conf_write,
-	};
 }
 
 static void init_irqs(const struct puppet *puppet, struct vus_irq *irqs)
@@ -254,7 +260,7 @@ static void init_irqs(const struct puppet *puppet, struct vus_irq *irqs)
 
 static int serve(struct puppet *puppet)
 {
-	struct vus_region regions[VFIO_PCI_NUM_REGIONS] = { 0 };
+	struct vus_region regions[VFIO_PCI_NUM_REGIONS];
 	struct vus_irq irqs[VFIO_PCI_NUM_IRQS] = { 0 };
 	const struct vus_device dev = {
 		.opaque = puppet,

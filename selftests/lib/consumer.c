@@ -46,10 +46,13 @@ void consumer_open(struct consumer *c, const struct world *w)
 
 void consumer_close(struct consumer *c)
 {
-	if (c->device >= 0)
-		close(c->device);
-	close(c->group);
-	close(c->container);
+	int *fds[] = { &c->device, &c->group, &c->container };
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++) {
+		if (*fds[i] > 0)
+			close(*fds[i]);
+		*fds[i] = -1;
+	}
 }
 
 /* What VFIO_DEVICE_GET_REGION_INFO says; region.c's tests see to that. */

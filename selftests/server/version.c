@@ -54,6 +54,7 @@ out:
 /* Return: our version data; free() it. */
 static char *write_capabilities(const struct vus_server *srv)
 {
+	const int flags = JSON_C_TO_STRING_PLAIN;
 	struct json_object *root, *caps;
 	char *text;
 
@@ -66,8 +67,7 @@ static char *write_capabilities(const struct vus_server *srv)
 	json_object_object_add(caps, "max_data_xfer_size",
 			       json_object_new_int64(srv->opt.max_data_xfer_size));
 	json_object_object_add(root, "capabilities", caps);
-	text = strdup(json_object_to_json_string_ext(root,
-						JSON_C_TO_STRING_PLAIN));
+	text = strdup(json_object_to_json_string_ext(root, flags));
 	json_object_put(root);
 	return text;
 }

@@ -189,6 +189,21 @@ static bool receive_message(struct vus_server *srv)
 	return true;
 }
 
+static void refuse_fds(struct vus_server *srv, const struct vus_msg *msg)
+{
+	const __u32 asked = VFIO_USER_F_TYPE_MASK | VFIO_USER_F_NO_REPLY;
+	struct vus_reply *reply;
+
+	vus_log("client sent %u descriptors, %u were announced%s", msg->nr_fds,
+		srv->opt.max_msg_fds,
+		srv->rx.fds_lost ? "; some are lost" : "");
+	if ((msg->hdr.flags & asked) != VFIO_USER_F_TYPE_COMMAND)
+		return;
+	reply = vus_reply_error(msg, EMFILE);
+	vus_send_reply(srv, reply);
+	free(reply);
+}
+
 static void handle_message(struct vus_server *srv)
 {
 	struct vus_rx *rx = &srv->rx;
@@ -201,17 +216,10 @@ static void handle_message(struct vus_server *srv)
 	};
 
 	vus_trace(srv, "<-", &msg.hdr, msg.nr_fds);
-	if (rx->fds_lost || rx->nr_fds > srv->opt.max_msg_fds) {
-		struct vus_reply *reply = vus_reply_error(&msg, EMFILE);
-
-		vus_log("client sent %u descriptors, %u were announced%s",
-			rx->nr_fds, srv->opt.max_msg_fds,
-			rx->fds_lost ? "; some are lost" : "");
-		vus_send_reply(srv, reply);
-		free(reply);
-	} else {
+	if (rx->fds_lost || rx->nr_fds > srv->opt.max_msg_fds)
+		refuse_fds(srv, &msg);
+	else
 		vus_dispatch(srv, &msg);
-	}
 	rx_reset(rx);
 }
 

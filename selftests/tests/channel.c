@@ -309,6 +309,128 @@ TEST(dma_of_too_much)
 	bad_dma(VFIO_USER_DMA_READ, UINT64_MAX, 32);
 }
 
+/* Answers the next question with this payload. */
+static void answer(uint16_t cmd, const void *payload, size_t size)
+{
+	struct vfio_user_header hdr;
+	char buf[256];
+
+	hdr = next(buf, sizeof(buf));
+	CHECK_EQ(hdr.cmd, cmd);
+	hdr.flags = VFIO_USER_F_TYPE_REPLY;
+	hdr.msg_size = (uint32_t)(sizeof(hdr) + size);
+	memcpy(buf, &hdr, sizeof(hdr));
+	memcpy(buf + sizeof(hdr), payload, size);
+	CHECK_EQ(write(fd, buf, hdr.msg_size), hdr.msg_size);
+}
+
+/* A PCI device, as far as it is not said otherwise. */
+struct fake {
+	struct vfio_user_region_info region[9];
+	struct vfio_user_irq_info irq[5];
+};
+
+static struct fake good_fake(void)
+{
+	struct fake f = { 0 };
+
+	for (uint32_t i = 0; i < 9; i++)
+		f.region[i].index = i;
+	for (uint32_t i = 0; i < 5; i++)
+		f.irq[i].index = i;
+	f.region[7].size = 256;
+	return f;
+}
+
+static void attach_fake(const struct fake *f)
+{
+	struct vfio_user_device_info info = {
+		.argsz = sizeof(info),
+		.flags = 1 << 1,	/* VFIO_DEVICE_FLAGS_PCI */
+		.num_regions = 9,
+		.num_irqs = 5,
+	};
+
+	attach();
+	answer(VFIO_USER_DEVICE_GET_INFO, &info, sizeof(info));
+	for (int i = 0; i < 9; i++) {
+		answer(VFIO_USER_DEVICE_GET_REGION_INFO, &f->region[i],
+		       sizeof(f->region[i]));
+		if (world_state_is(&w, "broken"))
+			return;
+	}
+	for (int i = 0; i < 5; i++) {
+		answer(VFIO_USER_DEVICE_GET_IRQ_INFO, &f->irq[i],
+		       sizeof(f->irq[i]));
+		if (world_state_is(&w, "broken"))
+			return;
+	}
+}
+
+static void refused(const struct fake *f, const char *message)
+{
+	attach_fake(f);
+	world_wait_state(&w, "broken");
+	CHECK_EQ(kernel_log_count(w.uuid, message), 1);
+}
+
+TEST(attach_by_hand)
+{
+	struct fake f = good_fake();
+
+	attach_fake(&f);
+	world_wait_state(&w, "attached");
+}
+
+TEST(region_too_large)
+{
+	struct fake f = good_fake();
+
+	f.region[8].size = (1ULL << 40) + 1;
+	refused(&f, "region is too large");
+}
+
+TEST(region_as_large_as_can_be)
+{
+	struct fake f = good_fake();
+
+	f.region[0].size = 1ULL << 40;
+	attach_fake(&f);
+	world_wait_state(&w, "attached");
+}
+
+TEST(odd_config_space)
+{
+	struct fake f = good_fake();
+
+	f.region[7].size = 1024;
+	refused(&f, "neither 256 nor 4096");
+}
+
+TEST(another_region_described)
+{
+	struct fake f = good_fake();
+
+	f.region[8].index = 3;
+	refused(&f, "another region than asked for");
+}
+
+TEST(another_irq_index_described)
+{
+	struct fake f = good_fake();
+
+	f.irq[4].index = 0;
+	refused(&f, "another IRQ index than asked for");
+}
+
+TEST(too_many_irqs)
+{
+	struct fake f = good_fake();
+
+	f.irq[4].count = 2049;
+	refused(&f, "number of IRQs");
+}
+
 TEST(close_ends_the_attachment)
 {
 	attach();

@@ -121,7 +121,7 @@ static void breaks_framing(enum puppet_fault fault)
 	up(NULL);
 	puppet_fault(&c, VFIO_USER_REGION_READ, fault, 0);
 	CHECK_EQ(puppet_read(&c, 0, &value), -EIO);
-	CHECK_EQ(file_count(world_helper_log(), "rotocol"), 1);
+	CHECK_EQ(file_count(world_helper_log(), "bytes long"), 1);
 	world_wait_state(&w, "attached");
 	puppet_check(&c, 8);
 }
@@ -138,7 +138,7 @@ TEST(tiny_size)
 
 TEST(garbage)
 {
-	for (int i = 0; i < 10; i++) {
+	for (int i = 0; i < 4; i++) {
 		uint32_t value;
 
 		if (!i)
@@ -287,11 +287,4 @@ TEST(too_many_irq_indexes)
 	const char *const args[] = { "--num-irqs", "1000", NULL };
 
 	never_attaches(args, "number of IRQ indexes");
-}
-
-TEST(region_too_large)
-{
-	const char *const args[] = { "--shape-bar0", "2199023255552", NULL };
-
-	never_attaches(args, "region is too large");
 }

@@ -39,8 +39,11 @@ static pid_t start_removal(void)
 
 	snprintf(path, sizeof(path), MDEV_DIR "%s/remove", w.uuid);
 	pid = fork();
-	if (!pid)
+	if (!pid) {
+		/* Not a consumer itself. */
+		consumer_close(&c);
 		_exit(write_file(path, "1") ? 1 : 0);
+	}
 	return pid;
 }
 

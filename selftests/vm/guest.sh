@@ -1,0 +1,110 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Usage: guest.sh [--timeout S] [--cold] script [qemu-argument...]
+#        guest.sh --prepare
+#
+# Inside the VM of run.sh: starts a guest under the distribution's QEMU with,
+# for example, -device vfio-pci,sysfsdev=/sys/bus/mdev/devices/<uuid>, and runs
+# a busybox sh script in it, as root, with the drivers of $modules loaded.
+# stdout is the script's stdout and stderr; the exit status is the script's
+# (up to 125), or 124 = timeout (of 100 s), 125 = QEMU failed, 126 = guest died.
+# The guest's kernel log: $VUM_GUEST_CONSOLE, default $VUM_RESULT/guest.log.
+#
+# --prepare, on the host, boots such a guest without any device and keeps it as
+# a snapshot in the cache. The guest in the VM starts from there, finds its
+# device by a rescan of the PCI bus, and is up in seconds: an emulated machine
+# on an emulated machine takes a minute to boot. --cold lets it boot.
+set -eu
+
+here=$(dirname "$(readlink -f "$0")")
+cache=${VUM_CACHE:-/var/cache/vfio-user-mdev}
+modules="virtio_pci virtio_blk nvme ext4 gpio-pci-idio-16"
+append="console=ttyS0 quiet panic=-1 mitigations=off nokaslr tsc=reliable
+	no_timer_check cryptomgr.notests random.trust_cpu=on"
+
+timeout=100 mode=warm
+while :; do
+	case ${1-} in
+	--timeout) timeout=$2; shift 2 ;;
+	--cold) mode=cold; shift ;;
+	--prepare) mode=prepare; shift; set -- /dev/null ;;
+	-*) echo "guest.sh: unknown option $1" >&2; exit 125 ;;
+	*) break ;;
+	esac
+done
+[ -f "${1:-}" ] || [ $mode = prepare ] || { echo "guest.sh: no script ${1:-}" >&2; exit 125; }
+script=$1
+shift
+
+if [ $mode = prepare ]; then
+	"$here/packages.sh" qemu-system-x86
+fi
+if [ -z "${VUM_ABI-}" ]; then
+	env=$("$here/kernel.sh")
+	eval "$env"
+	export VUM_ABI VUM_MODDIR
+fi
+# shellcheck disable=SC2086	# a list of words
+initrd=$("$here/initramfs.sh" "$here/init.inner" $modules)
+# shellcheck disable=SC2086
+append=$(echo $append)
+
+qemu="qemu-system-x86_64 -accel tcg -M q35,hpet=off,vmport=off -m 256 \
+	-nodefaults -no-user-config -display none -no-reboot \
+	-device isa-debug-exit,iobase=0xf4,iosize=1"
+key=$({ echo "$qemu $append ${initrd##*/} $VUM_ABI"; cat "${VUM_VMLINUX%/*}/version"
+	dpkg-query -W qemu-system-x86; } | sha256sum | cut -c 1-16)
+snapshot=$cache/guest/$key
+if [ -f "$snapshot" ]; then
+	[ $mode != prepare ] || exit 0
+elif [ $mode = warm ]; then
+	echo "guest.sh: no snapshot, so this takes a minute (see --prepare)" >&2
+	mode=cold
+fi
+
+tmp=$(mktemp -d)
+pid=''
+trap '[ -z "$pid" ] || kill $pid 2>/dev/null; rm -rf "$tmp"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+console=${VUM_GUEST_CONSOLE:-${VUM_RESULT:-$tmp}/guest.log}
+
+# QEMU inherits the write end of its own output, so that its reader sees the
+# end of it when QEMU ends, however early that is.
+mkfifo "$tmp/io.in" "$tmp/io.out" "$tmp/monitor"
+exec 3<>"$tmp/monitor" 4<>"$tmp/io.in" 6<>"$tmp/io.out" 5<"$tmp/io.out"
+if [ $mode = warm ]; then
+	set -- "$@" -incoming "exec:cat $snapshot"
+fi
+# shellcheck disable=SC2086
+setpriv --pdeathsig TERM timeout --foreground -k 5 "$timeout" \
+	setpriv --pdeathsig KILL $qemu \
+	-kernel "$VUM_VMLINUX" -initrd "$initrd" -append "$append" \
+	-serial "file:$console" -serial chardev:io \
+	-chardev "pipe,id=io,path=$tmp/io" \
+	-monitor stdio "$@" <&3 >"$tmp/monitor.log" 5<&- &
+pid=$!
+exec 6>&-
+
+answer() { read -r line <&5 && [ "$line" = "$1" ]; }
+answer READY || mode=dead
+if [ $mode = prepare ]; then
+	mkdir -p "$cache/guest"
+	echo "guest: keeping a snapshot" >&2
+	printf 'migrate "exec:cat >%s"\nquit\n' "$snapshot.$$" >&3
+elif [ $mode != dead ]; then
+	{ echo; wc -c <"$script"; cat "$script"; } >&4
+	until answer START; do [ "$line" ] || break; done
+	cat <&5
+fi
+
+rc=0
+wait $pid || rc=$?
+pid=''
+case $mode$rc in
+prepare0) mv "$snapshot.$$" "$snapshot"; exit 0 ;;
+*124) echo "guest.sh: timeout after $timeout s" >&2; exit 124 ;;
+*0) echo "guest.sh: the guest died" >&2; tail -n 20 "$console" >&2; exit 126 ;;
+*1) cat "$tmp/monitor.log" >&2; exit 125 ;;
+esac
+exit $((rc / 2 - 1))
