@@ -44,6 +44,9 @@ int vum_irq_info(struct vum_device *dev, struct vfio_irq_info *info)
 		return -EINVAL;
 	info->flags = vum_irq_flags(dev, info->index);
 	info->count = vum_irq_count(dev, info->index);
+	/* vfio-pci has no such index then, and QEMU warns if it is empty. */
+	if (info->index == VFIO_PCI_ERR_IRQ_INDEX && !info->count)
+		return -EINVAL;
 	return 0;
 }
 

@@ -3,9 +3,10 @@
 # Usage: check.sh [TEST...]
 #
 # Builds everything and runs the tests, all of them or those named: the
-# programs in selftests/tests/ and the scripts beside them, each inside the
-# test VM unless its first lines say "runs on: host". The output is TAP; the last line is a summary. The
-# tests' logs stay in .build/.
+# programs in selftests/tests/ and the scripts beside them, inside the test VM
+# unless a script's first lines say "runs on: host". The output is TAP, the last
+# line a summary; both stay in .build/check.log, the VM's kernel log in
+# .build/check.console.
 set -eu
 
 cd "$(dirname "$(readlink -f "$0")")/.."
@@ -13,17 +14,8 @@ vm=selftests/vm
 log=.build/check.log
 mkdir -p .build
 
-say() { echo "# $*"; }
-
-say "packages"
-$vm/packages.sh gcc make pkg-config libnl-3-dev libnl-genl-3-dev \
-	libjson-c-dev qemu-system-x86 busybox-static cpio kmod xz-utils sparse
-kernel=$($vm/kernel.sh)
-eval "$kernel"
-say "module for $VUM_ABI, programs with sanitizers"
-make --no-print-directory module KDIR="$VUM_KDIR" >.build/make.log 2>&1 &&
-	make --no-print-directory -j2 programs SAN=1 >>.build/make.log 2>&1 || {
-	cat .build/make.log
+. selftests/build.sh
+build 1 || {
 	echo "not ok - build"
 	echo "0 passed, 1 failed, 0 skipped"
 	exit 1
@@ -46,8 +38,6 @@ for t in $tests; do
 	fi
 done
 
-export VUM_MODULE=".build/module-$VUM_ABI/vfio_user_mdev.ko"
-export VUM_BIN=.build/san/bin
 {
 	for t in $on_host; do
 		echo "# == $t"

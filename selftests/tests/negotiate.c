@@ -41,12 +41,12 @@ static void taken(const char *option, const char *value)
 
 TEST(another_major)
 {
-	refused("--major", "1", "major");
+	refused("--major", "1", "speaks vfio-user 1.1");
 }
 
 TEST(a_newer_minor)
 {
-	refused("--minor", "9", "minor");
+	refused("--minor", "9", "speaks vfio-user 0.9");
 }
 
 TEST(an_older_minor)

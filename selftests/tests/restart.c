@@ -160,7 +160,9 @@ TEST(intx_unmask_lost)
 		       VFIO_PCI_INTX_IRQ_INDEX, 0, 1, NULL, 0));
 	world_helper(&w, NULL);
 	world_wait_state(&w, "attached");
-	CHECK_EQ(eventfd_take(fd, 1000), 1);
+	CHECK(eventfd_take(fd, 1000) > 0);
+	/* This server forgets masks with the connection, others may not: told. */
+	CHECK_EQ(puppet_get(&c, PUPPET_NR_SET_IRQS), 3);
 }
 
 TEST(intx_mask_kept)

@@ -101,10 +101,17 @@ fi
 rc=0
 wait $pid || rc=$?
 pid=''
-case $mode$rc in
-prepare0) mv "$snapshot.$$" "$snapshot"; exit 0 ;;
-*124) echo "guest.sh: timeout after $timeout s" >&2; exit 124 ;;
-*0) echo "guest.sh: the guest died" >&2; tail -n 20 "$console" >&2; exit 126 ;;
-*1) cat "$tmp/monitor.log" >&2; exit 125 ;;
+case $rc in
+0)	if [ $mode = prepare ]; then
+		mv "$snapshot.$$" "$snapshot"
+		exit 0
+	fi
+	echo "guest.sh: the guest died; the end of $console:" >&2
+	tail -n 20 "$console" >&2
+	exit 126 ;;
+1)	cat "$tmp/monitor.log" >&2
+	exit 125 ;;
+124)	echo "guest.sh: timeout after $timeout s; console: $console" >&2
+	exit 124 ;;
 esac
 exit $((rc / 2 - 1))

@@ -1,0 +1,14 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Usage: demo.sh
+#
+# The whole chain alive, in a throw-away VM: see demo-in-vm.sh.
+set -eu
+
+cd "$(dirname "$(readlink -f "$0")")/.."
+vm=selftests/vm
+mkdir -p .build
+. selftests/build.sh
+build ''
+VUM_CONSOLE=.build/demo.console exec $vm/run.sh --timeout 230 \
+	-- selftests/demo-in-vm.sh
