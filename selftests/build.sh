@@ -12,11 +12,11 @@ build() {
 	kernel=$(selftests/vm/kernel.sh)
 	eval "$kernel"
 	echo "# module for $VUM_ABI, programs${1:+ with sanitizers}"
-	make --no-print-directory module KDIR="$VUM_KDIR" >.build/make.log 2>&1 &&
-		make --no-print-directory -j2 programs SAN="$1" >>.build/make.log 2>&1 || {
+	if ! make --no-print-directory module KDIR="$VUM_KDIR" >.build/make.log 2>&1 ||
+	   ! make --no-print-directory -j2 programs SAN="$1" >>.build/make.log 2>&1; then
 		cat .build/make.log
 		return 1
-	}
+	fi
 	export VUM_MODULE=".build/module-$VUM_ABI/vfio_user_mdev.ko"
 	export VUM_BIN=".build/${1:+san/}bin"
 }

@@ -27,7 +27,7 @@ tests=${*:-$all}
 in_vm='' on_host=''
 for t in $tests; do
 	if ! echo "$all" | grep -qx "$t"; then
-		echo "check: no test '$t'; there are:" $all >&2
+		echo "check: no test '$t'; there are: $(echo "$all" | tr '\n' ' ')" >&2
 		exit 2
 	fi
 	if [ -f "selftests/tests/$t.sh" ] &&

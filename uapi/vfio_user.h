@@ -94,6 +94,7 @@ struct vfio_user_header {
 #define VFIO_USER_F_ERROR		(1U << 5)
 	__u32 error_no;
 };
+
 static_assert(sizeof(struct vfio_user_header) == 16, "wire format");
 
 /**
@@ -107,6 +108,7 @@ struct vfio_user_version {
 	__u16 minor;
 	__u8 data[];
 };
+
 static_assert(sizeof(struct vfio_user_version) == 4, "wire format");
 
 /**
@@ -133,6 +135,7 @@ struct vfio_user_dma_map {
 	__u64 addr;
 	__u64 size;
 };
+
 static_assert(sizeof(struct vfio_user_dma_map) == 32, "wire format");
 
 /**
@@ -148,6 +151,7 @@ struct vfio_user_dma_unmap {
 	__u64 addr;
 	__u64 size;
 };
+
 static_assert(sizeof(struct vfio_user_dma_unmap) == 24, "wire format");
 
 /**
@@ -164,6 +168,7 @@ struct vfio_user_device_info {
 	__u32 num_regions;
 	__u32 num_irqs;
 };
+
 static_assert(sizeof(struct vfio_user_device_info) == 16, "wire format");
 
 /**
@@ -184,6 +189,7 @@ struct vfio_user_region_info {
 	__u64 size;
 	__u64 offset;
 };
+
 static_assert(sizeof(struct vfio_user_region_info) == 32, "wire format");
 
 /**
@@ -202,6 +208,7 @@ struct vfio_user_region_io_fds {
 	__u32 index;
 	__u32 count;
 };
+
 static_assert(sizeof(struct vfio_user_region_io_fds) == 16, "wire format");
 
 #define VFIO_USER_IO_FD_TYPE_IOEVENTFD		0
@@ -226,6 +233,7 @@ struct vfio_user_sub_region_ioeventfd {
 	__u32 padding;
 	__u64 datamatch;
 };
+
 static_assert(sizeof(struct vfio_user_sub_region_ioeventfd) == 40, "wire format");
 
 /**
@@ -247,6 +255,7 @@ struct vfio_user_sub_region_ioregionfd {
 	__u32 padding;
 	__u64 user_data;
 };
+
 static_assert(sizeof(struct vfio_user_sub_region_ioregionfd) == 40, "wire format");
 
 /**
@@ -272,6 +281,7 @@ struct vfio_user_irq_info {
 	__u32 index;
 	__u32 count;
 };
+
 static_assert(sizeof(struct vfio_user_irq_info) == 16, "wire format");
 
 /**
@@ -295,6 +305,7 @@ struct vfio_user_irq_set {
 	__u32 count;
 	__u8 data[];
 };
+
 static_assert(sizeof(struct vfio_user_irq_set) == 20, "wire format");
 
 /**
@@ -312,6 +323,7 @@ struct vfio_user_region_access {
 	__u32 count;
 	__u8 data[];
 };
+
 static_assert(sizeof(struct vfio_user_region_access) == 16, "wire format");
 
 /**
@@ -328,6 +340,7 @@ struct vfio_user_dma_access {
 	__u64 count;
 	__u8 data[];
 };
+
 static_assert(sizeof(struct vfio_user_dma_access) == 16, "wire format");
 
 /**
@@ -343,6 +356,7 @@ struct vfio_user_write_single {
 	__u32 count;
 	__u64 data;
 };
+
 static_assert(sizeof(struct vfio_user_write_single) == 24, "wire format");
 
 /**
@@ -354,6 +368,7 @@ struct vfio_user_write_multi {
 	__u64 wr_cnt;
 	struct vfio_user_write_single wrs[];
 };
+
 static_assert(sizeof(struct vfio_user_write_multi) == 8, "wire format");
 
 /**
@@ -368,6 +383,7 @@ struct vfio_user_device_feature {
 	__u32 flags;
 	__u8 data[];
 };
+
 static_assert(sizeof(struct vfio_user_device_feature) == 8, "wire format");
 
 /**
@@ -383,6 +399,7 @@ struct vfio_user_mig_data {
 	__u32 size;
 	__u8 data[];
 };
+
 static_assert(sizeof(struct vfio_user_mig_data) == 8, "wire format");
 
 /**
@@ -394,6 +411,7 @@ struct vfio_user_device_feature_dma_logging_range {
 	__u64 iova;
 	__u64 length;
 };
+
 static_assert(sizeof(struct vfio_user_device_feature_dma_logging_range) == 16,
 	      "wire format");
 
@@ -410,6 +428,7 @@ struct vfio_user_device_feature_dma_logging_control {
 	__u32 reserved;
 	struct vfio_user_device_feature_dma_logging_range ranges[];
 };
+
 static_assert(sizeof(struct vfio_user_device_feature_dma_logging_control) == 16,
 	      "wire format");
 
@@ -426,6 +445,7 @@ struct vfio_user_device_feature_dma_logging_report {
 	__u64 page_size;
 	__u64 bitmap[];
 };
+
 static_assert(sizeof(struct vfio_user_device_feature_dma_logging_report) == 24,
 	      "wire format");
 

@@ -92,6 +92,7 @@ struct vum_attach {
 	__u32 server_gid;
 	__u64 reserved2[2];
 };
+
 static_assert(sizeof(struct vum_attach) == 64, "interface");
 
 /**
@@ -124,6 +125,7 @@ struct vum_message {
 	__u32 nr_fds;
 	__aligned_u64 fds;
 };
+
 static_assert(sizeof(struct vum_message) == 32, "interface");
 
 /**
@@ -174,6 +176,7 @@ enum vum_cmd {
 	VUM_CMD_EVENT,
 	__VUM_CMD_MAX,
 };
+
 #define VUM_CMD_MAX (__VUM_CMD_MAX - 1)
 
 /**
@@ -216,6 +219,7 @@ enum vum_attr {
 	VUM_ATTR_ATTACHES,
 	__VUM_ATTR_MAX,
 };
+
 #define VUM_ATTR_MAX (__VUM_ATTR_MAX - 1)
 
 /**

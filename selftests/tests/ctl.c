@@ -167,7 +167,7 @@ TEST(monitor)
 			CHECK(json);
 			CHECK(!strcmp(get(json, "uuid"), w.uuid));
 		} while (i == 6 && !strcmp(get(json, "event"), "detached"));
-		if (strcmp(get(json, "event"), events[i]))
+		if (strcmp(get(json, "event"), events[i]) != 0)
 			FAIL("event %zu is %s, not %s", i, get(json, "event"),
 			     events[i]);
 	}

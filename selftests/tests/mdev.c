@@ -154,7 +154,7 @@ TEST(one_helper_serves_many)
 		world_wait_state(&w[i], "attached");
 	for (int i = 0; i < MANY; i++) {
 		consumer_open(&c, &w[i]);
-		CHECK_EQ(region_read32(&c, 1, 4 * i), PUPPET_PATTERN ^ (4 * i));
+		puppet_check(&c, 4U * i);
 		consumer_close(&c);
 	}
 }
@@ -207,7 +207,7 @@ TEST(idle_device_costs_no_cpu)
 
 	world_up(&w, NULL);
 	consumer_open(&c, &w);
-	CHECK_EQ(region_read32(&c, 1, 0), PUPPET_PATTERN);
+	puppet_check(&c, 0);
 	test_sleep_ms(300);
 	before = cpu_and_switches(w.helper);
 	test_sleep_ms(3000);

@@ -88,7 +88,7 @@ TEST(waits_for_a_late_server)
 	pid = fork();
 	if (!pid) {
 		consumer_open(&c, &w);
-		CHECK_EQ(region_read32(&c, 1, 8), PUPPET_PATTERN ^ 0x8);
+		puppet_check(&c, 8);
 		_exit(0);
 	}
 	test_sleep_ms(1000);
@@ -128,7 +128,7 @@ TEST(one_consumer_after_the_other)
 	world_up(&w, NULL);
 	for (int i = 0; i < 20; i++) {
 		consumer_open(&c, &w);
-		CHECK_EQ(region_read32(&c, 1, 4 * i), PUPPET_PATTERN ^ (4 * i));
+		puppet_check(&c, 4U * i);
 		consumer_close(&c);
 	}
 }
