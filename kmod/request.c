@@ -14,7 +14,7 @@
 
 #include "vum.h"
 
-atomic_t vum_live_requests = ATOMIC_INIT(0);
+atomic_t vum_live_messages = ATOMIC_INIT(0);
 
 void vum_files_put(struct file **files, u32 nr)
 {
@@ -35,6 +35,7 @@ struct vum_msg *vum_msg_alloc(size_t size)
 		       GFP_KERNEL_ACCOUNT);
 	if (!msg)
 		return NULL;
+	atomic_inc(&vum_live_messages);
 	msg->files = NULL;
 	msg->nr_files = 0;
 	msg->size = size;
@@ -47,6 +48,7 @@ void vum_msg_free(struct vum_msg *msg)
 		return;
 	vum_files_put(msg->files, msg->nr_files);
 	kvfree(msg);
+	atomic_dec(&vum_live_messages);
 }
 
 /**
@@ -64,7 +66,7 @@ struct vum_req *vum_req_alloc(enum vum_req_kind kind, u16 cmd, size_t payload)
 	req = kvzalloc(sizeof(*req) + payload, GFP_KERNEL_ACCOUNT);
 	if (!req)
 		return NULL;
-	atomic_inc(&vum_live_requests);
+	atomic_inc(&vum_live_messages);
 	refcount_set(&req->ref, 1);
 	req->kind = kind;
 	init_completion(&req->done);
@@ -81,7 +83,7 @@ void vum_req_put(struct vum_req *req)
 	vum_files_put(req->msg.files, req->msg.nr_files);
 	vum_msg_free(req->reply);
 	kvfree(req);
-	atomic_dec(&vum_live_requests);
+	atomic_dec(&vum_live_messages);
 }
 
 /* May a message of this kind go to the server now? */

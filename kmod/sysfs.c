@@ -140,16 +140,16 @@ const struct attribute_group *vum_mdev_groups[] = {
 	NULL,
 };
 
-/* What is alive in the whole module; 0 once everything has been given back. */
-static ssize_t live_requests_show(struct device *device,
+/* Messages in the whole module; 0 once everything has been given back. */
+static ssize_t live_messages_show(struct device *device,
 				  struct device_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%d\n", atomic_read(&vum_live_requests));
+	return sysfs_emit(buf, "%d\n", atomic_read(&vum_live_messages));
 }
-static DEVICE_ATTR_RO(live_requests);
+static DEVICE_ATTR_RO(live_messages);
 
 static struct attribute *vum_parent_attrs[] = {
-	&dev_attr_live_requests.attr,
+	&dev_attr_live_messages.attr,
 	NULL,
 };
 

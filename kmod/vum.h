@@ -156,7 +156,7 @@ struct vum_channel {
 #define vum_lock(ch)	xa_lock(&(ch)->inflight)
 #define vum_unlock(ch)	xa_unlock(&(ch)->inflight)
 
-extern atomic_t vum_live_requests;
+extern atomic_t vum_live_messages;
 
 struct vum_msg *vum_msg_alloc(size_t size);
 void vum_msg_free(struct vum_msg *msg);

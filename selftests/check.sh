@@ -38,6 +38,10 @@ for t in $tests; do
 	fi
 done
 
+case " $in_vm " in
+*" serial "*) $vm/guest.sh --prepare ;;
+esac
+
 {
 	for t in $on_host; do
 		echo "# == $t"

@@ -14,11 +14,11 @@ echo "driver: $(basename "$(readlink "/sys/bus/pci/devices/$card/driver")") on $
 	"$(cat "/sys/bus/pci/devices/$card/vendor"):$(cat "/sys/bus/pci/devices/$card/device")," \
 	"/dev/$tty, irq $irq, type $(cat "$dir/type")"
 # Opened once: a close in between would throw away what has come in.
-exec 3<>"/dev/$tty"
-stty raw -echo 115200 <&3
+exec 9<>"/dev/$tty"
+stty raw -echo 115200 <&9
 before=$(interrupts)
-echo "hello from the guest" >&3
-read -r line <&3
+echo "hello from the guest" >&9
+read -r line <&9
 after=$(interrupts)
 echo "received: $line"
 echo "interrupts: $((after - before))"

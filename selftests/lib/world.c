@@ -17,7 +17,7 @@
 
 #define HELPER_LOG	"/run/vum-test-helper.log"
 #define SERVER_LOG	"/run/vum-test-server.log"
-#define LIVE_REQUESTS	"/sys/class/mdev_bus/vfio-user/live_requests"
+#define LIVE_MESSAGES	"/sys/class/mdev_bus/vfio-user/live_messages"
 
 const char *world_helper_log(void)
 {
@@ -115,11 +115,11 @@ unsigned int file_count(const char *path, const char *text)
 	return count_lines(buf, text, "");
 }
 
-int live_requests(void)
+int live_messages(void)
 {
 	char buf[16];
 
-	CHECK_EQ(read_file(LIVE_REQUESTS, buf, sizeof(buf)), 0);
+	CHECK_EQ(read_file(LIVE_MESSAGES, buf, sizeof(buf)), 0);
 	return (int)strtol(buf, NULL, 10);
 }
 
@@ -281,11 +281,11 @@ const char *world_case_end(void)
 	while (wait(NULL) > 0)
 		;
 	while (test_now_ms() < end) {
-		if (!live_requests() && access("/dev/vfio-user", F_OK))
+		if (!live_messages() && access("/dev/vfio-user", F_OK))
 			return NULL;
 		test_sleep_ms(10);
 	}
-	return live_requests() ? "requests in the module" : "an mdev";
+	return live_messages() ? "messages in the module" : "an mdev";
 }
 
 static void show(const char *title, const char *path)

@@ -62,7 +62,7 @@ unsigned int kernel_log_count(const char *a, const char *b);
 unsigned int file_count(const char *path, const char *text);
 const char *world_helper_log(void);
 const char *world_server_log(void);
-int live_requests(void);
+int live_messages(void);
 
 /* For the runner. */
 void world_case_begin(void);

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -360,4 +361,50 @@ TEST(change_vectors_while_interrupts_arrive)
 		fire(MSIX, i);
 		CHECK_EQ(eventfd_take(fds[i], 1000), 1);
 	}
+}
+
+static long open_files(void)
+{
+	char buf[64];
+
+	CHECK_EQ(read_file("/proc/sys/fs/file-nr", buf, sizeof(buf)), 0);
+	return strtol(buf, NULL, 10);
+}
+
+/* Sets, replaces, unsets, disables, and closes with some set. */
+static void use_up_eventfds(void)
+{
+	int fds[PUPPET_NR_MSIX], none = -1;
+
+	consumer_open(&c, &w);
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < PUPPET_NR_MSIX; i++)
+			fds[i] = new_eventfd();
+		CHECK(!irq_set_eventfds(&c, MSIX, 0, PUPPET_NR_MSIX, fds));
+		CHECK(!irq_set_eventfds(&c, REQ, 0, 1, fds));
+		CHECK(!irq_set_eventfds(&c, MSIX, round, 1, &none));
+		if (!round)
+			CHECK(!irq_disable(&c, MSIX));
+		for (int i = 0; i < PUPPET_NR_MSIX; i++)
+			close(fds[i]);
+	}
+	puppet_fault(&c, VFIO_USER_DEVICE_SET_IRQS, PUPPET_FAULT_ERROR, EIO);
+	fds[0] = new_eventfd();
+	CHECK_ERRNO(irq_set_eventfds(&c, MSIX, 0, 1, fds), EIO);
+	close(fds[0]);
+	consumer_close(&c);
+}
+
+TEST(no_descriptor_is_leaked)
+{
+	long before;
+
+	world_up(&w, NULL);
+	use_up_eventfds();
+	before = open_files();
+	for (int i = 0; i < 10; i++)
+		use_up_eventfds();
+	/* The server closes its own when it hears of it; the count is rough. */
+	test_sleep_ms(200);
+	CHECK(open_files() - before < PUPPET_NR_MSIX);
 }

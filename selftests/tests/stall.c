@@ -20,7 +20,7 @@ static void must_go(const struct world *world)
 	snprintf(path, sizeof(path), MDEV_DIR "%s/remove", world->uuid);
 	CHECK_EQ(write_file(path, "1"), 0);
 	CHECK(access(path, F_OK));
-	CHECK_SOON(live_requests() == 0, 1000);
+	CHECK_SOON(live_messages() == 0, 1000);
 }
 
 static void consumer_killed_in(void (*call)(struct consumer *),

@@ -6,8 +6,8 @@
 # Inside the VM of run.sh: starts a guest under the distribution's QEMU with,
 # for example, -device vfio-pci,sysfsdev=/sys/bus/mdev/devices/<uuid>, and runs
 # a busybox sh script in it, as root, with the drivers of $modules loaded.
-# stdout is the script's stdout and stderr; the exit status is the script's
-# (up to 125), or 124 = timeout (of 100 s), 125 = QEMU failed, 126 = guest died.
+# stdout is the script's stdout and stderr; the exit status is the script's,
+# or 124 = timeout (of 100 s), 125 = QEMU failed, 126 = the guest died.
 # The guest's kernel log: $VUM_GUEST_CONSOLE, default $VUM_RESULT/guest.log.
 #
 # --prepare, on the host, boots such a guest without any device and keeps it as
@@ -19,8 +19,7 @@ set -eu
 here=$(dirname "$(readlink -f "$0")")
 cache=${VUM_CACHE:-/var/cache/vfio-user-mdev}
 modules="virtio_pci virtio_blk nvme ext4 gpio-pci-idio-16"
-append="console=ttyS0 quiet panic=-1 mitigations=off nokaslr tsc=reliable
-	no_timer_check cryptomgr.notests random.trust_cpu=on"
+append="console=ttyS0 quiet panic=-1 mitigations=off nokaslr tsc=reliable no_timer_check cryptomgr.notests random.trust_cpu=on $VUM_X"
 
 timeout=100 mode=warm
 while :; do
@@ -46,12 +45,9 @@ if [ -z "${VUM_ABI-}" ]; then
 fi
 # shellcheck disable=SC2086	# a list of words
 initrd=$("$here/initramfs.sh" "$here/init.inner" $modules)
-# shellcheck disable=SC2086
-append=$(echo $append)
 
-qemu="qemu-system-x86_64 -accel tcg -M q35,hpet=off,vmport=off -m 256 \
-	-nodefaults -no-user-config -display none -no-reboot \
-	-device isa-debug-exit,iobase=0xf4,iosize=1"
+qemu="qemu-system-x86_64 -accel tcg -M q35,hpet=off,vmport=off -m 256
+	-nodefaults -no-user-config -display none -no-reboot"
 key=$({ echo "$qemu $append ${initrd##*/} $VUM_ABI"; cat "${VUM_VMLINUX%/*}/version"
 	dpkg-query -W qemu-system-x86; } | sha256sum | cut -c 1-16)
 snapshot=$cache/guest/$key
@@ -69,49 +65,60 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 console=${VUM_GUEST_CONSOLE:-${VUM_RESULT:-$tmp}/guest.log}
 
-# QEMU inherits the write end of its own output, so that its reader sees the
-# end of it when QEMU ends, however early that is.
-mkfifo "$tmp/io.in" "$tmp/io.out" "$tmp/monitor"
-exec 3<>"$tmp/monitor" 4<>"$tmp/io.in" 6<>"$tmp/io.out" 5<"$tmp/io.out"
+monitor=readline
 if [ $mode = warm ]; then
+	monitor=control
 	set -- "$@" -incoming "exec:cat $snapshot"
 fi
+# QEMU inherits the write ends of what it writes, so that the readers see the
+# end of it when QEMU ends, however early that is.
+mkfifo "$tmp/io.in" "$tmp/io.out" "$tmp/mon.in" "$tmp/mon.out"
+exec 3<>"$tmp/mon.in" 4<>"$tmp/io.in" 7<>"$tmp/mon.out" 8<>"$tmp/io.out"
+exec 5<"$tmp/mon.out" 6<"$tmp/io.out"
 # shellcheck disable=SC2086
 setpriv --pdeathsig TERM timeout --foreground -k 5 "$timeout" \
 	setpriv --pdeathsig KILL $qemu \
 	-kernel "$VUM_VMLINUX" -initrd "$initrd" -append "$append" \
-	-serial "file:$console" -serial chardev:io \
-	-chardev "pipe,id=io,path=$tmp/io" \
-	-monitor stdio "$@" <&3 >"$tmp/monitor.log" 5<&- &
+	-chardev "pipe,id=io,path=$tmp/io" -serial "file:$console" \
+	-serial chardev:io -serial "file:$tmp/status" \
+	-chardev stdio,id=mon,signal=off -mon "chardev=mon,mode=$monitor" \
+	"$@" <&3 >&7 5<&- 6<&- &
 pid=$!
-exec 6>&-
+exec 7>&- 8>&-
 
-answer() { read -r line <&5 && [ "$line" = "$1" ]; }
-answer READY || mode=dead
+# What is sent to a guest before its snapshot has been loaded is lost.
+if [ $mode = warm ]; then
+	echo '{"execute":"qmp_capabilities"}{"execute":"query-status"}' >&3
+	while read -r line <&5; do
+		case $line in *'"running": true'* | *'"RESUME"'*) break ;; esac
+	done
+else
+	read -r line <&6 || :
+fi
 if [ $mode = prepare ]; then
+	[ "$line" = READY ] || exit 1
 	mkdir -p "$cache/guest"
 	echo "guest: keeping a snapshot" >&2
 	printf 'migrate "exec:cat >%s"\nquit\n' "$snapshot.$$" >&3
-elif [ $mode != dead ]; then
-	{ echo; wc -c <"$script"; cat "$script"; } >&4
-	until answer START; do [ "$line" ] || break; done
-	cat <&5
+else
+	{ echo; cat "$script"; echo exit; } >&4
+	cat <&6
 fi
 
 rc=0
 wait $pid || rc=$?
 pid=''
-case $rc in
-0)	if [ $mode = prepare ]; then
-		mv "$snapshot.$$" "$snapshot"
-		exit 0
-	fi
+if [ $rc = 124 ]; then
+	echo "guest.sh: timeout after $timeout s; console: $console" >&2
+	exit 124
+elif [ $rc != 0 ]; then
+	exit 125
+elif [ $mode = prepare ]; then
+	mv "$snapshot.$$" "$snapshot"
+elif [ -s "$tmp/status" ]; then
+	exit "$(cat "$tmp/status")"
+else
 	echo "guest.sh: the guest died; the end of $console:" >&2
 	tail -n 20 "$console" >&2
-	exit 126 ;;
-1)	cat "$tmp/monitor.log" >&2
-	exit 125 ;;
-124)	echo "guest.sh: timeout after $timeout s; console: $console" >&2
-	exit 124 ;;
-esac
-exit $((rc / 2 - 1))
+	exit 126
+fi
