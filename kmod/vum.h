@@ -220,6 +220,7 @@ struct vum_irq {
  * @flags: VFIO_DEVICE_FLAGS_*
  * @num_regions: at least VFIO_PCI_NUM_REGIONS
  * @num_irqs: at least VFIO_PCI_NUM_IRQS
+ * @reserved: 0
  * @regions: what the server does not have is of size 0
  * @irqs: what the server does not have is of count 0
  *

@@ -174,6 +174,7 @@ enum vum_cmd {
 	VUM_CMD_UNSPEC,
 	VUM_CMD_GET_DEVICE,
 	VUM_CMD_EVENT,
+	/* private: */
 	__VUM_CMD_MAX,
 };
 
@@ -217,6 +218,7 @@ enum vum_attr {
 	VUM_ATTR_ABORTED,
 	VUM_ATTR_ERRORS,
 	VUM_ATTR_ATTACHES,
+	/* private: */
 	__VUM_ATTR_MAX,
 };
 
