@@ -174,11 +174,9 @@ enum vum_cmd {
 	VUM_CMD_UNSPEC,
 	VUM_CMD_GET_DEVICE,
 	VUM_CMD_EVENT,
-	/* private: */
-	__VUM_CMD_MAX,
 };
 
-#define VUM_CMD_MAX (__VUM_CMD_MAX - 1)
+#define VUM_CMD_MAX VUM_CMD_EVENT
 
 /**
  * enum vum_attr - generic netlink attributes
@@ -218,11 +216,9 @@ enum vum_attr {
 	VUM_ATTR_ABORTED,
 	VUM_ATTR_ERRORS,
 	VUM_ATTR_ATTACHES,
-	/* private: */
-	__VUM_ATTR_MAX,
 };
 
-#define VUM_ATTR_MAX (__VUM_ATTR_MAX - 1)
+#define VUM_ATTR_MAX VUM_ATTR_ATTACHES
 
 /**
  * enum vum_state - of an mdev
