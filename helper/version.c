@@ -102,6 +102,8 @@ static bool read_caps(struct json_object *top, struct version_caps *caps, struct
 	    !read_number(o, "pgsizes", &pgsizes, why) ||
 	    !check_twin_socket(o, why))
 		return false;
+	if (xfer < sizeof(uint64_t))
+		return refuse(why, "\"max_data_xfer_size\" in its VERSION reply is less than 8: its registers could not be accessed");
 
 	caps->max_msg_fds = (uint32_t)at_most(fds, VUM_MAX_MSG_FDS);
 	caps->max_data_xfer_size = (uint32_t)at_most(xfer, VUM_MAX_DATA_XFER_SIZE);

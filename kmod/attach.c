@@ -14,27 +14,41 @@
 
 static struct workqueue_struct *vum_attach_wq;
 
-/* Ask, and wait. Returns the request, whose reply is there, or an error. */
-static struct vum_req *vum_ask(struct vum_device *dev, u16 cmd,
+/**
+ * struct vum_asking - an attachment that is being brought into working order
+ * @dev: device
+ * @session: the attachment
+ * @shape: what has been learnt
+ */
+struct vum_asking {
+	struct vum_device *dev;
+	u32 session;
+	struct vum_shape shape;
+};
+
+/* Ask, and wait. Returns the request, whose reply is there, or NULL. */
+static struct vum_req *vum_ask(struct vum_asking *a, u16 cmd,
 			       const void *payload, u32 size)
 {
 	struct vum_req *req = vum_req_alloc(VUM_REQ_ATTACH, cmd, size);
 	int ret;
 
-	if (!req)
-		return ERR_PTR(-ENOMEM);
+	req->session = a->session;
 	memcpy(req->msg.payload, payload, size);
 	req->reply_min = size;
 	/* Capabilities follow a region's info, and one descriptor rides along. */
 	req->reply_max = VUM_MAX_MSG_SIZE;
 	req->reply_fds = cmd == VFIO_USER_DEVICE_GET_REGION_INFO ?
 			 VUM_MAX_MSG_FDS : 0;
-	ret = vum_req_queue(dev, req) ?: vum_req_wait(dev, req);
-	if (ret) {
-		vum_req_put(req);
-		return ERR_PTR(ret);
-	}
-	return req;
+	ret = vum_req_queue(a->dev, req);
+	if (ret && ret != -EIO)
+		vum_session_break(a->dev, a->session,
+				  "cannot send it command %u: error %d", cmd, ret);
+	ret = ret ?: vum_req_wait(a->dev, req);
+	if (!ret)
+		return req;
+	vum_req_put(req);
+	return NULL;
 }
 
 /*
@@ -42,21 +56,15 @@ static struct vum_req *vum_ask(struct vum_device *dev, u16 cmd,
  * attachment has ended meanwhile, nobody will hear of it.
  */
 
-/* An index that the server refuses to describe is one that it does not have. */
-static const char *vum_ask_refused(int error)
-{
-	return error == -ENOMEM ? "out of memory while attaching" : NULL;
-}
-
-static const char *vum_ask_info(struct vum_device *dev, struct vum_shape *shape)
+static const char *vum_ask_info(struct vum_asking *a)
 {
 	struct vfio_user_device_info info = { .argsz = sizeof(info) };
+	struct vum_shape *shape = &a->shape;
 	struct vum_req *req;
 
-	req = vum_ask(dev, VFIO_USER_DEVICE_GET_INFO, &info, sizeof(info));
-	if (IS_ERR(req))
-		return vum_ask_refused(PTR_ERR(req)) ?:
-		       "server refuses DEVICE_GET_INFO";
+	req = vum_ask(a, VFIO_USER_DEVICE_GET_INFO, &info, sizeof(info));
+	if (!req)
+		return "server refuses DEVICE_GET_INFO";
 	memcpy(&info, req->reply->payload, sizeof(info));
 	vum_req_put(req);
 
@@ -74,19 +82,19 @@ static const char *vum_ask_info(struct vum_device *dev, struct vum_shape *shape)
 	return NULL;
 }
 
-static const char *vum_ask_region(struct vum_device *dev, u32 index,
-				  struct vum_region *region)
+static const char *vum_ask_region(struct vum_asking *a, u32 index)
 {
+	struct vum_region *region = &a->shape.regions[index];
 	struct vfio_user_region_info info = {
 		.argsz = VUM_MAX_MSG_SIZE - sizeof(struct vfio_user_header),
 		.index = index,
 	};
 	struct vum_req *req;
 
-	req = vum_ask(dev, VFIO_USER_DEVICE_GET_REGION_INFO, &info,
-		      sizeof(info));
-	if (IS_ERR(req))
-		return vum_ask_refused(PTR_ERR(req));
+	req = vum_ask(a, VFIO_USER_DEVICE_GET_REGION_INFO, &info, sizeof(info));
+	/* What the server refuses to describe, it does not have. */
+	if (!req)
+		return NULL;
 	memcpy(&info, req->reply->payload, sizeof(info));
 	vum_req_put(req);
 
@@ -100,18 +108,18 @@ static const char *vum_ask_region(struct vum_device *dev, u32 index,
 	return NULL;
 }
 
-static const char *vum_ask_irq(struct vum_device *dev, u32 index,
-			       struct vum_irq *irq)
+static const char *vum_ask_irq(struct vum_asking *a, u32 index)
 {
+	struct vum_irq *irq = &a->shape.irqs[index];
 	struct vfio_user_irq_info info = {
 		.argsz = sizeof(info),
 		.index = index,
 	};
 	struct vum_req *req;
 
-	req = vum_ask(dev, VFIO_USER_DEVICE_GET_IRQ_INFO, &info, sizeof(info));
-	if (IS_ERR(req))
-		return vum_ask_refused(PTR_ERR(req));
+	req = vum_ask(a, VFIO_USER_DEVICE_GET_IRQ_INFO, &info, sizeof(info));
+	if (!req)
+		return NULL;
 	memcpy(&info, req->reply->payload, sizeof(info));
 	vum_req_put(req);
 
@@ -123,41 +131,44 @@ static const char *vum_ask_irq(struct vum_device *dev, u32 index,
 	irq->flags = info.flags &
 		     (VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE |
 		      VFIO_IRQ_INFO_AUTOMASKED | VFIO_IRQ_INFO_NORESIZE);
+	/* One mask for each index is kept; PCI has no other that VFIO can set. */
+	if (irq->count != 1)
+		irq->flags &= ~VFIO_IRQ_INFO_MASKABLE;
 	return NULL;
 }
 
-static const char *vum_ask_shape(struct vum_device *dev, struct vum_shape *shape)
+static const char *vum_ask_shape(struct vum_asking *a)
 {
-	const char *flaw = vum_ask_info(dev, shape);
+	const char *flaw = vum_ask_info(a);
 	u64 config;
 	u32 i;
 
-	for (i = 0; !flaw && i < shape->num_regions; i++)
-		flaw = vum_ask_region(dev, i, &shape->regions[i]);
-	for (i = 0; !flaw && i < shape->num_irqs; i++)
-		flaw = vum_ask_irq(dev, i, &shape->irqs[i]);
+	for (i = 0; !flaw && i < a->shape.num_regions; i++)
+		flaw = vum_ask_region(a, i);
+	for (i = 0; !flaw && i < a->shape.num_irqs; i++)
+		flaw = vum_ask_irq(a, i);
 	if (flaw)
 		return flaw;
-	config = shape->regions[VFIO_PCI_CONFIG_REGION_INDEX].size;
+	config = a->shape.regions[VFIO_PCI_CONFIG_REGION_INDEX].size;
 	if (config != 256 && config != 4096)
 		return "server's config space is neither 256 nor 4096 bytes";
 	return NULL;
 }
 
-/* Make @shape the device's, if no consumer relies on another one. */
-static const char *vum_take_shape(struct vum_device *dev,
-				  const struct vum_shape *shape)
+/* Make the shape the device's, if no consumer relies on another one. */
+static const char *vum_take_shape(struct vum_asking *a)
 {
+	struct vum_device *dev = a->dev;
 	struct vum_channel *ch = &dev->ch;
 	const char *flaw = NULL;
 
 	vum_lock(ch);
-	if (!dev->open) {
-		dev->shape = *shape;
-		dev->known = true;
-	} else if (memcmp(&dev->shape, shape, sizeof(*shape))) {
+	if (ch->session != a->session)
+		flaw = "not the server that was asked";
+	else if (!dev->open)
+		dev->shape = a->shape;
+	else if (memcmp(&dev->shape, &a->shape, sizeof(a->shape)))
 		flaw = "server's device differs from the one that is in use";
-	}
 	vum_unlock(ch);
 	return flaw;
 }
@@ -187,21 +198,27 @@ static void vum_attach_ready(struct vum_device *dev, u32 session)
 void vum_attach_work(struct work_struct *work)
 {
 	struct vum_device *dev = container_of(work, struct vum_device, attach);
-	u32 session = READ_ONCE(dev->ch.session);
-	struct vum_shape *shape;
+	struct vum_asking *a;
 	const char *flaw;
+	bool attaching;
 
-	shape = kzalloc(sizeof(*shape), GFP_KERNEL);
-	flaw = shape ? vum_ask_shape(dev, shape) : vum_ask_refused(-ENOMEM);
-	if (!flaw)
-		flaw = vum_take_shape(dev, shape);
-	kfree(shape);
-	if (!flaw && vum_irq_replay(dev))
-		flaw = "server refuses the interrupts that are in use";
-	if (flaw)
-		vum_session_break(dev, session, "%s", flaw);
-	else
-		vum_attach_ready(dev, session);
+	a = kzalloc(sizeof(*a), GFP_KERNEL | __GFP_NOFAIL);
+	a->dev = dev;
+	vum_lock(&dev->ch);
+	a->session = dev->ch.session;
+	/* An earlier run may have begun late and have done it all. */
+	attaching = dev->ch.state == VUM_STATE_ATTACHING;
+	vum_unlock(&dev->ch);
+	if (attaching) {
+		flaw = vum_ask_shape(a) ?: vum_take_shape(a);
+		if (!flaw && vum_irq_replay(dev, a->session))
+			flaw = "server refuses the interrupts that are in use";
+		if (flaw)
+			vum_session_break(dev, a->session, "%s", flaw);
+		else
+			vum_attach_ready(dev, a->session);
+	}
+	kfree(a);
 }
 
 /**

@@ -97,6 +97,7 @@ static void vum_channel_unget(struct vum_channel *ch, u32 session,
 		}
 	}
 	vum_unlock(ch);
+	wake_up_poll(&ch->readers, EPOLLIN);
 	vum_req_put(req);
 }
 
@@ -268,7 +269,7 @@ static long vum_channel_attach(struct vum_device *dev,
 	if (copy_from_user(&a, arg, sizeof(a)))
 		return -EFAULT;
 	if (a.flags || a.reserved || a.reserved2[0] || a.reserved2[1] ||
-	    !a.max_msg_fds || !a.max_data_xfer_size ||
+	    !a.max_msg_fds || a.max_data_xfer_size < sizeof(u64) ||
 	    a.minor > VFIO_USER_MINOR || a.server_pid < 0)
 		return -EINVAL;
 	a.max_msg_fds = min_t(u32, a.max_msg_fds, VUM_MAX_MSG_FDS);
@@ -290,6 +291,8 @@ static long vum_channel_attach(struct vum_device *dev,
 		vum_attach_start(dev);
 	}
 	vum_unlock(ch);
+	if (!ret)
+		wake_up_poll(&ch->readers, EPOLLOUT);
 	return ret;
 }
 

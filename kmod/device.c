@@ -9,18 +9,10 @@
 #include "compat.h"
 #include "vum.h"
 
-/* A request that nobody waits for. */
 static void vum_device_reset_async(struct vum_device *dev)
 {
-	struct vum_req *req;
-
-	if (!(dev->shape.flags & VFIO_DEVICE_FLAGS_RESET))
-		return;
-	req = vum_req_alloc(VUM_REQ_ASYNC, VFIO_USER_DEVICE_RESET, 0);
-	if (!req)
-		return;
-	vum_req_queue(dev, req);
-	vum_req_put(req);
+	if (dev->shape.flags & VFIO_DEVICE_FLAGS_RESET)
+		vum_req_async(dev, VFIO_USER_DEVICE_RESET, NULL, 0);
 }
 
 /* If attached, and done with what the last consumer left behind: it is ours. */
@@ -75,14 +67,15 @@ static int vum_device_open(struct vfio_device *vdev)
 	long left;
 
 	left = wait_event_killable_timeout(dev->ch.settled,
+					   READ_ONCE(dev->going) ||
 					   vum_device_claim(dev),
 					   msecs_to_jiffies(ms));
 	if (left < 0)
 		return -EINTR;
-	if (!left) {
+	if (!left)
 		vum_device_explain(dev);
+	if (!READ_ONCE(dev->open))
 		return -ENODEV;
-	}
 
 	/* The last consumer may have left while no server was attached. */
 	vum_device_reset_async(dev);
@@ -190,7 +183,13 @@ static long vum_device_ioctl(struct vfio_device *vdev, unsigned int cmd,
 
 static void vum_device_request(struct vfio_device *vdev, unsigned int count)
 {
-	vum_irq_request(vum_from_vfio(vdev), count);
+	struct vum_device *dev = vum_from_vfio(vdev);
+
+	/* Somebody may be opening it, and that may take its time. */
+	WRITE_ONCE(dev->going, true);
+	wake_up_all(&dev->ch.settled);
+	if (READ_ONCE(dev->open))
+		vum_irq_request(dev, count);
 }
 
 static int vum_device_init(struct vfio_device *vdev)

@@ -9,6 +9,7 @@
 
 #include <linux/eventfd.h>
 #include <linux/file.h>
+#include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -42,6 +43,7 @@ int vum_irq_info(struct vum_device *dev, struct vfio_irq_info *info)
 {
 	if (info->index >= dev->shape.num_irqs)
 		return -EINVAL;
+	info->index = array_index_nospec(info->index, dev->shape.num_irqs);
 	info->flags = vum_irq_flags(dev, info->index);
 	info->count = vum_irq_count(dev, info->index);
 	/* vfio-pci has no such index then, and QEMU warns if it is empty. */
@@ -54,6 +56,8 @@ int vum_irq_info(struct vum_device *dev, struct vfio_irq_info *info)
  * struct vum_irq_batch - SET_IRQS messages that make up one change
  * @dev: device
  * @kind: of the messages
+ * @session: the attachment that they are for
+ * @max_fds: most descriptors that its server takes in one message
  * @nr: how many are queued
  * @max: room in @reqs
  * @reqs: the messages
@@ -61,6 +65,8 @@ int vum_irq_info(struct vum_device *dev, struct vfio_irq_info *info)
 struct vum_irq_batch {
 	struct vum_device *dev;
 	enum vum_req_kind kind;
+	u32 session;
+	u32 max_fds;
 	u32 nr;
 	u32 max;
 	struct vum_req **reqs;
@@ -70,6 +76,10 @@ static int vum_batch_init(struct vum_irq_batch *b, struct vum_device *dev,
 			  enum vum_req_kind kind, u32 max)
 {
 	*b = (struct vum_irq_batch) { .dev = dev, .kind = kind, .max = max };
+	vum_lock(&dev->ch);
+	b->session = dev->ch.session;
+	b->max_fds = dev->ch.peer.max_msg_fds;
+	vum_unlock(&dev->ch);
 	b->reqs = kvcalloc(max, sizeof(*b->reqs), GFP_KERNEL_ACCOUNT);
 	return b->reqs ? 0 : -ENOMEM;
 }
@@ -90,6 +100,7 @@ static int vum_batch_queue(struct vum_irq_batch *b,
 			    sizeof(*set) + size);
 	if (!req)
 		return -ENOMEM;
+	req->session = b->session;
 	payload = (void *)req->msg.payload;
 	*payload = *set;
 	payload->argsz = sizeof(*set) + size;
@@ -114,41 +125,22 @@ err:
 }
 
 /*
- * Wait for all. Returns the first error. That the server went away is none:
- * what is kept here will be told to the next one.
+ * Wait for all. Returns the first error. That the server went away is none if
+ * what was said is @kept here: it will be told to the next one.
  */
-static int vum_batch_wait(struct vum_irq_batch *b, int ret)
+static int vum_batch_wait(struct vum_irq_batch *b, int ret, bool kept)
 {
 	u32 i;
 
 	for (i = 0; i < b->nr; i++) {
 		int error = vum_req_wait(b->dev, b->reqs[i]);
 
-		if (error != -EIO || b->reqs[i]->reply)
+		if (!kept || error != -EIO || b->reqs[i]->reply)
 			ret = ret ?: error;
 		vum_req_put(b->reqs[i]);
 	}
 	kvfree(b->reqs);
 	return ret;
-}
-
-/* Not to be waited for. */
-static void vum_batch_drop(struct vum_irq_batch *b)
-{
-	while (b->nr)
-		vum_req_put(b->reqs[--b->nr]);
-	kvfree(b->reqs);
-}
-
-static u32 vum_irq_max_fds(struct vum_device *dev)
-{
-	struct vum_channel *ch = &dev->ch;
-	u32 max;
-
-	vum_lock(ch);
-	max = ch->peer.max_msg_fds;
-	vum_unlock(ch);
-	return max ?: 1;
 }
 
 /*
@@ -160,7 +152,6 @@ static int vum_batch_eventfds(struct vum_irq_batch *b,
 			      const struct vfio_user_irq_set *set,
 			      struct file **files)
 {
-	u32 max_fds = vum_irq_max_fds(b->dev);
 	struct vfio_user_irq_set run = *set;
 	u32 i, n;
 	int ret;
@@ -169,8 +160,11 @@ static int vum_batch_eventfds(struct vum_irq_batch *b,
 		bool none = !files[i];
 
 		for (n = 1; i + n < set->count && !files[i + n] == none; n++)
-			if (!none && n == max_fds)
+			if (!none && n == b->max_fds)
 				break;
+		/* A new server has none, and need not be told. */
+		if (none && b->kind == VUM_REQ_ATTACH)
+			continue;
 		run.start = set->start + i;
 		run.count = n;
 		ret = vum_batch_queue(b, &run, NULL, 0, none ? NULL : files + i);
@@ -279,46 +273,79 @@ static struct file **vum_irq_files(const s32 *fds, u32 nr)
 	return ERR_PTR(ret);
 }
 
+/* What must be, and what must not be enabled for this? Under the irq_lock. */
+static bool vum_irq_in_order(const struct vum_device *dev,
+			     const struct vfio_user_irq_set *set)
+{
+	const u32 enable = VFIO_IRQ_SET_DATA_EVENTFD |
+			   VFIO_IRQ_SET_ACTION_TRIGGER;
+	unsigned long exclusive = BIT(VFIO_PCI_INTX_IRQ_INDEX) |
+				  BIT(VFIO_PCI_MSI_IRQ_INDEX) |
+				  BIT(VFIO_PCI_MSIX_IRQ_INDEX);
+
+	if (set->flags != enable)
+		return dev->irq_enabled & BIT(set->index);
+	return !(exclusive & BIT(set->index)) ||
+	       !(dev->irq_enabled & exclusive & ~BIT(set->index));
+}
+
 /*
- * One attempt at a change of eventfds; on success, and on some errors, @files
- * are those that were kept before. -EAGAIN: wait and try again.
+ * One attempt at a change of eventfds. With -EPROBE_DEFER, to be made again,
+ * and with -EINVAL for what is not in order, nothing has been done. Otherwise
+ * *@done, and @files are those that were kept before, or should have been.
  */
 static int vum_irq_try_eventfds(struct vum_device *dev,
 				const struct vfio_user_irq_set *set,
-				struct file **files)
+				struct file **files, bool *done)
 {
 	struct vum_irq_batch b;
-	int ret;
+	int ret = 0;
 
-	ret = vum_batch_init(&b, dev, VUM_REQ_CONSUMER, set->count);
-	if (ret)
-		return ret;
 	mutex_lock(&dev->irq_lock);
-	if (!vum_irq_local(set->index))
+	if (!vum_irq_in_order(dev, set)) {
+		mutex_unlock(&dev->irq_lock);
+		return -EINVAL;
+	}
+	ret = vum_batch_init(&b, dev, VUM_REQ_CONSUMER, set->count);
+	if (!ret && !vum_irq_local(set->index))
 		ret = vum_batch_eventfds(&b, set, files);
 	if (!ret || ret == -EIO)
 		ret = vum_irq_keep(dev, set, files);
 	if (!ret && (set->flags & VFIO_IRQ_SET_ACTION_TRIGGER))
 		__set_bit(set->index, &dev->irq_enabled);
+	*done = ret != -EPROBE_DEFER;
 	mutex_unlock(&dev->irq_lock);
-	return vum_batch_wait(&b, ret);
+	return vum_batch_wait(&b, ret, true);
 }
 
-/* As vfio-pci does when a block of vectors cannot be set: none of them is. */
+/*
+ * As vfio-pci does when a block of vectors cannot be set: none of them is, and
+ * if no other is either, then the index is disabled.
+ */
 static void vum_irq_undo(struct vum_device *dev,
 			 const struct vfio_user_irq_set *set)
 {
-	struct vum_irq_batch b;
+	struct vfio_user_irq_set undo = *set;
+	struct file **kept;
 
-	if (vum_batch_init(&b, dev, VUM_REQ_ASYNC, 1))
-		return;
 	mutex_lock(&dev->irq_lock);
 	vum_irq_forget(dev, set->index, vum_irq_action(set->flags), set->start,
 		       set->count);
+	kept = dev->eventfds[set->index][VUM_IRQ_TRIGGER];
+	if (!kept || !memchr_inv(kept, 0, vum_irq_count(dev, set->index) *
+					  sizeof(*kept))) {
+		vum_irq_forget_index(dev, set->index);
+		undo = (struct vfio_user_irq_set) {
+			.flags = VFIO_IRQ_SET_DATA_NONE |
+				 VFIO_IRQ_SET_ACTION_TRIGGER,
+			.index = set->index,
+		};
+	}
+	undo.argsz = sizeof(undo);
 	if (!vum_irq_local(set->index))
-		vum_batch_queue(&b, set, NULL, 0, NULL);
+		vum_req_async(dev, VFIO_USER_DEVICE_SET_IRQS, &undo,
+			      sizeof(undo));
 	mutex_unlock(&dev->irq_lock);
-	vum_batch_drop(&b);
 }
 
 static int vum_irq_set_eventfds(struct vum_device *dev,
@@ -326,34 +353,38 @@ static int vum_irq_set_eventfds(struct vum_device *dev,
 				const s32 *fds)
 {
 	struct file **files;
+	bool done = false;
 	int ret;
 
 	files = vum_irq_files(fds, set->count);
 	if (IS_ERR(files))
 		return PTR_ERR(files);
-	while ((ret = vum_irq_try_eventfds(dev, set, files)) == -EAGAIN) {
+	while ((ret = vum_irq_try_eventfds(dev, set, files,
+					   &done)) == -EPROBE_DEFER) {
 		ret = vum_wait_settled(dev);
 		if (ret)
 			break;
 	}
-	if (ret)
+	if (ret && done)
 		vum_irq_undo(dev, set);
 	vum_files_drop(files, set->count);
 	return ret;
 }
 
-static void vum_irq_signal(struct vum_device *dev, u32 index)
+/* Returns whether there is an eventfd. Under the irq_lock. */
+static bool vum_irq_signal(struct vum_device *dev, u32 index)
 {
 	struct file **kept = dev->eventfds[index][VUM_IRQ_TRIGGER];
 	struct eventfd_ctx *ctx;
 
 	if (!kept || !kept[0])
-		return;
+		return false;
 	ctx = eventfd_ctx_fileget(kept[0]);
 	if (IS_ERR(ctx))
-		return;
+		return false;
 	vum_eventfd_signal(ctx);
 	eventfd_ctx_put(ctx);
+	return true;
 }
 
 /* What a message without eventfds changes here. Under the irq_lock. */
@@ -381,22 +412,26 @@ static void vum_irq_note(struct vum_device *dev,
 static int vum_irq_try_act(struct vum_device *dev,
 			   const struct vfio_user_irq_set *set, const u8 *bools)
 {
+	/* All but triggering changes what is kept here. */
+	bool kept = !set->count || !(set->flags & VFIO_IRQ_SET_ACTION_TRIGGER);
 	u32 size = bools ? set->count : 0;
 	struct vum_irq_batch b;
 	int ret;
 
-	ret = vum_batch_init(&b, dev, VUM_REQ_CONSUMER, 1);
-	if (ret)
-		return ret;
 	mutex_lock(&dev->irq_lock);
-	if (!vum_irq_local(set->index))
-		ret = vum_batch_queue(&b, set, bools, size, NULL);
-	if (!ret || ret == -EIO) {
-		vum_irq_note(dev, set, bools);
-		ret = 0;
+	if (!vum_irq_in_order(dev, set)) {
+		mutex_unlock(&dev->irq_lock);
+		return -EINVAL;
 	}
+	ret = vum_batch_init(&b, dev, VUM_REQ_CONSUMER, 1);
+	if (!ret && !vum_irq_local(set->index))
+		ret = vum_batch_queue(&b, set, bools, size, NULL);
+	if (kept && ret == -EIO)
+		ret = 0;
+	if (!ret)
+		vum_irq_note(dev, set, bools);
 	mutex_unlock(&dev->irq_lock);
-	return vum_batch_wait(&b, ret);
+	return vum_batch_wait(&b, ret, kept);
 }
 
 static int vum_irq_act(struct vum_device *dev,
@@ -404,28 +439,12 @@ static int vum_irq_act(struct vum_device *dev,
 {
 	int ret;
 
-	while ((ret = vum_irq_try_act(dev, set, bools)) == -EAGAIN) {
+	while ((ret = vum_irq_try_act(dev, set, bools)) == -EPROBE_DEFER) {
 		ret = vum_wait_settled(dev);
 		if (ret)
 			break;
 	}
 	return ret;
-}
-
-/* What must be, and what must not be enabled for this? */
-static bool vum_irq_in_order(struct vum_device *dev, u32 index, bool enable)
-{
-	unsigned long exclusive = BIT(VFIO_PCI_INTX_IRQ_INDEX) |
-				  BIT(VFIO_PCI_MSI_IRQ_INDEX) |
-				  BIT(VFIO_PCI_MSIX_IRQ_INDEX);
-	unsigned long enabled;
-
-	mutex_lock(&dev->irq_lock);
-	enabled = dev->irq_enabled;
-	mutex_unlock(&dev->irq_lock);
-	if (!enable)
-		return enabled & BIT(index);
-	return !(exclusive & BIT(index)) || !(enabled & exclusive & ~BIT(index));
 }
 
 /* What vfio-pci refuses beyond vfio_set_irqs_validate_and_prepare(). */
@@ -439,7 +458,9 @@ static int vum_irq_check(struct vum_device *dev, const struct vfio_irq_set *hdr)
 	switch (hdr->flags & VFIO_IRQ_SET_ACTION_TYPE_MASK) {
 	case VFIO_IRQ_SET_ACTION_MASK:
 	case VFIO_IRQ_SET_ACTION_UNMASK:
-		if (!(flags & VFIO_IRQ_INFO_MASKABLE))
+		/* vfio-pci takes these on INTx; libvfio-user does, but hides it. */
+		if (!(flags & VFIO_IRQ_INFO_MASKABLE) &&
+		    hdr->index != VFIO_PCI_INTX_IRQ_INDEX)
 			return -ENOTTY;
 		break;
 	case VFIO_IRQ_SET_ACTION_TRIGGER:
@@ -451,8 +472,6 @@ static int vum_irq_check(struct vum_device *dev, const struct vfio_irq_set *hdr)
 	if (!hdr->count && !(trigger && none && !hdr->start))
 		return -EINVAL;
 	if (eventfd && !(flags & VFIO_IRQ_INFO_EVENTFD))
-		return -EINVAL;
-	if (!vum_irq_in_order(dev, hdr->index, trigger && eventfd))
 		return -EINVAL;
 	return 0;
 }
@@ -476,6 +495,7 @@ long vum_irq_set(struct vum_device *dev, struct vfio_irq_set __user *arg)
 		return -EFAULT;
 	if (hdr.index >= dev->shape.num_irqs)
 		return -EINVAL;
+	hdr.index = array_index_nospec(hdr.index, dev->shape.num_irqs);
 	ret = vfio_set_irqs_validate_and_prepare(&hdr,
 						 vum_irq_count(dev, hdr.index),
 						 dev->shape.num_irqs, &size);
@@ -500,90 +520,92 @@ long vum_irq_set(struct vum_device *dev, struct vfio_irq_set __user *arg)
 	return ret;
 }
 
+static int vum_irq_replay_action(struct vum_irq_batch *b, u32 index,
+				 enum vum_irq_action action)
+{
+	struct file **kept = b->dev->eventfds[index][action];
+	struct vfio_user_irq_set set = {
+		.flags = VFIO_IRQ_SET_DATA_EVENTFD | vum_irq_action_flags[action],
+		.index = index,
+		.count = vum_irq_count(b->dev, index),
+	};
+
+	return kept ? vum_batch_eventfds(b, &set, kept) : 0;
+}
+
 /* Queue what brings one index of a new server to where it is here. */
 static int vum_irq_replay_index(struct vum_irq_batch *b, u32 index)
 {
 	struct vum_device *dev = b->dev;
-	struct vfio_user_irq_set set = { .index = index };
-	u32 action, count = vum_irq_count(dev, index);
-	int ret = 0;
+	bool masked = test_bit(index, &dev->irq_masked);
+	struct vfio_user_irq_set set = { .index = index, .count = 1 };
+	u32 before = b->nr;
+	int ret;
 
-	set.count = count;
-	for (action = 0; !ret && action < VUM_IRQ_ACTIONS; action++) {
-		struct file **kept = dev->eventfds[index][action];
-
-		if (!kept || !memchr_inv(kept, 0, count * sizeof(*kept)))
-			continue;
-		set.flags = VFIO_IRQ_SET_DATA_EVENTFD |
-			    vum_irq_action_flags[action];
-		ret = vum_batch_eventfds(b, &set, kept);
-	}
+	/* The trigger is what enables an index: nothing before it. */
+	ret = vum_irq_replay_action(b, index, VUM_IRQ_TRIGGER);
+	if (ret || b->nr == before)
+		return ret;
+	ret = vum_irq_replay_action(b, index, VUM_IRQ_MASK) ?:
+	      vum_irq_replay_action(b, index, VUM_IRQ_UNMASK);
 	if (ret || !(vum_irq_flags(dev, index) & VFIO_IRQ_INFO_MASKABLE))
 		return ret;
 	/*
 	 * An interrupt may have masked itself, and the consumer's unmask been
 	 * lost with the old attachment: say which of the two it shall be.
 	 */
-	set.count = 1;
 	set.flags = VFIO_IRQ_SET_DATA_NONE |
-		    (test_bit(index, &dev->irq_masked) ?
-		     VFIO_IRQ_SET_ACTION_MASK : VFIO_IRQ_SET_ACTION_UNMASK);
+		    (masked ? VFIO_IRQ_SET_ACTION_MASK :
+			      VFIO_IRQ_SET_ACTION_UNMASK);
 	return vum_batch_queue(b, &set, NULL, 0, NULL);
 }
 
 /**
  * vum_irq_replay - tell a new server what the consumer has set
  * @dev: device, in VUM_STATE_ATTACHING
+ * @session: the attachment to this server
  *
  * Returns 0 or the first error, the server's or ours.
  */
-int vum_irq_replay(struct vum_device *dev)
+int vum_irq_replay(struct vum_device *dev, u32 session)
 {
-	u32 index, max = 0;
+	u32 index, max = 1;
 	struct vum_irq_batch b;
 	int ret;
 
 	mutex_lock(&dev->irq_lock);
 	for_each_set_bit(index, &dev->irq_enabled, VUM_MAX_IRQ_INDEXES)
 		max += VUM_IRQ_ACTIONS * vum_irq_count(dev, index) + 1;
-	if (!max) {
-		mutex_unlock(&dev->irq_lock);
-		return 0;
-	}
 	ret = vum_batch_init(&b, dev, VUM_REQ_ATTACH, max);
-	if (ret) {
-		mutex_unlock(&dev->irq_lock);
-		return ret;
-	}
+	b.session = session;
 	for_each_set_bit(index, &dev->irq_enabled, VUM_MAX_IRQ_INDEXES) {
 		if (!ret && !vum_irq_local(index))
 			ret = vum_irq_replay_index(&b, index);
 	}
 	mutex_unlock(&dev->irq_lock);
-	return vum_batch_wait(&b, ret);
+	return vum_batch_wait(&b, ret, false);
 }
 
 /**
  * vum_irq_release - the consumer is gone: no interrupts any more
  * @dev: device
  *
- * Does not wait, see VUM_REQ_ASYNC.
+ * Does not wait, see VUM_REQ_ASYNC. Tells the server of every index, since a
+ * change that was interrupted may have been made there and not here.
  */
 void vum_irq_release(struct vum_device *dev)
 {
 	struct vfio_user_irq_set set = {
+		.argsz = sizeof(set),
 		.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
 	};
-	struct vum_irq_batch b;
 	u32 action;
-	int ret;
 
-	ret = vum_batch_init(&b, dev, VUM_REQ_ASYNC, VUM_MAX_IRQ_INDEXES);
 	mutex_lock(&dev->irq_lock);
 	for (set.index = 0; set.index < dev->shape.num_irqs; set.index++) {
-		if (!ret && !vum_irq_local(set.index) &&
-		    test_bit(set.index, &dev->irq_enabled))
-			vum_batch_queue(&b, &set, NULL, 0, NULL);
+		if (!vum_irq_local(set.index) && vum_irq_count(dev, set.index))
+			vum_req_async(dev, VFIO_USER_DEVICE_SET_IRQS, &set,
+				      sizeof(set));
 		vum_irq_forget_index(dev, set.index);
 		for (action = 0; action < VUM_IRQ_ACTIONS; action++) {
 			kvfree(dev->eventfds[set.index][action]);
@@ -591,8 +613,6 @@ void vum_irq_release(struct vum_device *dev)
 		}
 	}
 	mutex_unlock(&dev->irq_lock);
-	if (!ret)
-		vum_batch_drop(&b);
 }
 
 /**
@@ -602,14 +622,13 @@ void vum_irq_release(struct vum_device *dev)
  */
 void vum_irq_request(struct vum_device *dev, unsigned int count)
 {
+	bool asked;
+
 	mutex_lock(&dev->irq_lock);
-	if (test_bit(VFIO_PCI_REQ_IRQ_INDEX, &dev->irq_enabled)) {
-		if (!(count % 10))
-			vum_notice(dev, "asking the consumer to let go (#%u)\n",
-				   count);
-		vum_irq_signal(dev, VFIO_PCI_REQ_IRQ_INDEX);
-	} else if (!count) {
-		vum_warn(dev, "consumer takes no requests to let go; removal waits until it does\n");
-	}
+	asked = vum_irq_signal(dev, VFIO_PCI_REQ_IRQ_INDEX);
 	mutex_unlock(&dev->irq_lock);
+	if (asked && !(count % 10))
+		vum_notice(dev, "asking the consumer to let go (#%u)\n", count);
+	else if (!asked && !count)
+		vum_warn(dev, "consumer takes no requests to let go; removal waits until it does\n");
 }

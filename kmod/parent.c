@@ -126,6 +126,11 @@ static int __init vum_init(void)
 {
 	int ret;
 
+	/* As many can be attaching at once: see vum_attach_init(). */
+	if (max_instances > WQ_MAX_ACTIVE) {
+		pr_err("max_instances must be at most %u\n", WQ_MAX_ACTIVE);
+		return -EINVAL;
+	}
 	ret = vum_attach_init();
 	if (ret)
 		return ret;

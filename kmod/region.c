@@ -6,6 +6,7 @@
  * declared, and become REGION_READ and REGION_WRITE messages.
  */
 
+#include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -24,6 +25,7 @@ static int vum_region_find(struct vum_device *dev, loff_t pos, size_t *count,
 
 	if (index >= dev->shape.num_regions)
 		return -EINVAL;
+	index = array_index_nospec(index, dev->shape.num_regions);
 	region = &dev->shape.regions[index];
 	if (index == VFIO_PCI_CONFIG_REGION_INDEX &&
 	    (offset >= region->size || *count > region->size - offset))
@@ -39,20 +41,22 @@ static int vum_region_find(struct vum_device *dev, loff_t pos, size_t *count,
 	return 0;
 }
 
-static u32 vum_region_chunk(struct vum_device *dev, size_t count)
+static u32 vum_region_chunk(struct vum_device *dev, size_t count, u32 *session)
 {
 	struct vum_channel *ch = &dev->ch;
 	u32 max;
 
 	vum_lock(ch);
 	max = ch->peer.max_data_xfer_size;
+	*session = ch->session;
 	vum_unlock(ch);
 	/* Not attached, now or ever: the request will fail, whatever its size. */
 	return min_t(size_t, count, max ?: 1);
 }
 
 static int vum_region_read_chunk(struct vum_device *dev, char __user *buf,
-				 const struct vfio_user_region_access *access)
+				 const struct vfio_user_region_access *access,
+				 u32 session)
 {
 	struct vfio_user_region_access *reply;
 	struct vum_req *req;
@@ -62,6 +66,7 @@ static int vum_region_read_chunk(struct vum_device *dev, char __user *buf,
 			    sizeof(*access));
 	if (!req)
 		return -ENOMEM;
+	req->session = session;
 	memcpy(req->msg.payload, access, sizeof(*access));
 	req->echo = sizeof(*access);
 	req->reply_min = sizeof(*access) + access->count;
@@ -77,7 +82,8 @@ static int vum_region_read_chunk(struct vum_device *dev, char __user *buf,
 }
 
 static int vum_region_write_chunk(struct vum_device *dev, const char __user *buf,
-				  const struct vfio_user_region_access *access)
+				  const struct vfio_user_region_access *access,
+				  u32 session)
 {
 	struct vfio_user_region_access *payload;
 	struct vum_req *req;
@@ -87,6 +93,7 @@ static int vum_region_write_chunk(struct vum_device *dev, const char __user *buf
 			    sizeof(*access) + access->count);
 	if (!req)
 		return -ENOMEM;
+	req->session = session;
 	payload = (void *)req->msg.payload;
 	memcpy(payload, access, sizeof(*access));
 	req->echo = sizeof(*access);
@@ -107,17 +114,20 @@ static ssize_t vum_region_rw(struct vum_device *dev, char __user *to,
 {
 	struct vfio_user_region_access access = {};
 	size_t done = 0;
+	u32 session;
 	int ret;
 
 	if (!count)
 		return 0;
 	ret = vum_region_find(dev, *ppos, &count, !!from, &access);
 	while (!ret && done < count) {
-		access.count = vum_region_chunk(dev, count - done);
+		access.count = vum_region_chunk(dev, count - done, &session);
 		if (to)
-			ret = vum_region_read_chunk(dev, to + done, &access);
+			ret = vum_region_read_chunk(dev, to + done, &access,
+						    session);
 		else
-			ret = vum_region_write_chunk(dev, from + done, &access);
+			ret = vum_region_write_chunk(dev, from + done, &access,
+						     session);
 		if (!ret) {
 			done += access.count;
 			access.offset += access.count;
@@ -154,6 +164,7 @@ int vum_region_info(struct vum_device *dev, struct vfio_region_info *info)
 
 	if (info->index >= dev->shape.num_regions)
 		return -EINVAL;
+	info->index = array_index_nospec(info->index, dev->shape.num_regions);
 	region = &dev->shape.regions[info->index];
 	info->flags = region->flags;
 	info->size = region->size;

@@ -61,9 +61,13 @@ void vum_msg_free(struct vum_msg *msg)
  */
 struct vum_req *vum_req_alloc(enum vum_req_kind kind, u16 cmd, size_t payload)
 {
+	gfp_t gfp = GFP_KERNEL_ACCOUNT;
 	struct vum_req *req;
 
-	req = kvzalloc(sizeof(*req) + payload, GFP_KERNEL_ACCOUNT);
+	/* Small, of a bounded number, and without a way to tell of a failure. */
+	if (kind == VUM_REQ_ASYNC || kind == VUM_REQ_ATTACH)
+		gfp = GFP_KERNEL | __GFP_NOFAIL;
+	req = kvzalloc(sizeof(*req) + payload, gfp);
 	if (!req)
 		return NULL;
 	atomic_inc(&vum_live_messages);
@@ -86,14 +90,19 @@ void vum_req_put(struct vum_req *req)
 	atomic_dec(&vum_live_messages);
 }
 
-/* May a message of this kind go to the server now? */
-static int vum_gate(const struct vum_channel *ch, enum vum_req_kind kind)
+/*
+ * May this go to the server now? The error for "not yet" is one that no reply
+ * can have, see vum_reply_errno().
+ */
+static int vum_gate(const struct vum_channel *ch, const struct vum_req *req)
 {
+	if (req->session && req->session != ch->session)
+		return -EIO;
 	switch (ch->state) {
 	case VUM_STATE_ATTACHED:
 		return 0;
 	case VUM_STATE_ATTACHING:
-		return kind == VUM_REQ_CONSUMER ? -EAGAIN : 0;
+		return req->kind == VUM_REQ_CONSUMER ? -EPROBE_DEFER : 0;
 	default:
 		return -EIO;
 	}
@@ -106,9 +115,10 @@ static int vum_gate(const struct vum_channel *ch, enum vum_req_kind kind)
  *
  * Requests reach the server in the order in which they were queued.
  *
- * Returns 0; -EIO if no server is attached; -EAGAIN if one is being attached
- * and @req is a consumer's: vum_wait_settled() and try again; -EBUSY if 65536
- * requests wait for their replies; -ENOMEM.
+ * Returns 0; -EIO if no server is attached, or another than the one that
+ * @req->session was made for; -EPROBE_DEFER if one is being attached and @req
+ * is a consumer's: vum_wait_settled() and try again; -EBUSY if 65536 requests
+ * wait for their replies; -ENOMEM.
  */
 int vum_req_queue(struct vum_device *dev, struct vum_req *req)
 {
@@ -117,7 +127,7 @@ int vum_req_queue(struct vum_device *dev, struct vum_req *req)
 	int ret;
 
 	vum_lock(ch);
-	ret = vum_gate(ch, req->kind);
+	ret = vum_gate(ch, req);
 	if (ret)
 		goto out;
 	/* This can drop the lock for a while, hence the second look. */
@@ -125,7 +135,7 @@ int vum_req_queue(struct vum_device *dev, struct vum_req *req)
 				&ch->next_id, GFP_KERNEL_ACCOUNT);
 	if (ret < 0)
 		goto out;
-	ret = vum_gate(ch, req->kind);
+	ret = vum_gate(ch, req);
 	if (ret) {
 		__xa_erase(&ch->inflight, id);
 		goto out;
@@ -241,17 +251,41 @@ int vum_wait_settled(struct vum_device *dev)
 }
 
 /**
+ * vum_req_async - tell the server something and wait for nothing
+ * @dev: device
+ * @cmd: enum vfio_user_command
+ * @payload: what follows the header
+ * @size: bytes of @payload
+ *
+ * A server that cannot be told would go on as if nothing had happened, so it
+ * is detached.
+ */
+void vum_req_async(struct vum_device *dev, u16 cmd, const void *payload,
+		   size_t size)
+{
+	struct vum_req *req = vum_req_alloc(VUM_REQ_ASYNC, cmd, size);
+	int ret;
+
+	memcpy(req->msg.payload, payload, size);
+	ret = vum_req_queue(dev, req);
+	vum_req_put(req);
+	if (ret && ret != -EIO)
+		vum_session_break(dev, READ_ONCE(dev->ch.session),
+				  "cannot send it command %u: error %d", cmd, ret);
+}
+
+/**
  * vum_req_call - queue a consumer's request and wait for its reply
  * @dev: device
  * @req: the request
  *
- * Returns what vum_req_queue() or vum_req_wait() do, never -EAGAIN of its own.
+ * Returns what vum_req_queue() or vum_req_wait() do, never -EPROBE_DEFER.
  */
 int vum_req_call(struct vum_device *dev, struct vum_req *req)
 {
 	int ret;
 
-	while ((ret = vum_req_queue(dev, req)) == -EAGAIN) {
+	while ((ret = vum_req_queue(dev, req)) == -EPROBE_DEFER) {
 		ret = vum_wait_settled(dev);
 		if (ret)
 			return ret;
@@ -293,6 +327,11 @@ static int vum_submit_reply(struct vum_device *dev, struct vum_msg *msg)
 	void *entry;
 
 	vum_lock(ch);
+	if (!vum_session_alive(ch)) {
+		vum_unlock(ch);
+		vum_msg_free(msg);
+		return -EPIPE;
+	}
 	session = ch->session;
 	entry = xa_load(&ch->inflight, id);
 	if (!entry) {
@@ -436,8 +475,17 @@ static void vum_session_abort(struct vum_channel *ch, struct list_head *dead)
 	list_splice_init(&ch->out, dead);
 }
 
-static bool vum_session_stop(struct vum_channel *ch, u32 session,
-			     enum vum_state state, struct list_head *dead)
+/**
+ * vum_session_stop - end an attachment; under the channel's lock
+ * @ch: channel
+ * @session: the attachment this is about; nothing happens if it has ended
+ * @state: what follows
+ * @dead: what is to be handed to vum_session_stopped() without the lock
+ *
+ * Returns whether it has ended by this.
+ */
+bool vum_session_stop(struct vum_channel *ch, u32 session, enum vum_state state,
+		      struct list_head *dead)
 {
 	if (ch->session != session || !vum_session_alive(ch))
 		return false;
@@ -446,8 +494,14 @@ static bool vum_session_stop(struct vum_channel *ch, u32 session,
 	return true;
 }
 
-static void vum_session_stopped(struct vum_device *dev, struct list_head *dead,
-				enum vum_event event)
+/**
+ * vum_session_stopped - let everybody know
+ * @dev: device
+ * @dead: from vum_session_stop()
+ * @event: how it ended
+ */
+void vum_session_stopped(struct vum_device *dev, struct list_head *dead,
+			 enum vum_event event)
 {
 	struct vum_req *req, *tmp;
 

@@ -38,8 +38,8 @@ static ssize_t socket_store(struct device *device,
 {
 	struct vum_device *dev = vum_from_dev(device);
 	size_t len = strcspn(buf, "\n");
-	bool changed = false;
-	u32 session;
+	bool changed = false, stopped = false;
+	LIST_HEAD(dead);
 	int ret = 0;
 
 	if (len == 0 || buf[0] != '/' || (buf[len] && buf[len + 1]))
@@ -55,14 +55,15 @@ static ssize_t socket_store(struct device *device,
 		memcpy(dev->socket, buf, len);
 		dev->socket[len] = '\0';
 		changed = true;
+		stopped = vum_session_stop(&dev->ch, dev->ch.session,
+					   VUM_STATE_DETACHED, &dead);
 	}
-	session = dev->ch.session;
 	vum_unlock(&dev->ch);
-	if (changed) {
-		/* First, so that the helper does not go back to the old one. */
+	/* In this order, so that the helper does not go back to the old one. */
+	if (changed)
 		vum_event(dev, VUM_EVENT_CHANGED);
-		vum_session_end(dev, session);
-	}
+	if (stopped)
+		vum_session_stopped(dev, &dead, VUM_EVENT_DETACHED);
 	return ret ?: count;
 }
 static DEVICE_ATTR_RW(socket);
@@ -94,7 +95,7 @@ static ssize_t server_show(struct device *device, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(server);
 
-#define VUM_ATTR_MS(_name)						\
+#define VUM_ATTR_MS(_name, _max)					\
 static ssize_t _name##_show(struct device *device,			\
 			    struct device_attribute *attr, char *buf)	\
 {									\
@@ -111,15 +112,15 @@ static ssize_t _name##_store(struct device *device,			\
 									\
 	if (ret)							\
 		return ret;						\
-	if (ms > INT_MAX)						\
+	if (ms > (_max))						\
 		return -ERANGE;						\
 	WRITE_ONCE(vum_from_dev(device)->_name, ms);			\
 	return count;							\
 }									\
 static DEVICE_ATTR_RW(_name)
 
-VUM_ATTR_MS(attach_timeout_ms);
-VUM_ATTR_MS(timeout_ms);
+VUM_ATTR_MS(attach_timeout_ms, VUM_ATTACH_TIMEOUT_MAX);
+VUM_ATTR_MS(timeout_ms, INT_MAX);
 
 static struct attribute *vum_mdev_attrs[] = {
 	&dev_attr_socket.attr,

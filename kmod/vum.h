@@ -78,6 +78,7 @@ enum vum_req_state {
  * @node: in channel->out while QUEUED
  * @ref: the submitter's, plus one while in channel->inflight
  * @kind: who waits
+ * @session: the attachment that it was made for, or 0 if any will do
  * @state: under the channel's lock
  * @error: once DONE: 0, or why there is no @reply
  * @reply_min: least reply payload
@@ -92,6 +93,7 @@ struct vum_req {
 	struct list_head node;
 	refcount_t ref;
 	enum vum_req_kind kind;
+	u32 session;
 	enum vum_req_state state;
 	int error;
 	u32 reply_min;
@@ -166,10 +168,16 @@ struct vum_req *vum_req_alloc(enum vum_req_kind kind, u16 cmd, size_t payload);
 void vum_req_put(struct vum_req *req);
 int vum_req_queue(struct vum_device *dev, struct vum_req *req);
 int vum_req_wait(struct vum_device *dev, struct vum_req *req);
+void vum_req_async(struct vum_device *dev, u16 cmd, const void *payload,
+		   size_t size);
 int vum_req_call(struct vum_device *dev, struct vum_req *req);
 int vum_req_submit(struct vum_device *dev, struct vum_msg *msg);
 int vum_wait_settled(struct vum_device *dev);
 
+bool vum_session_stop(struct vum_channel *ch, u32 session, enum vum_state state,
+		      struct list_head *dead);
+void vum_session_stopped(struct vum_device *dev, struct list_head *dead,
+			 enum vum_event event);
 void vum_session_end(struct vum_device *dev, u32 session);
 void vum_session_break(struct vum_device *dev, u32 session, const char *fmt, ...)
 	__printf(3, 4);
@@ -259,7 +267,7 @@ enum vum_irq_action {
  * @ch: the way to the server
  * @attach: runs vum_attach_work()
  * @open: a consumer has it open (channel's lock)
- * @known: @shape has been filled in (channel's lock)
+ * @going: it is to be removed as soon as it is not open
  * @shape: what the server's device looks like; fixed while @open
  * @irq_lock: what is kept of interrupts, and the order of SET_IRQS messages
  * @irq_enabled: indexes whose trigger has been set, as a bitmap
@@ -276,7 +284,7 @@ struct vum_device {
 	struct vum_channel ch;
 	struct work_struct attach;
 	bool open;
-	bool known;
+	bool going;
 	struct vum_shape shape;
 	struct mutex irq_lock;
 	unsigned long irq_enabled;
@@ -288,16 +296,21 @@ struct vum_device {
 };
 
 #define VUM_ATTACH_TIMEOUT_MS	5000
+/* VFIO holds locks of its own over open_device(), for which others wait. */
+#define VUM_ATTACH_TIMEOUT_MAX	60000
 
 static inline struct vum_device *vum_from_vfio(struct vfio_device *vdev)
 {
 	return container_of(vdev, struct vum_device, vdev);
 }
 
-#define vum_err(dev, fmt, ...) pr_err("%s: " fmt, (dev)->uuid, ##__VA_ARGS__)
-#define vum_warn(dev, fmt, ...) pr_warn("%s: " fmt, (dev)->uuid, ##__VA_ARGS__)
+/* Whoever causes these can do so over and over. */
+#define vum_err(dev, fmt, ...) \
+	pr_err_ratelimited("%s: " fmt, (dev)->uuid, ##__VA_ARGS__)
+#define vum_warn(dev, fmt, ...) \
+	pr_warn_ratelimited("%s: " fmt, (dev)->uuid, ##__VA_ARGS__)
 #define vum_notice(dev, fmt, ...) \
-	pr_notice("%s: " fmt, (dev)->uuid, ##__VA_ARGS__)
+	pr_notice_ratelimited("%s: " fmt, (dev)->uuid, ##__VA_ARGS__)
 
 extern const struct vfio_device_ops vum_device_ops;
 
@@ -311,7 +324,7 @@ int vum_region_info(struct vum_device *dev, struct vfio_region_info *info);
 /* irq.c */
 int vum_irq_info(struct vum_device *dev, struct vfio_irq_info *info);
 long vum_irq_set(struct vum_device *dev, struct vfio_irq_set __user *arg);
-int vum_irq_replay(struct vum_device *dev);
+int vum_irq_replay(struct vum_device *dev, u32 session);
 void vum_irq_release(struct vum_device *dev);
 void vum_irq_request(struct vum_device *dev, unsigned int count);
 

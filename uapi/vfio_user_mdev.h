@@ -64,7 +64,7 @@
  * @flags: 0
  * @max_msg_fds: how many descriptors the server takes in one message
  * @max_data_xfer_size: the most bytes in one data transfer message to the
- *	server
+ *	server; at least 8, or the registers of a device could not be accessed
  * @max_dma_maps: how many DMA mappings the server can hold
  * @pgsizes: page sizes that the server supports in DMA mappings, or'ed
  * @minor: negotiated minor version

@@ -354,6 +354,9 @@ struct vus_reply *vus_set_irqs(struct vus_server *srv,
 			disable(&irq[i]);
 		return vus_reply_new(msg, 0);
 	}
+	/* As strict as vfio-pci: the trigger is what enables an interrupt. */
+	if (act != ACT_TRIGGER && irq->fd[ACT_TRIGGER] < 0)
+		return vus_reply_error(msg, EINVAL);
 	for (i = 0; i < set->count; i++, irq++) {
 		if (set->flags & VFIO_IRQ_SET_DATA_EVENTFD)
 			bind_fd(irq, act, take_fd(msg, i));

@@ -320,6 +320,39 @@ TEST(server_refuses)
 	CHECK_EQ(puppet_get(&c, PUPPET_NR_VECTORS), 2);
 }
 
+/* An errno that the kernel has a use of its own for, if it is not careful. */
+TEST(server_says_again)
+{
+	int32_t fds[2];
+
+	up(NULL);
+	fds[0] = new_eventfd();
+	fds[1] = new_eventfd();
+	puppet_fault(&c, VFIO_USER_DEVICE_SET_IRQS, PUPPET_FAULT_ERROR, EAGAIN);
+	CHECK_ERRNO(irq_set_eventfds(&c, MSIX, 0, 2, fds), EAGAIN);
+	CHECK_EQ(puppet_get(&c, PUPPET_NR_VECTORS), 0);
+	CHECK(!irq_set_eventfds(&c, MSIX, 0, 2, fds));
+	puppet_fault(&c, VFIO_USER_DEVICE_SET_IRQS, PUPPET_FAULT_ERROR, EAGAIN);
+	CHECK_ERRNO(irq_set(&c, NONE | TRIGGER, MSIX, 0, 1, NULL, 0), EAGAIN);
+	fire(MSIX, 1);
+	CHECK_EQ(eventfd_take(fds[1], 1000), 1);
+	CHECK_EQ(eventfd_take(fds[0], 0), 0);
+}
+
+/* What could not be enabled stands in nothing's way. */
+TEST(another_kind_after_a_refusal)
+{
+	int fd;
+
+	up(NULL);
+	fd = new_eventfd();
+	puppet_fault(&c, VFIO_USER_DEVICE_SET_IRQS, PUPPET_FAULT_ERROR, ENOSPC);
+	CHECK_ERRNO(irq_set_eventfds(&c, MSIX, 0, 1, &fd), ENOSPC);
+	CHECK(!irq_set_eventfds(&c, INTX, 0, 1, &fd));
+	puppet_set(&c, PUPPET_INTX_LEVEL, 1);
+	CHECK_EQ(eventfd_take(fd, 1000), 1);
+}
+
 /* Half of a change refused: none of it stays. */
 TEST(server_refuses_the_second_message)
 {

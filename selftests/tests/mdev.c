@@ -103,6 +103,9 @@ TEST(attributes_refuse_nonsense)
 	CHECK_EQ(write_file(path, "soon"), -EINVAL);
 	CHECK_EQ(write_file(path, "-1"), -EINVAL);
 	CHECK_EQ(write_file(path, "4294967295"), -ERANGE);
+	world_attr_path(&w, "attach_timeout_ms", path, sizeof(path));
+	CHECK_EQ(write_file(path, "60001"), -ERANGE);
+	CHECK_EQ(write_file(path, "60000"), 0);
 }
 
 TEST(server_names_the_peer)

@@ -258,7 +258,7 @@ static void never_attaches(const char *const *args, const char *message)
 	world_server(&w, args);
 	world_helper(&w, NULL);
 	world_wait_state(&w, "broken");
-	CHECK(kernel_log_count(w.uuid, message) > 0);
+	CHECK_SOON(kernel_log_count(w.uuid, message) == 1, 1000);
 }
 
 TEST(no_pci_device)

@@ -101,6 +101,13 @@ TEST(capability_of_zero)
 		"max_msg_fds");
 }
 
+TEST(transfers_smaller_than_a_register)
+{
+	refused("--version-json",
+		"{\"capabilities\": {\"max_data_xfer_size\": 7}}",
+		"max_data_xfer_size");
+}
+
 TEST(huge_capabilities)
 {
 	taken("--version-json",

@@ -80,6 +80,24 @@ TEST(mdev_in_use_is_asked_for)
 	CHECK_EQ(kernel_log_count(w.uuid, "asking the consumer"), 1);
 }
 
+/* Nobody has it open, somebody just waits for its server. */
+TEST(mdev_that_is_being_opened)
+{
+	pid_t opener, removal;
+
+	world_mdev(&w);
+	world_attr_set(&w, "attach_timeout_ms", "60000");
+	opener = fork();
+	if (!opener) {
+		consumer_prepare(&c, &w);
+		_exit(consumer_get_device(&c, &w) == -ENODEV ? 0 : 1);
+	}
+	test_sleep_ms(500);
+	removal = start_removal();
+	CHECK(waitpid(opener, &(int){ 0 }, 0) == opener);
+	removal_ends(removal);
+}
+
 TEST(mdev_in_use_by_someone_deaf)
 {
 	pid_t pid;
