@@ -95,32 +95,50 @@ static ssize_t server_show(struct device *device, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(server);
 
-#define VUM_ATTR_MS(_name, _max)					\
-static ssize_t _name##_show(struct device *device,			\
-			    struct device_attribute *attr, char *buf)	\
-{									\
-	return sysfs_emit(buf, "%u\n",					\
-			  READ_ONCE(vum_from_dev(device)->_name));	\
-}									\
-									\
-static ssize_t _name##_store(struct device *device,			\
-			     struct device_attribute *attr,		\
-			     const char *buf, size_t count)		\
-{									\
-	u32 ms;								\
-	int ret = kstrtou32(buf, 0, &ms);				\
-									\
-	if (ret)							\
-		return ret;						\
-	if (ms > (_max))						\
-		return -ERANGE;						\
-	WRITE_ONCE(vum_from_dev(device)->_name, ms);			\
-	return count;							\
-}									\
-static DEVICE_ATTR_RW(_name)
+static ssize_t vum_ms_store(u32 *attr, u32 max, const char *buf, size_t count)
+{
+	u32 ms;
+	int ret = kstrtou32(buf, 0, &ms);
 
-VUM_ATTR_MS(attach_timeout_ms, VUM_ATTACH_TIMEOUT_MAX);
-VUM_ATTR_MS(timeout_ms, INT_MAX);
+	if (ret)
+		return ret;
+	if (ms > max)
+		return -ERANGE;
+	WRITE_ONCE(*attr, ms);
+	return count;
+}
+
+static ssize_t attach_timeout_ms_show(struct device *device,
+				      struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n",
+			  READ_ONCE(vum_from_dev(device)->attach_timeout_ms));
+}
+
+static ssize_t attach_timeout_ms_store(struct device *device,
+				       struct device_attribute *attr,
+				       const char *buf, size_t count)
+{
+	return vum_ms_store(&vum_from_dev(device)->attach_timeout_ms,
+			    VUM_ATTACH_TIMEOUT_MAX, buf, count);
+}
+static DEVICE_ATTR_RW(attach_timeout_ms);
+
+static ssize_t timeout_ms_show(struct device *device,
+			       struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n",
+			  READ_ONCE(vum_from_dev(device)->timeout_ms));
+}
+
+static ssize_t timeout_ms_store(struct device *device,
+				struct device_attribute *attr,
+				const char *buf, size_t count)
+{
+	return vum_ms_store(&vum_from_dev(device)->timeout_ms, INT_MAX, buf,
+			    count);
+}
+static DEVICE_ATTR_RW(timeout_ms);
 
 static struct attribute *vum_mdev_attrs[] = {
 	&dev_attr_socket.attr,

@@ -286,7 +286,7 @@ struct vum_device {
 	bool open;
 	bool going;
 	struct vum_shape shape;
-	struct mutex irq_lock;
+	struct mutex irq_lock; /* irq_*, eventfds */
 	unsigned long irq_enabled;
 	unsigned long irq_masked;
 	struct file **eventfds[VUM_MAX_IRQ_INDEXES][VUM_IRQ_ACTIONS];

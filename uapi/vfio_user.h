@@ -90,8 +90,8 @@ struct vfio_user_header {
 #define VFIO_USER_F_TYPE_MASK		0xf
 #define VFIO_USER_F_TYPE_COMMAND	0x0
 #define VFIO_USER_F_TYPE_REPLY		0x1
-#define VFIO_USER_F_NO_REPLY		(1U << 4)
-#define VFIO_USER_F_ERROR		(1U << 5)
+#define VFIO_USER_F_NO_REPLY		0x10
+#define VFIO_USER_F_ERROR		0x20
 	__u32 error_no;
 };
 
@@ -126,11 +126,11 @@ static_assert(sizeof(struct vfio_user_version) == 4, "wire format");
 struct vfio_user_dma_map {
 	__u32 argsz;
 	__u32 flags;
-#define VFIO_USER_F_DMA_REGION_READ	(1U << 0)
-#define VFIO_USER_F_DMA_REGION_WRITE	(1U << 1)
+#define VFIO_USER_F_DMA_REGION_READ	0x1
+#define VFIO_USER_F_DMA_REGION_WRITE	0x2
 /* libvfio-user's additions; refused with EINVAL by its releases before 2024 */
-#define VFIO_USER_F_DMA_REGION_MMAP	(1U << 2)
-#define VFIO_USER_F_DMA_REGION_FILE_IO	(1U << 3)
+#define VFIO_USER_F_DMA_REGION_MMAP	0x4
+#define VFIO_USER_F_DMA_REGION_FILE_IO	0x8
 	__u64 offset;
 	__u64 addr;
 	__u64 size;
