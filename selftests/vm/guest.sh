@@ -7,7 +7,7 @@
 # for example, -device vfio-pci,sysfsdev=/sys/bus/mdev/devices/<uuid>, and runs
 # a busybox sh script in it, as root, with the drivers of $modules loaded.
 # stdout is the script's stdout and stderr; the exit status is the script's,
-# or 124 = timeout (of 100 s), 125 = QEMU failed, 126 = the guest died.
+# or 124 = timeout (of 240 s), 125 = QEMU failed, 126 = the guest died.
 # The guest's kernel log: $VUM_GUEST_CONSOLE, default $VUM_RESULT/guest.log.
 #
 # --prepare, on the host, boots such a guest without any device and keeps it as
@@ -19,9 +19,10 @@ set -eu
 here=$(dirname "$(readlink -f "$0")")
 cache=${VUM_CACHE:-/var/cache/vfio-user-mdev}
 modules="virtio_pci virtio_blk nvme ext4 gpio-pci-idio-16"
-append="console=ttyS0 quiet panic=-1 mitigations=off nokaslr tsc=reliable no_timer_check cryptomgr.notests random.trust_cpu=on $VUM_X"
+append="console=ttyS0,115200 quiet panic=-1 8250.nr_uarts=8 mitigations=off nokaslr \
+tsc=reliable cryptomgr.notests"
 
-timeout=100 mode=warm
+timeout=240 mode=warm
 while :; do
 	case ${1-} in
 	--timeout) timeout=$2; shift 2 ;;
@@ -31,8 +32,9 @@ while :; do
 	*) break ;;
 	esac
 done
-[ -f "${1:-}" ] || [ $mode = prepare ] || { echo "guest.sh: no script ${1:-}" >&2; exit 125; }
-script=$1
+script=${1-}
+# The guest would wait for the rest of an unfinished statement.
+busybox sh -n "$script" || exit 125
 shift
 
 if [ $mode = prepare ]; then
@@ -74,6 +76,7 @@ fi
 # end of it when QEMU ends, however early that is.
 mkfifo "$tmp/io.in" "$tmp/io.out" "$tmp/mon.in" "$tmp/mon.out"
 exec 3<>"$tmp/mon.in" 4<>"$tmp/io.in" 7<>"$tmp/mon.out" 8<>"$tmp/io.out"
+# shellcheck disable=SC2094
 exec 5<"$tmp/mon.out" 6<"$tmp/io.out"
 # shellcheck disable=SC2086
 setpriv --pdeathsig TERM timeout --foreground -k 5 "$timeout" \
@@ -95,25 +98,27 @@ if [ $mode = warm ]; then
 else
 	read -r line <&6 || :
 fi
-if [ $mode = prepare ]; then
-	[ "$line" = READY ] || exit 1
-	mkdir -p "$cache/guest"
-	echo "guest: keeping a snapshot" >&2
-	printf 'migrate "exec:cat >%s"\nquit\n' "$snapshot.$$" >&3
-else
-	{ echo; cat "$script"; echo exit; } >&4
+if [ $mode != prepare ]; then
+	{ echo; cat "$script"; echo; echo exit; } >&4
 	cat <&6
+elif [ "$line" = READY ]; then
+	echo "guest: keeping a snapshot" >&2
+	mkdir -p "$cache/guest"
+	find "$cache/guest" -type f -mtime +7 -delete
+	printf 'migrate "exec:cat >%s"\nquit\n' "$snapshot.$$" >&3
 fi
 
 rc=0
 wait $pid || rc=$?
 pid=''
 if [ $rc = 124 ]; then
-	echo "guest.sh: timeout after $timeout s; console: $console" >&2
+	echo "guest.sh: timeout after $timeout s; the end of $console:" >&2
+	tail -n 5 "$console" >&2
 	exit 124
 elif [ $rc != 0 ]; then
+	cat <&5 >&2
 	exit 125
-elif [ $mode = prepare ]; then
+elif [ $mode = prepare ] && [ -s "$snapshot.$$" ]; then
 	mv "$snapshot.$$" "$snapshot"
 elif [ -s "$tmp/status" ]; then
 	exit "$(cat "$tmp/status")"

@@ -25,11 +25,13 @@ if [ -f "$out" ]; then
 fi
 
 "$here/packages.sh" busybox-static cpio kmod
-mkdir -p "$cache/initramfs" 2>/dev/null && tmp=$(mktemp -d "$cache/initramfs/tmp.XXXXXX") || {
+tmp=''
+trap 'rm -rf "$tmp"' EXIT
+if ! mkdir -p "$cache/initramfs" || ! tmp=$(mktemp -d "$cache/initramfs/tmp.XXXXXX"); then
 	echo "initramfs: cannot write to $cache: run this once as root" >&2
 	exit 1
-}
-trap 'rm -rf "$tmp"' EXIT
+fi
+find "$cache/initramfs" -name '*.cpio' -mtime +7 -delete
 root=$tmp/root
 mkdir -p "$root/bin" "$root/m"
 install -m 755 "$init" "$root/init"

@@ -40,12 +40,16 @@ newest() {	# sets image and version
 	image=${1:-} version=${2:-}
 }
 
+unpacked() {
+	[ "$(cat "$tree/version" 2>/dev/null)" = "$version" ] && [ -f "$tree/vmlinux" ]
+}
+
 download() {
 	newest
 	[ -n "$image" ] || return 1
 	abi=${image#linux-image-}
 	tree=$cache/$abi
-	[ "$(cat "$tree/version" 2>/dev/null)" != "$version" ] || return 0
+	! unpacked || return 0
 	say "downloading $image $version"
 	(cd "$cache/tmp" && apt-get -qq download "$image=$version" >&2)
 }
@@ -68,7 +72,7 @@ if ! download; then
 fi
 "$here/packages.sh" "linux-headers-$abi"
 
-if [ "$(cat "$tree/version" 2>/dev/null)" != "$version" ]; then
+if ! unpacked; then
 	say "unpacking $image"
 	new=$cache/tmp/tree
 	dpkg-deb -x "$cache/tmp/$image"_*.deb "$new"

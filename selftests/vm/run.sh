@@ -4,19 +4,20 @@
 #               [--interactive] -- command [args...]
 #
 # Runs a command as root in a throw-away VM that has the host's files: it may
-# write anywhere, and nothing of it lasts except below --share DIR, which is
-# the host's directory at the same path. Modules of VUM_ABI are in /lib/modules.
-# Environment variables VUM_* are passed on; the working directory is kept.
+# write anywhere, and nothing of it lasts except below $VUM_RESULT, until
+# run.sh ends, and below --share DIR, the host's directory at the same path.
+# VUM_ABI's modules are in /lib/modules. Environment variables VUM_* are passed
+# on; the working directory is kept. What the command leaves running is killed.
 #
-#   --timeout S    kill the VM after S seconds (default 120; 0 = never)
+#   --timeout S    kill the VM after S seconds (default 120, 0 = never)
 #   --mem M        MiB (default 2048)         --smp N  CPUs (default 2)
 #   --append STR   more kernel command line, e.g. oops=panic
-#   --interactive  a terminal with job control; the command defaults to bash
+#   --interactive  a terminal with job control; the command defaults to bash --norc
 #   VUM_CONSOLE    the kernel's messages go here (default .build/console.log)
 #   ACCEL          QEMU's accelerator (default tcg,thread=multi)
 #
 # Exit status: the command's, or 124 = timeout, 125 = the VM did not come up
-# or died. The command's output is stdout.
+# or died. stdout is the command's stdout and stderr.
 set -eu
 
 here=$(dirname "$(readlink -f "$0")")
@@ -35,77 +36,90 @@ while [ $# -gt 0 ]; do
 	*) die "unknown option $1" ;;
 	esac
 done
-[ $# -gt 0 ] || [ -z "$interactive" ] || set -- bash -i
+[ $# -gt 0 ] || [ -z "$interactive" ] || set -- bash --norc -i
 [ $# -gt 0 ] || die "no command"
 
-"$here/packages.sh" qemu-system-x86 >&2 || exit 125
+"$here/packages.sh" qemu-system-x86 || exit 125
 kernel=$("$here/kernel.sh") || exit 125
 eval "$kernel"
 export VUM_ABI VUM_VMLINUX VUM_MODDIR VUM_KDIR
 initrd=$("$here/initramfs.sh" "$here/init.outer" \
 	virtio_pci 9pnet_virtio 9p overlay virtio_console) || exit 125
 
-quote() { printf %s "$1" | sed "s/'/'\\\\''/g; 1s/^/'/; \$s/\$/'/"; }
-
-ctl=$build/vm.$$
-mkdir -p "$ctl"
-export VUM_RESULT="$ctl"
-console=${VUM_CONSOLE:-$build/console.log}
+export VUM_RESULT="$build/vm.$$"
+console=${VUM_CONSOLE:-$VUM_RESULT/console}
 pid=''
-trap '[ -z "$pid" ] || kill $pid 2>/dev/null; rm -rf "$ctl"' EXIT
+# shellcheck disable=SC2317	# called by the trap
+finish() {
+	[ -z "$pid" ] || { kill "$pid" && wait "$pid"; } 2>/dev/null || :
+	# of several VMs at once, the last to end is the one to look at
+	[ "${VUM_CONSOLE-}" ] || mv "$console" "$build/console.log" 2>/dev/null || :
+	rm -rf "$VUM_RESULT"
+}
+trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
+mkdir -p "$VUM_RESULT" || exit 125
 
+quote() { printf %s "$1" | sed "s/'/'\\\\''/g; 1s/^/'/; \$s/\$/'/"; }
 for v in share interactive VUM_ABI VUM_MODDIR VUM_RESULT; do
 	eval "printf '%s=%s\n' $v \"\$(quote \"\$$v\")\""
-done >"$ctl/env"
+done >"$VUM_RESULT/env"
 {
 	for v in $(env | sed -n 's/^\(VUM_[A-Za-z0-9_]*\)=.*/\1/p') TERM; do
 		eval "printf 'export %s=%s\n' $v \"\$(quote \"\${$v-}\")\""
 	done
 	echo "export HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 	echo "cd $(quote "$PWD")"
-	[ -z "$interactive" ] || ! size=$(stty size 2>/dev/null) ||
-		echo "stty rows ${size% *} cols ${size#* }"
+	if [ "$interactive" ]; then
+		echo "export PS1='vum:\w\\$ '"
+		size=$(stty size 2>/dev/null) && echo "stty rows ${size% *} cols ${size#* }"
+	fi
 	printf exec
 	for a; do printf ' %s' "$(quote "$a")"; done
 	echo
-} >"$ctl/command"
+} >"$VUM_RESULT/command"
 
+# Nehalem has neither the idle erratum that QEMU's default CPU model brings
+# along nor five-level page tables: both cost an emulated CPU dearly.
 fs=security_model=none,multidevs=remap
-set -- -accel "${ACCEL:-tcg,thread=multi}" -smp "$smp" -m "$mem" \
+set -- -accel "${ACCEL:-tcg,thread=multi}" -cpu Nehalem -smp "$smp" -m "$mem" \
 	-M q35,hpet=off -nodefaults -no-user-config -display none -no-reboot \
-	-kernel "$VUM_VMLINUX" -initrd "$initrd" \
-	-append "console=ttyS0 loglevel=8 panic=-1 tsc=reliable mitigations=off nokaslr $append" \
-	-serial "file:$console" \
+	-kernel "$VUM_VMLINUX" -initrd "$initrd" -append \
+	"console=ttyS0 loglevel=8 panic=-1 mitigations=off nokaslr tsc=reliable $append" \
+	-serial "file:$console" -device virtio-serial-pci \
 	-virtfs "local,path=/,mount_tag=host,readonly=on,$fs" \
-	-virtfs "local,path=$ctl,mount_tag=ctl,$fs" \
-	-device virtio-serial-pci
+	-virtfs "local,path=$VUM_RESULT,mount_tag=ctl,$fs"
 [ -z "$share" ] || set -- "$@" -virtfs "local,path=$share,mount_tag=share,$fs"
 
-# The guest's output comes through a FIFO: QEMU would make our own stdout
-# non-blocking, for everybody else who has it too. Nothing of this outlives
-# us, not even if we are killed with SIGKILL.
-run() { exec setpriv --pdeathsig TERM timeout --foreground -k 5 "$timeout" \
+# No QEMU outlives us, not even if we are killed with SIGKILL.
+qemu() { exec setpriv --pdeathsig TERM timeout --foreground -k 5 "$timeout" \
 	setpriv --pdeathsig KILL qemu-system-x86_64 "$@"; }
 rc=0
 if [ "$interactive" ]; then
-	(run "$@" -chardev stdio,id=out,signal=off -device virtconsole,chardev=out) || rc=$?
+	(qemu "$@" -chardev stdio,id=out,signal=off -device virtconsole,chardev=out) || rc=$?
 else
-	mkfifo "$ctl/out"
-	cat "$ctl/out" &
-	cat=$!
-	run "$@" -chardev "file,id=out,path=$ctl/out,append=on" \
-		-device virtserialport,chardev=out </dev/null &
+	# Through a FIFO, since QEMU would make our own stdout non-blocking for
+	# everybody who shares it. QEMU inherits its write end, so that the
+	# reader sees its end even if QEMU fails before it opens it.
+	mkfifo "$VUM_RESULT/out"
+	# shellcheck disable=SC2094
+	exec 3<>"$VUM_RESULT/out" 4<"$VUM_RESULT/out"
+	qemu "$@" -chardev "file,id=out,path=$VUM_RESULT/out,append=on" \
+		-device virtserialport,chardev=out </dev/null 4<&- &
 	pid=$!
+	exec 3>&-
+	cat <&4 &
+	cat=$!
+	exec 4<&-
 	wait $pid || rc=$?
 	pid=''
 	wait $cat || :
 fi
 
-status=$(cat "$ctl/status" 2>/dev/null) || :
+status=$(cat "$VUM_RESULT/status" 2>/dev/null) || :
 [ -z "$status" ] || exit "$status"
-[ $rc != 124 ] || { echo "run.sh: timeout after $timeout s; console: $console" >&2; exit 124; }
-echo "run.sh: the VM died; the end of $console:" >&2
+[ $rc != 124 ] || { echo "run.sh: timeout after $timeout s" >&2; exit 124; }
+echo "run.sh: the VM died; the end of its console:" >&2
 tail -n 15 "$console" >&2 || :
 exit 125
