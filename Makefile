@@ -38,7 +38,7 @@ NL_LIBS = $(shell pkg-config --libs libnl-genl-3.0 json-c)
 override CFLAGS += $(NL_CFLAGS)
 
 HELPER := vfio-user-mdevd vfio-user-mdevctl
-DEVICES := vum-serial vum-puppet
+DEVICES := vum-serial vum-puppet vum-virtio-blk
 TESTS := $(patsubst selftests/tests/%.c,%,$(sort $(wildcard selftests/tests/*.c)))
 PROGRAMS := $(addprefix $(O)/bin/,$(HELPER) $(DEVICES) $(TESTS:%=test-%))
 
@@ -92,6 +92,7 @@ $(eval $(call program,vfio-user-mdevd,$(call objs,$(filter-out $(ctl_only),$(wil
 $(eval $(call program,vfio-user-mdevctl,$(call objs,$(ctl_only) $(shared)),$$(NL_LIBS)))
 $(eval $(call program,vum-serial,$(call objs,selftests/devices/serial.c selftests/devices/uart16550.c $(devices_shared)),-ljson-c))
 $(eval $(call program,vum-puppet,$(call objs,$(wildcard selftests/devices/puppet*.c) $(devices_shared)),-ljson-c))
+$(eval $(call program,vum-virtio-blk,$(call objs,$(wildcard selftests/devices/virtio_blk*.c) selftests/devices/virtqueue.c $(devices_shared)),-ljson-c))
 $(foreach t,$(TESTS),$(eval $(call program,test-$(t),$(call objs,selftests/tests/$(t).c $(lib)),-lpthread $$(NL_LIBS))))
 
 -include $(shell find $(B) -name '*.d' -path '*/obj/*' 2>/dev/null)

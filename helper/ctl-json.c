@@ -43,6 +43,9 @@ struct json_object *ctl_json(const struct vum_info *info)
 	ctl_json_add(o, "aborted", json_object_new_uint64(info->aborted));
 	ctl_json_add(o, "errors", json_object_new_uint64(info->errors));
 	ctl_json_add(o, "attaches", json_object_new_uint64(info->attaches));
+	ctl_json_add_text(o, "dma", info->dma);
+	ctl_json_add(o, "pinned", json_object_new_uint64(info->pinned));
+	ctl_json_add(o, "dma_faults", json_object_new_uint64(info->dma_faults));
 	return o;
 }
 

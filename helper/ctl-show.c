@@ -29,6 +29,8 @@ static void print_human(const struct vum_info *info)
 	printf("Aborted:   %" PRIu64 "\n", info->aborted);
 	printf("Errors:    %" PRIu64 "\n", info->errors);
 	printf("Attaches:  %" PRIu64 "\n", info->attaches);
+	printf("DMA:       %s, %" PRIu64 " pages pinned, %" PRIu64 " accesses to nothing\n",
+	       info->dma ? info->dma : "-", info->pinned, info->dma_faults);
 }
 
 static void on_answer(const struct vum_info *info, void *arg)

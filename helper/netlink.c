@@ -32,6 +32,9 @@ static struct nla_policy policy[VUM_ATTR_MAX + 1] = {
 	[VUM_ATTR_ABORTED]	= { .type = NLA_U64 },
 	[VUM_ATTR_ERRORS]	= { .type = NLA_U64 },
 	[VUM_ATTR_ATTACHES]	= { .type = NLA_U64 },
+	[VUM_ATTR_DMA]		= { .type = NLA_STRING },
+	[VUM_ATTR_PINNED]	= { .type = NLA_U64 },
+	[VUM_ATTR_DMA_FAULTS]	= { .type = NLA_U64 },
 };
 
 static const char * const state_names[] = {
@@ -148,6 +151,9 @@ static bool parse_info(struct nlmsghdr *h, struct vum_info *info)
 		.aborted = get_u64(a[VUM_ATTR_ABORTED]),
 		.errors = get_u64(a[VUM_ATTR_ERRORS]),
 		.attaches = get_u64(a[VUM_ATTR_ATTACHES]),
+		.dma = get_string(a[VUM_ATTR_DMA]),
+		.pinned = get_u64(a[VUM_ATTR_PINNED]),
+		.dma_faults = get_u64(a[VUM_ATTR_DMA_FAULTS]),
 	};
 	return true;
 }

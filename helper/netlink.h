@@ -37,6 +37,9 @@ struct vum_info {
 	uint64_t aborted;
 	uint64_t errors;
 	uint64_t attaches;
+	const char *dma;
+	uint64_t pinned;
+	uint64_t dma_faults;
 };
 
 typedef void (*vum_info_fn)(const struct vum_info *info, void *arg);

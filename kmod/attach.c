@@ -7,6 +7,8 @@
  * tells the server again what a consumer had told its predecessor.
  */
 
+#include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 
@@ -26,26 +28,32 @@ struct vum_asking {
 	struct vum_shape shape;
 };
 
+static int vum_ask_wait(struct vum_asking *a, struct vum_req *req)
+{
+	u16 cmd = req->msg.hdr.cmd;
+	int ret;
+
+	req->session = a->session;
+	ret = vum_req_queue(a->dev, req);
+	if (ret && ret != -EIO)
+		vum_session_break(a->dev, a->session,
+				  "cannot send it command %u: error %d", cmd, ret);
+	return ret ?: vum_req_wait(a->dev, req);
+}
+
 /* Ask, and wait. Returns the request, whose reply is there, or NULL. */
 static struct vum_req *vum_ask(struct vum_asking *a, u16 cmd,
 			       const void *payload, u32 size)
 {
 	struct vum_req *req = vum_req_alloc(VUM_REQ_ATTACH, cmd, size);
-	int ret;
 
-	req->session = a->session;
 	memcpy(req->msg.payload, payload, size);
 	req->reply_min = size;
 	/* Capabilities follow a region's info, and one descriptor rides along. */
 	req->reply_max = VUM_MAX_MSG_SIZE;
 	req->reply_fds = cmd == VFIO_USER_DEVICE_GET_REGION_INFO ?
 			 VUM_MAX_MSG_FDS : 0;
-	ret = vum_req_queue(a->dev, req);
-	if (ret && ret != -EIO)
-		vum_session_break(a->dev, a->session,
-				  "cannot send it command %u: error %d", cmd, ret);
-	ret = ret ?: vum_req_wait(a->dev, req);
-	if (!ret)
+	if (!vum_ask_wait(a, req))
 		return req;
 	vum_req_put(req);
 	return NULL;
@@ -173,6 +181,64 @@ static const char *vum_take_shape(struct vum_asking *a)
 	return flaw;
 }
 
+/* One DMA_MAP for the whole aperture, with the window or without. */
+static int vum_announce(struct vum_asking *a, struct file *window,
+			enum vum_dma_mode mode)
+{
+	struct vfio_user_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_USER_F_DMA_REGION_READ |
+			 VFIO_USER_F_DMA_REGION_WRITE,
+		.size = i_size_read(file_inode(window)),
+	};
+	struct vum_req *req;
+	int ret = -ENOMEM;
+
+	if (mode == VUM_DMA_FILE)
+		map.flags |= VFIO_USER_F_DMA_REGION_FILE_IO;
+	req = vum_req_alloc(VUM_REQ_ATTACH, VFIO_USER_DMA_MAP, sizeof(map));
+	memcpy(req->msg.payload, &map, sizeof(map));
+	if (mode != VUM_DMA_MESSAGE) {
+		req->msg.files = kvcalloc(1, sizeof(window), GFP_KERNEL);
+		if (!req->msg.files)
+			goto out;
+		req->msg.files[0] = get_file(window);
+		req->msg.nr_files = 1;
+	}
+	ret = vum_ask_wait(a, req);
+	if (!ret)
+		WRITE_ONCE(a->dev->dma.announced, mode);
+out:
+	vum_req_put(req);
+	return ret;
+}
+
+/* As it is set, or with what the server takes. */
+static const char *vum_announce_dma(struct vum_asking *a)
+{
+	enum vum_dma_mode mode = READ_ONCE(a->dev->dma.mode);
+	struct file *window;
+	int ret;
+
+	WRITE_ONCE(a->dev->dma.announced, VUM_DMA_NONE);
+	if (mode == VUM_DMA_NONE)
+		return NULL;
+	window = vum_dma_attach(a->dev, a->session);
+	if (IS_ERR(window))
+		return "out of memory while attaching";
+	ret = vum_announce(a, window, mode == VUM_DMA_AUTO ? VUM_DMA_MMAP : mode);
+	if (ret && mode == VUM_DMA_AUTO)
+		ret = vum_announce(a, window, VUM_DMA_MESSAGE);
+	fput(window);
+	/* A device that does no DMA may not know what that is. */
+	if (ret && mode == VUM_DMA_AUTO)
+		vum_notice(a->dev, "server refuses DMA_MAP (error %d): it will reach no memory\n",
+			   ret);
+	else if (ret)
+		return "server refuses DMA_MAP the way that dma_mode says";
+	return NULL;
+}
+
 static void vum_attach_ready(struct vum_device *dev, u32 session)
 {
 	struct vum_channel *ch = &dev->ch;
@@ -210,13 +276,17 @@ void vum_attach_work(struct work_struct *work)
 	attaching = dev->ch.state == VUM_STATE_ATTACHING;
 	vum_unlock(&dev->ch);
 	if (attaching) {
-		flaw = vum_ask_shape(a) ?: vum_take_shape(a);
+		flaw = vum_ask_shape(a) ?: vum_take_shape(a) ?:
+		       vum_announce_dma(a);
 		if (!flaw && vum_irq_replay(dev, a->session))
 			flaw = "server refuses the interrupts that are in use";
 		if (flaw)
 			vum_session_break(dev, a->session, "%s", flaw);
 		else
 			vum_attach_ready(dev, a->session);
+		/* If it ended before there was a window, that is still there. */
+		if (flaw)
+			vum_dma_detach(dev, a->session);
 	}
 	kfree(a);
 }

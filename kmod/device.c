@@ -77,6 +77,7 @@ static int vum_device_open(struct vfio_device *vdev)
 	if (!READ_ONCE(dev->open))
 		return -ENODEV;
 
+	vum_dma_open(dev);
 	/* The last consumer may have left while no server was attached. */
 	vum_device_reset_async(dev);
 	vum_event(dev, VUM_EVENT_OPENED);
@@ -89,6 +90,7 @@ static void vum_device_close(struct vfio_device *vdev)
 
 	vum_irq_release(dev);
 	vum_device_reset_async(dev);
+	vum_dma_close(dev);
 	vum_lock(&dev->ch);
 	dev->open = false;
 	vum_unlock(&dev->ch);
@@ -195,8 +197,14 @@ static void vum_device_request(struct vfio_device *vdev, unsigned int count)
 static int vum_device_init(struct vfio_device *vdev)
 {
 	struct vum_device *dev = vum_from_vfio(vdev);
+	int ret = vum_dma_init(dev);
 
+	if (ret)
+		return ret;
 	strscpy(dev->uuid, dev_name(vdev->dev), sizeof(dev->uuid));
+	ratelimit_state_init(&dev->ratelimit, DEFAULT_RATELIMIT_INTERVAL,
+			     DEFAULT_RATELIMIT_BURST);
+	ratelimit_set_flags(&dev->ratelimit, RATELIMIT_MSG_ON_RELEASE);
 	dev->attach_timeout_ms = VUM_ATTACH_TIMEOUT_MS;
 	mutex_init(&dev->irq_lock);
 	INIT_WORK(&dev->attach, vum_attach_work);
@@ -210,6 +218,7 @@ static void vum_device_release(struct vfio_device *vdev)
 {
 	struct vum_device *dev = vum_from_vfio(vdev);
 
+	vum_dma_exit(dev);
 	xa_destroy(&dev->ch.inflight);
 	mutex_destroy(&dev->irq_lock);
 	vfio_free_device(vdev);
@@ -225,4 +234,5 @@ const struct vfio_device_ops vum_device_ops = {
 	.write		= vum_region_write,
 	.ioctl		= vum_device_ioctl,
 	.request	= vum_device_request,
+	.dma_unmap	= vum_dma_unmap,
 };

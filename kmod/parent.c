@@ -86,6 +86,7 @@ static void vum_remove(struct mdev_device *mdev)
 	mutex_unlock(&vum_devices_lock);
 	vum_channel_del(dev);
 	cancel_work_sync(&dev->attach);
+	cancel_work_sync(&dev->dma.execute);
 	vum_event(dev, VUM_EVENT_REMOVED);
 	vfio_put_device(&dev->vdev);
 	module_put(THIS_MODULE);
@@ -134,9 +135,12 @@ static int __init vum_init(void)
 	ret = vum_attach_init();
 	if (ret)
 		return ret;
-	ret = class_register(&vum_class);
+	ret = vum_window_init();
 	if (ret)
 		goto err_attach;
+	ret = class_register(&vum_class);
+	if (ret)
+		goto err_window;
 	ret = vum_channel_chrdev_init();
 	if (ret)
 		goto err_class;
@@ -159,6 +163,8 @@ err_chrdev:
 	vum_channel_chrdev_exit();
 err_class:
 	class_unregister(&vum_class);
+err_window:
+	vum_window_exit();
 err_attach:
 	vum_attach_exit();
 	return ret;
@@ -172,6 +178,7 @@ static void __exit vum_exit(void)
 	vum_control_exit();
 	vum_channel_chrdev_exit();
 	class_unregister(&vum_class);
+	vum_window_exit();
 	vum_attach_exit();
 }
 

@@ -365,66 +365,95 @@ static int vum_submit_reply(struct vum_device *dev, struct vum_msg *msg)
 	return -EPROTO;
 }
 
-/* Queue our reply to @cmd, a command of the server: an error, so far. */
-static int vum_answer_error(struct vum_device *dev,
-			    const struct vfio_user_header *cmd, int error)
+/**
+ * vum_req_answer - answer a command of the server
+ * @dev: device
+ * @session: the attachment that the command came by; any other is not told
+ * @cmd: the command
+ * @error: 0 or a negative errno
+ * @req: of kind VUM_REQ_ANSWER, with the payload if there is no @error; taken
+ *	over
+ */
+void vum_req_answer(struct vum_device *dev, u32 session,
+		    const struct vfio_user_header *cmd, int error,
+		    struct vum_req *req)
 {
 	struct vum_channel *ch = &dev->ch;
-	struct vum_req *req;
+	bool reply = !(cmd->flags & VFIO_USER_F_NO_REPLY);
+
+	req->msg.hdr.msg_id = cmd->msg_id;
+	req->msg.hdr.flags = VFIO_USER_F_TYPE_REPLY;
+	if (error) {
+		req->msg.size = sizeof(req->msg.hdr);
+		req->msg.hdr.msg_size = req->msg.size;
+		req->msg.hdr.flags |= VFIO_USER_F_ERROR;
+		req->msg.hdr.error_no = -error;
+	}
+
+	vum_lock(ch);
+	if (ch->session == session && vum_session_alive(ch)) {
+		if (reply) {
+			list_add_tail(&req->node, &ch->out);
+			req = NULL;
+		} else {
+			ch->nr_answers--;
+		}
+	}
+	vum_unlock(ch);
+	vum_req_put(req);
+	wake_up_poll(&ch->readers, reply ? EPOLLIN : EPOLLOUT);
+}
+
+static const char *vum_command_flaw(const struct vum_msg *msg)
+{
+	const struct vfio_user_dma_access *dma = (const void *)msg->payload;
+	u32 payload = msg->size - sizeof(msg->hdr);
+
+	if (msg->hdr.cmd != VFIO_USER_DMA_READ &&
+	    msg->hdr.cmd != VFIO_USER_DMA_WRITE)
+		return "command that servers do not send";
+	if (msg->nr_files)
+		return "command with descriptors";
+	if (payload < sizeof(*dma))
+		return "command is too short";
+	if (dma->count > VUM_MAX_DATA_XFER_SIZE)
+		return "transfer of more than max_data_xfer_size";
+	if (payload != sizeof(*dma) +
+	    (msg->hdr.cmd == VFIO_USER_DMA_WRITE ? dma->count : 0))
+		return "command's size does not match its count";
+	return NULL;
+}
+
+/* Takes @msg over. */
+static int vum_submit_command(struct vum_device *dev, struct vum_msg *msg)
+{
+	const char *flaw = vum_command_flaw(msg);
+	struct vum_channel *ch = &dev->ch;
 	int ret = 0;
 
-	if (cmd->flags & VFIO_USER_F_NO_REPLY)
-		return 0;
-	req = vum_req_alloc(VUM_REQ_ANSWER, cmd->cmd, 0);
-	if (!req)
-		return -ENOMEM;
-	req->msg.hdr.msg_id = cmd->msg_id;
-	req->msg.hdr.flags = VFIO_USER_F_TYPE_REPLY | VFIO_USER_F_ERROR;
-	req->msg.hdr.error_no = error;
-
+	if (flaw) {
+		vum_session_break(dev, READ_ONCE(ch->session),
+				  "%s (id %u, command %u, %u bytes)", flaw,
+				  msg->hdr.msg_id, msg->hdr.cmd, msg->size);
+		vum_msg_free(msg);
+		return -EPROTO;
+	}
 	vum_lock(ch);
 	if (!vum_session_alive(ch)) {
 		ret = -EPIPE;
 	} else if (vum_answers_full(ch)) {
 		ret = -EAGAIN;
 	} else {
+		/* Counted from now on: it will need room. */
 		ch->nr_answers++;
-		list_add_tail(&req->node, &ch->out);
+		msg->session = ch->session;
+		list_add_tail(&msg->node, &dev->dma.commands);
+		queue_work(system_unbound_wq, &dev->dma.execute);
 	}
 	vum_unlock(ch);
 	if (ret)
-		vum_req_put(req);
-	else
-		wake_up_poll(&ch->readers, EPOLLIN);
+		vum_msg_free(msg);
 	return ret;
-}
-
-static int vum_submit_command(struct vum_device *dev, const struct vum_msg *msg)
-{
-	const struct vfio_user_dma_access *dma = (const void *)msg->payload;
-	u32 payload = msg->size - sizeof(msg->hdr);
-	const char *flaw = NULL;
-
-	if (msg->hdr.cmd != VFIO_USER_DMA_READ &&
-	    msg->hdr.cmd != VFIO_USER_DMA_WRITE)
-		flaw = "command that servers do not send";
-	else if (msg->nr_files)
-		flaw = "command with descriptors";
-	else if (payload < sizeof(*dma))
-		flaw = "command is too short";
-	else if (dma->count > VUM_MAX_DATA_XFER_SIZE)
-		flaw = "transfer of more than max_data_xfer_size";
-	else if (payload != sizeof(*dma) +
-		 (msg->hdr.cmd == VFIO_USER_DMA_WRITE ? dma->count : 0))
-		flaw = "command's size does not match its count";
-	if (flaw) {
-		vum_session_break(dev, READ_ONCE(dev->ch.session),
-				  "%s (id %u, command %u, %u bytes)", flaw,
-				  msg->hdr.msg_id, msg->hdr.cmd, msg->size);
-		return -EPROTO;
-	}
-	/* Nothing has been announced by DMA_MAP, so no address is valid. */
-	return vum_answer_error(dev, &msg->hdr, EFAULT);
 }
 
 /**
@@ -439,19 +468,15 @@ static int vum_submit_command(struct vum_device *dev, const struct vum_msg *msg)
 int vum_req_submit(struct vum_device *dev, struct vum_msg *msg)
 {
 	u32 type = msg->hdr.flags & VFIO_USER_F_TYPE_MASK;
-	int ret;
 
 	if (type == VFIO_USER_F_TYPE_REPLY)
 		return vum_submit_reply(dev, msg);
-	if (type == VFIO_USER_F_TYPE_COMMAND) {
-		ret = vum_submit_command(dev, msg);
-	} else {
-		vum_session_break(dev, READ_ONCE(dev->ch.session),
-				  "message of unknown type %u", type);
-		ret = -EPROTO;
-	}
+	if (type == VFIO_USER_F_TYPE_COMMAND)
+		return vum_submit_command(dev, msg);
+	vum_session_break(dev, READ_ONCE(dev->ch.session),
+			  "message of unknown type %u", type);
 	vum_msg_free(msg);
-	return ret;
+	return -EPROTO;
 }
 
 /* Ends whatever is in flight. Returns what is left to be put, unlocked. */
@@ -469,10 +494,9 @@ static void vum_session_abort(struct vum_channel *ch, struct list_head *dead)
 		vum_req_finish(ch, req, -EIO);
 		list_add_tail(&req->node, dead);
 	}
-	/* What is left are answers. */
-	list_for_each_entry(req, &ch->out, node)
-		ch->nr_answers--;
+	/* What is left are answers. Those that are yet to come will be dropped. */
 	list_splice_init(&ch->out, dead);
+	ch->nr_answers = 0;
 }
 
 /**
@@ -495,13 +519,14 @@ bool vum_session_stop(struct vum_channel *ch, u32 session, enum vum_state state,
 }
 
 /**
- * vum_session_stopped - let everybody know
+ * vum_session_stopped - let everybody know, and the server reach no memory
  * @dev: device
+ * @session: the attachment that has ended
  * @dead: from vum_session_stop()
  * @event: how it ended
  */
-void vum_session_stopped(struct vum_device *dev, struct list_head *dead,
-			 enum vum_event event)
+void vum_session_stopped(struct vum_device *dev, u32 session,
+			 struct list_head *dead, enum vum_event event)
 {
 	struct vum_req *req, *tmp;
 
@@ -509,6 +534,7 @@ void vum_session_stopped(struct vum_device *dev, struct list_head *dead,
 		vum_req_put(req);
 	wake_up_all(&dev->ch.settled);
 	wake_up_poll(&dev->ch.readers, EPOLLIN | EPOLLERR | EPOLLHUP);
+	vum_dma_detach(dev, session);
 	vum_event(dev, event);
 }
 
@@ -533,7 +559,7 @@ void vum_session_end(struct vum_device *dev, u32 session)
 		return;
 	if (open)
 		vum_warn(dev, "server went away while the device is in use; accesses fail with EIO until one is back\n");
-	vum_session_stopped(dev, &dead, VUM_EVENT_DETACHED);
+	vum_session_stopped(dev, session, &dead, VUM_EVENT_DETACHED);
 }
 
 /**
@@ -568,5 +594,5 @@ void vum_session_break(struct vum_device *dev, u32 session, const char *fmt, ...
 	/* A server that is never going to work is tried again all the time. */
 	if (!repeated)
 		vum_err(dev, "server (pid %d) detached: %s\n", pid, reason);
-	vum_session_stopped(dev, &dead, VUM_EVENT_BROKEN);
+	vum_session_stopped(dev, session, &dead, VUM_EVENT_BROKEN);
 }

@@ -39,6 +39,7 @@ static ssize_t socket_store(struct device *device,
 	struct vum_device *dev = vum_from_dev(device);
 	size_t len = strcspn(buf, "\n");
 	bool changed = false, stopped = false;
+	u32 session = 0;
 	LIST_HEAD(dead);
 	int ret = 0;
 
@@ -55,7 +56,8 @@ static ssize_t socket_store(struct device *device,
 		memcpy(dev->socket, buf, len);
 		dev->socket[len] = '\0';
 		changed = true;
-		stopped = vum_session_stop(&dev->ch, dev->ch.session,
+		session = dev->ch.session;
+		stopped = vum_session_stop(&dev->ch, session,
 					   VUM_STATE_DETACHED, &dead);
 	}
 	vum_unlock(&dev->ch);
@@ -63,7 +65,8 @@ static ssize_t socket_store(struct device *device,
 	if (changed)
 		vum_event(dev, VUM_EVENT_CHANGED);
 	if (stopped)
-		vum_session_stopped(dev, &dead, VUM_EVENT_DETACHED);
+		vum_session_stopped(dev, session, &dead,
+				    VUM_EVENT_DETACHED);
 	return ret ?: count;
 }
 static DEVICE_ATTR_RW(socket);
@@ -140,12 +143,95 @@ static ssize_t timeout_ms_store(struct device *device,
 }
 static DEVICE_ATTR_RW(timeout_ms);
 
+const char *const vum_dma_mode_names[] = {
+	[VUM_DMA_AUTO]		= "auto",
+	[VUM_DMA_MMAP]		= "mmap",
+	[VUM_DMA_FILE]		= "file",
+	[VUM_DMA_MESSAGE]	= "message",
+	[VUM_DMA_NONE]		= "none",
+};
+
+static ssize_t dma_mode_show(struct device *device,
+			     struct device_attribute *attr, char *buf)
+{
+	struct vum_dma *dma = &vum_from_dev(device)->dma;
+
+	return sysfs_emit(buf, "%s\n",
+			  vum_dma_mode_names[READ_ONCE(dma->mode)]);
+}
+
+/* For the next server: this one has been told. */
+static ssize_t dma_mode_store(struct device *device,
+			      struct device_attribute *attr, const char *buf,
+			      size_t count)
+{
+	struct vum_dma *dma = &vum_from_dev(device)->dma;
+	int mode = __sysfs_match_string(vum_dma_mode_names, VUM_DMA_MODES, buf);
+
+	if (mode < 0)
+		return mode;
+	WRITE_ONCE(dma->mode, mode);
+	return count;
+}
+static DEVICE_ATTR_RW(dma_mode);
+
+static ssize_t dma_aperture_show(struct device *device,
+				 struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n",
+			  READ_ONCE(vum_from_dev(device)->dma.aperture));
+}
+
+/* For the next server as well. */
+static ssize_t dma_aperture_store(struct device *device,
+				  struct device_attribute *attr,
+				  const char *buf, size_t count)
+{
+	u8 bits;
+	int ret = kstrtou8(buf, 0, &bits);
+
+	if (ret)
+		return ret;
+	if (bits < VUM_DMA_APERTURE_MIN || bits > VUM_DMA_APERTURE_MAX)
+		return -ERANGE;
+	WRITE_ONCE(vum_from_dev(device)->dma.aperture, bits);
+	return count;
+}
+static DEVICE_ATTR_RW(dma_aperture);
+
+static ssize_t dma_fault_show(struct device *device,
+			      struct device_attribute *attr, char *buf)
+{
+	bool sigbus = READ_ONCE(vum_from_dev(device)->dma.sigbus);
+
+	return sysfs_emit(buf, "%s\n", sigbus ? "sigbus" : "absorb");
+}
+
+static ssize_t dma_fault_store(struct device *device,
+			       struct device_attribute *attr, const char *buf,
+			       size_t count)
+{
+	struct vum_dma *dma = &vum_from_dev(device)->dma;
+
+	if (sysfs_streq(buf, "sigbus"))
+		WRITE_ONCE(dma->sigbus, true);
+	else if (sysfs_streq(buf, "absorb"))
+		WRITE_ONCE(dma->sigbus, false);
+	else
+		return -EINVAL;
+	return count;
+}
+static DEVICE_ATTR_RW(dma_fault);
+
 static struct attribute *vum_mdev_attrs[] = {
 	&dev_attr_socket.attr,
 	&dev_attr_state.attr,
 	&dev_attr_server.attr,
 	&dev_attr_attach_timeout_ms.attr,
 	&dev_attr_timeout_ms.attr,
+	&dev_attr_dma_mode.attr,
+	&dev_attr_dma_aperture.attr,
+	&dev_attr_dma_fault.attr,
 	NULL,
 };
 

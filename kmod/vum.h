@@ -19,6 +19,7 @@
 #include <linux/device.h>
 #include <linux/mdev.h>
 #include <linux/mutex.h>
+#include <linux/ratelimit.h>
 #include <linux/refcount.h>
 #include <linux/un.h>
 #include <linux/uuid.h>
@@ -38,6 +39,8 @@ struct vum_device;
 
 /**
  * struct vum_msg - one vfio-user message
+ * @node: in dma->commands, while it waits there
+ * @session: the attachment that it came by
  * @files: what rides with it, @nr_files of them, references held
  * @nr_files: number of @files
  * @size: bytes from @hdr on
@@ -45,6 +48,8 @@ struct vum_device;
  * @payload: and goes on here
  */
 struct vum_msg {
+	struct list_head node;
+	u32 session;
 	struct file **files;
 	u32 nr_files;
 	u32 size;
@@ -160,6 +165,9 @@ struct vum_channel {
 
 extern atomic_t vum_live_messages;
 
+void vum_req_answer(struct vum_device *dev, u32 session,
+		    const struct vfio_user_header *cmd, int error,
+		    struct vum_req *req);
 struct vum_msg *vum_msg_alloc(size_t size);
 void vum_msg_free(struct vum_msg *msg);
 void vum_files_put(struct file **files, u32 nr);
@@ -176,8 +184,8 @@ int vum_wait_settled(struct vum_device *dev);
 
 bool vum_session_stop(struct vum_channel *ch, u32 session, enum vum_state state,
 		      struct list_head *dead);
-void vum_session_stopped(struct vum_device *dev, struct list_head *dead,
-			 enum vum_event event);
+void vum_session_stopped(struct vum_device *dev, u32 session,
+			 struct list_head *dead, enum vum_event event);
 void vum_session_end(struct vum_device *dev, u32 session);
 void vum_session_break(struct vum_device *dev, u32 session, const char *fmt, ...)
 	__printf(3, 4);
@@ -250,6 +258,79 @@ void vum_attach_work(struct work_struct *work);
 void vum_attach_start(struct vum_device *dev);
 
 /*
+ * The consumer's memory (dma.c), and the file that shows it (window.c)
+ */
+enum vum_dma_mode {
+	VUM_DMA_AUTO,
+	VUM_DMA_MMAP,
+	VUM_DMA_FILE,
+	VUM_DMA_MESSAGE,
+	VUM_DMA_NONE,
+	VUM_DMA_MODES,
+};
+
+/* libvfio-user takes regions of up to 2^43 bytes. */
+#define VUM_DMA_APERTURE	43
+#define VUM_DMA_APERTURE_MIN	20
+#define VUM_DMA_APERTURE_MAX	46
+
+/**
+ * struct vum_dma - what a device's server can reach
+ * @lock: everything below up to @commands
+ * @open: a consumer has the device open
+ * @pages: what has been touched, by IOVA >> PAGE_SHIFT; see dma.c
+ * @pinned: pages that are pinned
+ * @faults: accesses that found nothing
+ * @window: the file, while a server is attached
+ * @session: the attachment that @window is for
+ * @present: takes absorbed accesses away again
+ * @scratch: where they go
+ * @commands: DMA_READ and DMA_WRITE to be executed, under the channel's lock
+ * @execute: executes them
+ * @mode: how memory is announced to the next server
+ * @announced: how it was announced to this one
+ * @sigbus: an access that finds nothing is not absorbed
+ * @aperture: bits of the IOVAs that are announced
+ */
+struct vum_dma {
+	struct mutex lock; /* see above */
+	bool open;
+	struct xarray pages;
+	unsigned long pinned;
+	u64 faults;
+	struct file *window;
+	u32 session;
+	struct delayed_work present;
+	struct page *scratch;
+	struct list_head commands;
+	struct work_struct execute;
+	enum vum_dma_mode mode;
+	enum vum_dma_mode announced;
+	bool sigbus;
+	u8 aperture;
+};
+
+int vum_dma_init(struct vum_device *dev);
+void vum_dma_exit(struct vum_device *dev);
+void vum_dma_open(struct vum_device *dev);
+void vum_dma_close(struct vum_device *dev);
+struct file *vum_dma_attach(struct vum_device *dev, u32 session);
+void vum_dma_detach(struct vum_device *dev, u32 session);
+int vum_dma_lookup(struct vum_device *dev, unsigned long index, int need,
+		   unsigned long *pfn, bool *writable);
+int vum_dma_pin(struct vum_device *dev, unsigned long index, int need,
+		unsigned long *pfn);
+void vum_dma_absent(struct vum_device *dev, unsigned long index, int error);
+int vum_dma_copy(struct vum_device *dev, u64 iova, void *buf, size_t len,
+		 bool write);
+void vum_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length);
+void vum_dma_command(struct vum_device *dev, struct vum_msg *msg);
+
+struct file *vum_window_new(struct vum_device *dev);
+int vum_window_init(void);
+void vum_window_exit(void);
+
+/*
  * The device (device.c)
  */
 enum vum_irq_action {
@@ -273,6 +354,8 @@ enum vum_irq_action {
  * @irq_enabled: indexes whose trigger has been set, as a bitmap
  * @irq_masked: indexes that the consumer has masked, as a bitmap
  * @eventfds: what the consumer set, by index, action and sub-index
+ * @dma: the consumer's memory
+ * @ratelimit: of messages about it
  * @socket: where the server listens (channel's lock)
  * @attach_timeout_ms: how long an open waits for a server
  * @timeout_ms: how long a request waits for its reply; 0: for ever
@@ -290,6 +373,8 @@ struct vum_device {
 	unsigned long irq_enabled;
 	unsigned long irq_masked;
 	struct file **eventfds[VUM_MAX_IRQ_INDEXES][VUM_IRQ_ACTIONS];
+	struct vum_dma dma;
+	struct ratelimit_state ratelimit;
 	char socket[UNIX_PATH_MAX];
 	u32 attach_timeout_ms;
 	u32 timeout_ms;
@@ -304,13 +389,17 @@ static inline struct vum_device *vum_from_vfio(struct vfio_device *vdev)
 	return container_of(vdev, struct vum_device, vdev);
 }
 
-/* Whoever causes these can do so over and over. */
-#define vum_err(dev, fmt, ...) \
-	pr_err_ratelimited("%s: " fmt, (dev)->uuid, ##__VA_ARGS__)
-#define vum_warn(dev, fmt, ...) \
-	pr_warn_ratelimited("%s: " fmt, (dev)->uuid, ##__VA_ARGS__)
-#define vum_notice(dev, fmt, ...) \
-	pr_notice_ratelimited("%s: " fmt, (dev)->uuid, ##__VA_ARGS__)
+/* Whoever causes these can do so over and over, but to his own device. */
+#define vum_say(level, dev, fmt, ...)					\
+	do {								\
+		struct vum_device *_dev = (dev);			\
+									\
+		if (__ratelimit(&_dev->ratelimit))			\
+			pr_##level("%s: " fmt, _dev->uuid, ##__VA_ARGS__); \
+	} while (0)
+#define vum_err(dev, fmt, ...)	vum_say(err, dev, fmt, ##__VA_ARGS__)
+#define vum_warn(dev, fmt, ...)	vum_say(warn, dev, fmt, ##__VA_ARGS__)
+#define vum_notice(dev, fmt, ...) vum_say(notice, dev, fmt, ##__VA_ARGS__)
 
 extern const struct vfio_device_ops vum_device_ops;
 
@@ -338,6 +427,7 @@ extern struct mutex vum_devices_lock;
 extern const struct attribute_group *vum_mdev_groups[];
 extern const struct attribute_group *vum_parent_groups[];
 extern const char *const vum_state_names[];
+extern const char *const vum_dma_mode_names[];
 
 /* control.c */
 int vum_control_init(void);

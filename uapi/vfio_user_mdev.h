@@ -197,6 +197,11 @@ enum vum_cmd {
  * @VUM_ATTR_ABORTED: u64, requests that ended without an answer
  * @VUM_ATTR_ERRORS: u64, requests that the server answered with an error
  * @VUM_ATTR_ATTACHES: u64, how often a server was attached
+ * @VUM_ATTR_DMA: string, how the consumer's memory was announced to the server:
+ *	"mmap", "file", "message" or "none"
+ * @VUM_ATTR_PINNED: u64, pages of the consumer's that the server has touched
+ * @VUM_ATTR_DMA_FAULTS: u64, accesses of the server's to IOVAs that nobody has
+ *	mapped, or not for this
  */
 enum vum_attr {
 	VUM_ATTR_UNSPEC,
@@ -216,9 +221,12 @@ enum vum_attr {
 	VUM_ATTR_ABORTED,
 	VUM_ATTR_ERRORS,
 	VUM_ATTR_ATTACHES,
+	VUM_ATTR_DMA,
+	VUM_ATTR_PINNED,
+	VUM_ATTR_DMA_FAULTS,
 };
 
-#define VUM_ATTR_MAX VUM_ATTR_ATTACHES
+#define VUM_ATTR_MAX VUM_ATTR_DMA_FAULTS
 
 /**
  * enum vum_state - of an mdev

@@ -258,6 +258,12 @@ static void init_irqs(const struct puppet *puppet, struct vus_irq *irqs)
 		(struct vus_irq){ VFIO_IRQ_INFO_EVENTFD, 1 };
 }
 
+static void puppet_disconnected(void *opaque)
+{
+	puppet_drop_held(opaque);
+	puppet_dma_reset(opaque);
+}
+
 static int serve(struct puppet *puppet)
 {
 	struct vus_region regions[VFIO_PCI_NUM_REGIONS];
@@ -274,7 +280,7 @@ static int serve(struct puppet *puppet)
 		.num_irqs = puppet->opt.num_irqs,
 		.reset = reset,
 		.connected = connected,
-		.disconnected = puppet_drop_held,
+		.disconnected = puppet_disconnected,
 		.filter = puppet_filter,
 	};
 	int ret;

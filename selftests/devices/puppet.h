@@ -64,6 +64,15 @@
  * @PUPPET_NR_WRITES: ro: writes to BAR0 and BAR1 so far
  * @PUPPET_LAST_COUNT: ro: bytes of the last access to BAR0
  * @PUPPET_DMA_DATA: ro: 16 bytes: what the last PUPPET_FAULT_DMA_READ brought
+ * @PUPPET_DMA_OP: wo: an enum puppet_dma_op: the DMA engine does it. Client
+ *	memory is reached as --dma= says.
+ * @PUPPET_DMA_IOVA: wo: 8 bytes, in two accesses
+ * @PUPPET_DMA_IOVA2: wo: likewise: where a copy goes
+ * @PUPPET_DMA_LENGTH: wo: bytes
+ * @PUPPET_DMA_VALUE: wo: 4 bytes to be written over and over
+ * @PUPPET_DMA_STATUS: ro: EINPROGRESS, or the errno with which it ended, 0 if
+ *	it has done all
+ * @PUPPET_DMA_SUM_RESULT: ro: sum of the bytes
  *
  * No register is changed by a device reset but PUPPET_INTX_LEVEL and
  * PUPPET_NR_RESETS.
@@ -88,6 +97,29 @@ enum puppet_register {
 	PUPPET_NR_WRITES	= 0x40,
 	PUPPET_LAST_COUNT	= 0x44,
 	PUPPET_DMA_DATA		= 0x50,
+	PUPPET_DMA_OP		= 0x80,
+	PUPPET_DMA_IOVA		= 0x84,
+	PUPPET_DMA_IOVA2	= 0x8c,
+	PUPPET_DMA_LENGTH	= 0x94,
+	PUPPET_DMA_VALUE	= 0x98,
+	PUPPET_DMA_STATUS	= 0x9c,
+	PUPPET_DMA_SUM_RESULT	= 0xa0,
+};
+
+/**
+ * enum puppet_dma_op - what the DMA engine does
+ * @PUPPET_DMA_FILL: write PUPPET_DMA_VALUE to all of PUPPET_DMA_IOVA
+ * @PUPPET_DMA_SUM: add up the bytes there
+ * @PUPPET_DMA_COPY: copy them to PUPPET_DMA_IOVA2
+ * @PUPPET_DMA_HAMMER: as FILL, by mmap, in a process of its own, without end
+ * @PUPPET_DMA_STOP: end that; status EFAULT if it had died of a SIGBUS
+ */
+enum puppet_dma_op {
+	PUPPET_DMA_FILL = 1,
+	PUPPET_DMA_SUM,
+	PUPPET_DMA_COPY,
+	PUPPET_DMA_HAMMER,
+	PUPPET_DMA_STOP,
 };
 
 #define PUPPET_MAGIC_VALUE	0x74707570	/* "pupt" */

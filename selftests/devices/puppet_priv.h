@@ -54,6 +54,42 @@ struct puppet_held {
 };
 
 /**
+ * struct puppet_dma - the DMA engine
+ * @iova: PUPPET_DMA_IOVA, low word first
+ * @iova2: PUPPET_DMA_IOVA2
+ * @size: PUPPET_DMA_LENGTH
+ * @value: PUPPET_DMA_VALUE
+ * @status: PUPPET_DMA_STATUS
+ * @sum: PUPPET_DMA_SUM_RESULT
+ * @op: what is being done
+ * @addr: where it is
+ * @addr2: where the copy goes
+ * @left: bytes to go
+ * @read: a chunk has been read and is to be written
+ * @waited: the client has answered, the chunk is done
+ * @hammer: pid of the process that writes all the time, or 0
+ * @copy: between client memory and @buf
+ * @buf: one chunk
+ */
+struct puppet_dma {
+	__u32 iova[2];
+	__u32 iova2[2];
+	__u32 size;
+	__u32 value;
+	__u32 status;
+	__u32 sum;
+	enum puppet_dma_op op;
+	__u64 addr;
+	__u64 addr2;
+	__u32 left;
+	bool read;
+	bool waited;
+	int hammer;
+	struct vus_dma copy;
+	__u8 buf[0x10000];
+};
+
+/**
  * struct puppet - the device
  * @opt: command line
  * @srv: the server
@@ -77,6 +113,7 @@ struct puppet_held {
  * @nr_writes: PUPPET_NR_WRITES
  * @last_count: PUPPET_LAST_COUNT
  * @held: replies that are withheld, the latest first
+ * @dma: the DMA engine
  */
 struct puppet {
 	struct puppet_options opt;
@@ -101,7 +138,12 @@ struct puppet {
 	__u32 nr_writes;
 	__u32 last_count;
 	struct puppet_held *held;
+	struct puppet_dma dma;
 };
+
+/* puppet_dma.c */
+void puppet_dma_write(struct puppet *puppet, __u64 offset, __u32 value);
+void puppet_dma_reset(struct puppet *puppet);
 
 /* puppet.c */
 void puppet_update_intx(struct puppet *puppet);

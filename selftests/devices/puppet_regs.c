@@ -54,6 +54,10 @@ static __u32 read_register(const struct puppet *puppet, __u64 offset)
 		return puppet->nr_writes;
 	case PUPPET_LAST_COUNT:
 		return puppet->last_count;
+	case PUPPET_DMA_STATUS:
+		return puppet->dma.status;
+	case PUPPET_DMA_SUM_RESULT:
+		return puppet->dma.sum;
 	default:
 		if (offset >= PUPPET_DMA_DATA &&
 		    offset < PUPPET_DMA_DATA + PUPPET_DMA_SIZE)
@@ -102,7 +106,7 @@ static void write_register(struct puppet *puppet, __u64 offset, __u32 value)
 		puppet_update_intx(puppet);
 		break;
 	default:
-		break;
+		puppet_dma_write(puppet, offset, value);
 	}
 }
 

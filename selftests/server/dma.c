@@ -23,6 +23,7 @@
  * @size: bytes
  * @prot: PROT_READ, PROT_WRITE
  * @fd: the file it lives in, or -1
+ * @offset: where @addr is in @fd
  * @map: start of the mapping, or NULL if there is none
  * @map_size: bytes of the mapping
  * @mem: where @addr is within the mapping
@@ -33,6 +34,7 @@ struct vus_window {
 	__u64 size;
 	int prot;
 	int fd;
+	__u64 offset;
 	void *map;
 	size_t map_size;
 	__u8 *mem;
@@ -48,14 +50,14 @@ static void window_free(struct vus_window *win)
 }
 
 /* The offset need not be on a page, the mapping has to be. */
-static int window_mmap(struct vus_window *win, __u64 offset)
+static int window_mmap(struct vus_window *win)
 {
-	const __u64 skip = offset & ((__u64)sysconf(_SC_PAGESIZE) - 1);
+	const __u64 skip = win->offset & ((__u64)sysconf(_SC_PAGESIZE) - 1);
 	void *map;
 
 	win->map_size = win->size + skip;
 	map = mmap(NULL, win->map_size, win->prot, MAP_SHARED | MAP_NORESERVE,
-		   win->fd, (off_t)(offset - skip));
+		   win->fd, (off_t)(win->offset - skip));
 	if (map == MAP_FAILED)
 		return -errno;
 	win->map = map;
@@ -103,11 +105,13 @@ struct vus_reply *vus_dma_map(struct vus_server *srv,
 	win->prot = (in->flags & VFIO_USER_F_DMA_REGION_READ ? PROT_READ : 0) |
 		    (in->flags & VFIO_USER_F_DMA_REGION_WRITE ? PROT_WRITE : 0);
 	win->fd = -1;
-	if (msg->nr_fds) {
+	win->offset = in->offset;
+	if (msg->nr_fds && srv->opt.dma != VUS_DMA_MESSAGE) {
 		win->fd = msg->fds[0];
 		msg->fds[0] = -1;
-		if (!(in->flags & VFIO_USER_F_DMA_REGION_FILE_IO))
-			err = window_mmap(win, in->offset);
+		if (srv->opt.dma == VUS_DMA_MMAP &&
+		    !(in->flags & VFIO_USER_F_DMA_REGION_FILE_IO))
+			err = window_mmap(win);
 	}
 	if (err) {
 		window_free(win);
@@ -192,4 +196,44 @@ void *vus_dma_ptr(struct vus_server *srv, __u64 addr, __u64 size, int prot)
 		return win->mem + (addr - win->addr);
 	}
 	return NULL;
+}
+
+/**
+ * vus_dma_find() - how to reach client memory
+ * @srv: the server
+ * @addr: IOVA
+ * @size: bytes
+ * @prot: PROT_READ, PROT_WRITE
+ * @piece: out: how, for the first of those bytes
+ *
+ * A client that announces no memory at all decides by itself what to do with
+ * our messages.
+ *
+ * Return: 0, or -EFAULT if @addr is in no window that allows @prot.
+ */
+int vus_dma_find(struct vus_server *srv, __u64 addr, __u64 size, int prot,
+		 struct vus_piece *piece)
+{
+	const struct vus_window *win;
+	__u64 skip;
+
+	*piece = (struct vus_piece){ .size = size, .fd = -1 };
+	if (!srv->windows)
+		return 0;
+	for (win = srv->windows; win; win = win->next) {
+		skip = addr - win->addr;
+		if (addr >= win->addr && skip < win->size)
+			break;
+	}
+	if (!win || (win->prot & prot) != prot)
+		return -EFAULT;
+	if (size > win->size - skip)
+		piece->size = win->size - skip;
+	if (win->mem) {
+		piece->mem = win->mem + skip;
+	} else if (win->fd >= 0) {
+		piece->fd = win->fd;
+		piece->offset = win->offset + skip;
+	}
+	return 0;
 }

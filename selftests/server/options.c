@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "private.h"
 
@@ -20,6 +21,7 @@ enum {
 	OPT_VERSION_STALL,
 	OPT_STALL,
 	OPT_ONCE,
+	OPT_DMA,
 };
 
 static const struct argp_option options[] = {
@@ -36,6 +38,8 @@ static const struct argp_option options[] = {
 	  "Never answer VERSION", 0 },
 	{ "stall", OPT_STALL, "CMD", 0,
 	  "Never answer command number CMD (may be repeated)", 0 },
+	{ "dma", OPT_DMA, "WAY", 0,
+	  "Reach client memory by mmap (default), file, or message", 0 },
 	{ "once", OPT_ONCE, NULL, 0, "Exit when the first client leaves", 0 },
 	{ "verbose", OPT_VERBOSE, NULL, 0, "Trace every message", 0 },
 	{ 0 },
@@ -52,6 +56,23 @@ static unsigned long number(struct argp_state *state, const char *arg,
 	if (errno || end == arg || *end || *arg == '-' || n > max)
 		argp_error(state, "%s: not a number from 0 to %lu", arg, max);
 	return n;
+}
+
+static enum vus_dma_way dma_way(struct argp_state *state, const char *arg)
+{
+	static const char * const names[] = {
+		[VUS_DMA_MMAP] = "mmap",
+		[VUS_DMA_FILE] = "file",
+		[VUS_DMA_MESSAGE] = "message",
+	};
+	enum vus_dma_way way;
+
+	for (way = VUS_DMA_MMAP; way <= VUS_DMA_MESSAGE; way++) {
+		if (strcmp(arg, names[way]) == 0)
+			return way;
+	}
+	argp_error(state, "%s: not mmap, file, or message", arg);
+	return VUS_DMA_MMAP;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -91,6 +112,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_STALL:
 		opt->stall |= 1U << number(state, arg, 31);
+		break;
+	case OPT_DMA:
+		opt->dma = dma_way(state, arg);
 		break;
 	case OPT_ONCE:
 		opt->once = true;

@@ -59,6 +59,7 @@ struct vus_window;
  * @irqs: state of each sub-index of each index
  * @intx_level: the device's interrupt line
  * @windows: client memory
+ * @dma_messages: DMA_READ and DMA_WRITE without an answer yet
  */
 struct vus_server {
 	struct vus_options opt;
@@ -85,6 +86,7 @@ struct vus_server {
 	struct vus_irq_state **irqs;
 	bool intx_level;
 	struct vus_window *windows;
+	unsigned int dma_messages;
 };
 
 /* wire.c */
@@ -120,5 +122,8 @@ struct vus_reply *vus_dma_map(struct vus_server *srv,
 			      const struct vus_msg *msg);
 struct vus_reply *vus_dma_unmap(struct vus_server *srv,
 				const struct vus_msg *msg);
+
+/* dma_copy.c */
+int vus_dma_init(void);
 
 #endif /* VUS_PRIVATE_H */

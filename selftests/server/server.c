@@ -200,7 +200,7 @@ struct vus_server *vus_create(const struct vus_options *opt,
 	raise_fd_limit();
 	vus_irq_init(srv);
 	srv->signals = open_signals();
-	if (srv->signals < 0 || listen_on(srv)) {
+	if (srv->signals < 0 || vus_dma_init() || listen_on(srv)) {
 		vus_destroy(srv);
 		return NULL;
 	}
@@ -350,8 +350,13 @@ int vus_run(struct vus_server *srv)
 	int ret = 0;
 
 	while (!srv->quit) {
+		int timeout = -1;
+
+		/* First of all: it may send messages and watch descriptors. */
+		if (srv->dev->work && srv->dev->work(srv->dev->opaque))
+			timeout = 0;
 		n = fill_pollfds(srv, &p, &room);
-		if (poll(p, n, -1) < 0) {
+		if (poll(p, n, timeout) < 0) {
 			if (errno == EINTR)
 				continue;
 			vus_log("poll: %s", strerror(errno));

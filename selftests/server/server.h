@@ -31,6 +31,18 @@ struct vus_server;
 struct vus_watch;
 
 /**
+ * enum vus_dma_way - how to reach client memory that comes with a descriptor
+ * @VUS_DMA_MMAP: as memory, unless it was announced for file I/O
+ * @VUS_DMA_FILE: by pread() and pwrite() of that descriptor
+ * @VUS_DMA_MESSAGE: by DMA_READ and DMA_WRITE, as if there were none
+ */
+enum vus_dma_way {
+	VUS_DMA_MMAP,
+	VUS_DMA_FILE,
+	VUS_DMA_MESSAGE,
+};
+
+/**
  * struct vus_options - command line of every server, see vus_argp
  * @socket: where to listen
  * @max_msg_fds: announced in VERSION
@@ -41,6 +53,7 @@ struct vus_watch;
  * @stall: bit n: never answer command n
  * @verbose: trace every message
  * @once: stop when the first client leaves
+ * @dma: how to reach client memory
  */
 struct vus_options {
 	const char *socket;
@@ -52,6 +65,7 @@ struct vus_options {
 	__u32 stall;
 	bool verbose;
 	bool once;
+	enum vus_dma_way dma;
 };
 
 /* To be a child of the device's own parser; its input is struct vus_options. */
@@ -153,6 +167,8 @@ enum vus_verdict {
  * @connected: a client has connected; nothing is negotiated yet
  * @disconnected: it is gone, and so are its memory and its eventfds
  * @filter: sees every message first
+ * @work: called before each wait; true if there is more to do than a wait
+ *	would allow. For what need not be done before a reply is sent.
  *
  * All callbacks but those of the regions are optional.
  */
@@ -169,6 +185,7 @@ struct vus_device {
 	void (*connected)(void *dev);
 	void (*disconnected)(void *dev);
 	enum vus_verdict (*filter)(void *dev, const struct vus_msg *msg);
+	bool (*work)(void *dev);
 };
 
 /* server.c */
@@ -210,7 +227,51 @@ void vus_intx_set(struct vus_server *srv, bool level);
 bool vus_irq_masked(const struct vus_server *srv, __u32 index, __u32 sub);
 unsigned int vus_irq_bound(const struct vus_server *srv, __u32 index);
 
+/**
+ * struct vus_piece - how a piece of client memory is reached
+ * @size: bytes that are reached this way
+ * @mem: where it is mapped, or NULL. Good until the callback that asked
+ *	returns; an access may raise SIGBUS.
+ * @fd: if not mapped: the file it is in, or -1 if there are only messages
+ * @offset: where in @fd
+ */
+struct vus_piece {
+	__u64 size;
+	void *mem;
+	int fd;
+	__u64 offset;
+};
+
 /* dma.c */
 void *vus_dma_ptr(struct vus_server *srv, __u64 addr, __u64 size, int prot);
+int vus_dma_find(struct vus_server *srv, __u64 addr, __u64 size, int prot,
+		 struct vus_piece *piece);
+
+struct vus_dma_message;
+
+/**
+ * struct vus_dma - a copy from or to client memory
+ * @addr: IOVA; this and the next two move as the copy proceeds
+ * @buf: our side
+ * @size: bytes
+ * @write: to the client
+ * @done: called with 0 or a negative errno, if it did not end at once
+ * @opaque: handed to @done
+ * @message: the library's; NULL if nothing is in flight
+ */
+struct vus_dma {
+	__u64 addr;
+	void *buf;
+	size_t size;
+	bool write;
+	void (*done)(void *opaque, int err);
+	void *opaque;
+	struct vus_dma_message *message;
+};
+
+/* dma_copy.c */
+int vus_dma_start(struct vus_server *srv, struct vus_dma *dma);
+void vus_dma_cancel(struct vus_dma *dma);
+unsigned int vus_dma_in_flight(const struct vus_server *srv);
 
 #endif /* VUS_SERVER_H */

@@ -40,6 +40,7 @@ static struct vum_attach good_attach(void)
 static void up(void)
 {
 	world_mdev(&w);
+	world_attr_set(&w, "dma_mode", "none");
 	fd = channel_open(O_NONBLOCK);
 	CHECK(fd >= 0);
 }

@@ -16,7 +16,7 @@
 
 static struct world w;
 static struct consumer c;
-static char out[1 << 16];
+static char out[1 << 18];
 
 static int ctl(const char *args)
 {

@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vfio-user-mdev: DMA, as hardware does it: the server touches an IOVA, and it
+ * is translated or faults.
+ *
+ * A page of the consumer's is pinned when it is first touched and stays so
+ * until the consumer unmaps it, the server goes, or the device is closed.
+ * Everything here is under dma->lock. VFIO calls dma_unmap() with a lock of its
+ * own held, which it takes inside those that vfio_pin_pages() takes; that order
+ * is VFIO's. What may be waited for under dma->lock is the consumer's memory,
+ * never the helper or the server, except that these can be the consumer too:
+ * hence every wait for the lock on their behalf can be killed.
+ */
+
+#include <linux/file.h>
+#include <linux/highmem.h>
+#include <linux/iommu.h>
+#include <linux/slab.h>
+
+#include "vum.h"
+
+/* What was absorbed is gone again after this, so that a new mapping is seen. */
+#define VUM_ABSORB_MS	2
+
+/*
+ * A page in dma->pages, by the number of its IOVA: where it is and what may be
+ * done to it. Without permissions it stands for an access that found nothing,
+ * and is marked VUM_ABSENT.
+ */
+#define VUM_ABSENT	XA_MARK_0
+
+static void *vum_page_entry(unsigned long pfn, int prot)
+{
+	return xa_mk_value(pfn << 2 | prot);
+}
+
+static unsigned long vum_page_pfn(const void *entry)
+{
+	return xa_to_value(entry) >> 2;
+}
+
+static int vum_page_prot(const void *entry)
+{
+	return xa_to_value(entry) & (IOMMU_READ | IOMMU_WRITE);
+}
+
+/**
+ * vum_dma_lookup - is the page there?
+ * @dev: device, dma lock held
+ * @index: IOVA >> PAGE_SHIFT
+ * @need: IOMMU_READ, IOMMU_WRITE
+ * @pfn: where it is
+ * @writable: may be written, whether or not that is needed
+ *
+ * Returns 1 if it is; 0 if it has yet to be pinned; -EFAULT if that has just
+ * been tried in vain, -EPERM if it is there for other access.
+ */
+int vum_dma_lookup(struct vum_device *dev, unsigned long index, int need,
+		   unsigned long *pfn, bool *writable)
+{
+	void *entry = xa_load(&dev->dma.pages, index);
+
+	if (!entry)
+		return 0;
+	if (!vum_page_prot(entry))
+		return -EFAULT;
+	if ((vum_page_prot(entry) & need) != need)
+		return -EPERM;
+	*pfn = vum_page_pfn(entry);
+	*writable = vum_page_prot(entry) & IOMMU_WRITE;
+	return 1;
+}
+
+/* With all the permissions that there are, so that once is enough. */
+static int vum_dma_pin_page(struct vum_device *dev, unsigned long index,
+			    int need, struct page **page)
+{
+	dma_addr_t iova = (dma_addr_t)index << PAGE_SHIFT;
+	int prot = IOMMU_READ | IOMMU_WRITE;
+	int ret;
+
+	ret = vfio_pin_pages(&dev->vdev, iova, 1, prot, page);
+	if (ret == -EPERM && need != prot) {
+		prot = need;
+		ret = vfio_pin_pages(&dev->vdev, iova, 1, prot, page);
+	}
+	if (ret == 1)
+		return prot;
+	/* -EINVAL is VFIO's word for: nobody has mapped this. */
+	return ret == -EINVAL || ret >= 0 ? -EFAULT : ret;
+}
+
+/**
+ * vum_dma_pin - have a page at hand
+ * @dev: device, dma lock held
+ * @index: IOVA >> PAGE_SHIFT
+ * @need: IOMMU_READ, IOMMU_WRITE
+ * @pfn: where it is
+ *
+ * Returns 0; -EFAULT if the consumer has mapped nothing there, or -EPERM if
+ * not for this; -ENOMEM if it may not lock more memory; -ENODEV if there is no
+ * consumer.
+ */
+int vum_dma_pin(struct vum_device *dev, unsigned long index, int need,
+		unsigned long *pfn)
+{
+	struct vum_dma *dma = &dev->dma;
+	struct page *page;
+	void *old;
+	int prot;
+
+	if (!dma->open)
+		return -ENODEV;
+	old = xa_load(&dma->pages, index);
+	if (old && vum_page_prot(old)) {
+		/* It was pinned for all that the mapping permits. */
+		*pfn = vum_page_pfn(old);
+		return (vum_page_prot(old) & need) == need ? 0 : -EPERM;
+	}
+	prot = vum_dma_pin_page(dev, index, need, &page);
+	if (prot < 0)
+		return prot;
+	*pfn = page_to_pfn(page);
+	old = xa_store(&dma->pages, index, vum_page_entry(*pfn, prot),
+		       GFP_KERNEL_ACCOUNT);
+	if (xa_is_err(old)) {
+		vfio_unpin_pages(&dev->vdev, (dma_addr_t)index << PAGE_SHIFT, 1);
+		return -ENOMEM;
+	}
+	xa_clear_mark(&dma->pages, index, VUM_ABSENT);
+	dma->pinned++;
+	return 0;
+}
+
+/**
+ * vum_dma_absent - remember for a moment that an access has found nothing
+ * @dev: device, dma lock held
+ * @index: IOVA >> PAGE_SHIFT
+ * @error: what vum_dma_pin() said
+ */
+void vum_dma_absent(struct vum_device *dev, unsigned long index, int error)
+{
+	struct vum_dma *dma = &dev->dma;
+
+	/* A page that is there is refused to this access, not to others. */
+	if (!xa_load(&dma->pages, index) &&
+	    xa_is_err(xa_store(&dma->pages, index, vum_page_entry(0, 0),
+			       GFP_KERNEL_ACCOUNT)))
+		return;
+	xa_set_mark(&dma->pages, index, VUM_ABSENT);
+	if (!dma->faults++)
+		vum_warn(dev, "server touched IOVA 0x%llx: %s; more of this is counted, not told\n",
+			 (u64)index << PAGE_SHIFT,
+			 error == -ENOMEM ? "the consumer may not lock more memory (ulimit -l)" :
+			 error == -EPERM ? "the consumer has mapped it for other access" :
+			 error == -ENODEV ? "no consumer has the device open" :
+			 "the consumer has mapped nothing there");
+	schedule_delayed_work(&dma->present, msecs_to_jiffies(VUM_ABSORB_MS));
+}
+
+/* Take pages away from the server. Under the dma lock. */
+static void vum_dma_zap(struct vum_dma *dma, unsigned long index,
+			unsigned long nr)
+{
+	if (dma->window)
+		unmap_mapping_pages(dma->window->f_mapping, index, nr, true);
+}
+
+/* What was absorbed may be there by now: let the server fault again. */
+static void vum_dma_present(struct work_struct *work)
+{
+	struct vum_dma *dma = container_of(to_delayed_work(work), struct vum_dma,
+					   present);
+	unsigned long index;
+	void *entry;
+
+	mutex_lock(&dma->lock);
+	xa_for_each_marked(&dma->pages, index, entry, VUM_ABSENT) {
+		vum_dma_zap(dma, index, 1);
+		if (vum_page_prot(entry))
+			xa_clear_mark(&dma->pages, index, VUM_ABSENT);
+		else
+			xa_erase(&dma->pages, index);
+	}
+	mutex_unlock(&dma->lock);
+}
+
+/* Nothing in this range is the server's any longer. Under the dma lock. */
+static void vum_dma_forget(struct vum_device *dev, unsigned long first,
+			   unsigned long last)
+{
+	struct vum_dma *dma = &dev->dma;
+	unsigned long index;
+	void *entry;
+
+	vum_dma_zap(dma, first, last - first + 1);
+	xa_for_each_range(&dma->pages, index, entry, first, last) {
+		xa_erase(&dma->pages, index);
+		if (!vum_page_prot(entry))
+			continue;
+		vfio_unpin_pages(&dev->vdev, (dma_addr_t)index << PAGE_SHIFT, 1);
+		dma->pinned--;
+		cond_resched();
+	}
+}
+
+/**
+ * vum_dma_unmap - the consumer unmaps; VFIO tells if something there is pinned
+ * @vdev: device
+ * @iova: first byte
+ * @length: bytes
+ *
+ * When this returns, no server can reach the range.
+ */
+void vum_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
+{
+	struct vum_device *dev = vum_from_vfio(vdev);
+
+	mutex_lock(&dev->dma.lock);
+	vum_dma_forget(dev, iova >> PAGE_SHIFT,
+		       (iova + length - 1) >> PAGE_SHIFT);
+	mutex_unlock(&dev->dma.lock);
+}
+
+/**
+ * vum_dma_copy - move bytes between the kernel and the consumer's memory
+ * @dev: device
+ * @iova: first byte
+ * @buf: in the kernel
+ * @len: bytes
+ * @write: to the consumer's memory
+ *
+ * Returns 0, an error of vum_dma_pin(), or -EINTR if the caller is being
+ * killed. What precedes the page that failed has been moved.
+ */
+int vum_dma_copy(struct vum_device *dev, u64 iova, void *buf, size_t len,
+		 bool write)
+{
+	struct vum_dma *dma = &dev->dma;
+	int ret = 0;
+
+	while (len && !ret) {
+		size_t offset = offset_in_page(iova);
+		size_t n = min_t(size_t, len, PAGE_SIZE - offset);
+		unsigned long pfn;
+		void *page;
+
+		if (mutex_lock_killable(&dma->lock))
+			return -EINTR;
+		ret = vum_dma_pin(dev, iova >> PAGE_SHIFT,
+				  write ? IOMMU_WRITE : IOMMU_READ, &pfn);
+		if (!ret) {
+			page = kmap_local_pfn(pfn);
+			if (write)
+				memcpy(page + offset, buf, n);
+			else
+				memcpy(buf, page + offset, n);
+			kunmap_local(page);
+		}
+		mutex_unlock(&dma->lock);
+		iova += n;
+		buf += n;
+		len -= n;
+		cond_resched();
+	}
+	return ret;
+}
+
+/* The answer is filled in, unless this is an error. */
+static int vum_dma_execute_one(struct vum_device *dev, struct vum_msg *msg,
+			       struct vum_req *answer)
+{
+	struct vfio_user_dma_access *dma = (void *)msg->payload;
+	struct vfio_user_dma_access *reply = (void *)answer->msg.payload;
+	bool write = msg->hdr.cmd == VFIO_USER_DMA_WRITE;
+	int ret;
+
+	if (READ_ONCE(dev->dma.announced) == VUM_DMA_NONE)
+		return -EFAULT;
+	*reply = *dma;
+	ret = vum_dma_copy(dev, dma->addr, write ? dma->data : reply->data,
+			   dma->count, write);
+	/* Without a consumer, nothing is mapped. */
+	return ret == -ENODEV ? -EFAULT : ret;
+}
+
+static struct vum_msg *vum_dma_next_command(struct vum_device *dev)
+{
+	struct vum_channel *ch = &dev->ch;
+	struct vum_msg *msg;
+
+	vum_lock(ch);
+	msg = list_first_entry_or_null(&dev->dma.commands, struct vum_msg, node);
+	if (msg)
+		list_del(&msg->node);
+	vum_unlock(ch);
+	return msg;
+}
+
+/*
+ * DMA_READ and DMA_WRITE. Not in the helper's context, which serves others as
+ * well: the consumer's memory may take its time.
+ */
+static void vum_dma_execute(struct work_struct *work)
+{
+	struct vum_dma *dma = container_of(work, struct vum_dma, execute);
+	struct vum_device *dev = container_of(dma, struct vum_device, dma);
+	struct vfio_user_dma_access *access;
+	struct vum_req *answer;
+	struct vum_msg *msg;
+	size_t size;
+	int error = -ENOMEM;
+
+	while ((msg = vum_dma_next_command(dev))) {
+		access = (void *)msg->payload;
+		size = msg->hdr.cmd == VFIO_USER_DMA_READ ? access->count : 0;
+		answer = vum_req_alloc(VUM_REQ_ANSWER, msg->hdr.cmd,
+				       sizeof(*access) + size);
+		if (answer)
+			error = vum_dma_execute_one(dev, msg, answer);
+		else
+			answer = vum_req_alloc(VUM_REQ_ANSWER, msg->hdr.cmd, 0);
+		if (answer)
+			vum_req_answer(dev, msg->session, &msg->hdr, error, answer);
+		else
+			vum_session_break(dev, msg->session,
+					  "out of memory for a reply to it");
+		vum_msg_free(msg);
+	}
+}
+
+int vum_dma_init(struct vum_device *dev)
+{
+	struct vum_dma *dma = &dev->dma;
+
+	dma->scratch = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!dma->scratch)
+		return -ENOMEM;
+	mutex_init(&dma->lock);
+	xa_init(&dma->pages);
+	INIT_DELAYED_WORK(&dma->present, vum_dma_present);
+	INIT_LIST_HEAD(&dma->commands);
+	INIT_WORK(&dma->execute, vum_dma_execute);
+	dma->announced = VUM_DMA_NONE;
+	dma->aperture = VUM_DMA_APERTURE;
+	return 0;
+}
+
+/* The last reference to the device goes: nobody is left who could fault. */
+void vum_dma_exit(struct vum_device *dev)
+{
+	cancel_delayed_work_sync(&dev->dma.present);
+	cancel_work_sync(&dev->dma.execute);
+	xa_destroy(&dev->dma.pages);
+	mutex_destroy(&dev->dma.lock);
+	__free_page(dev->dma.scratch);
+}
+
+/**
+ * vum_dma_open - a consumer is there, whose memory can be had
+ * @dev: device
+ */
+void vum_dma_open(struct vum_device *dev)
+{
+	mutex_lock(&dev->dma.lock);
+	dev->dma.open = true;
+	mutex_unlock(&dev->dma.lock);
+}
+
+/**
+ * vum_dma_close - the consumer goes, and its memory with it
+ * @dev: device, still registered with its container
+ */
+void vum_dma_close(struct vum_device *dev)
+{
+	mutex_lock(&dev->dma.lock);
+	dev->dma.open = false;
+	vum_dma_forget(dev, 0, ULONG_MAX);
+	mutex_unlock(&dev->dma.lock);
+}
+
+/* Under the dma lock. */
+static struct file *vum_dma_take_window(struct vum_device *dev)
+{
+	struct file *window = dev->dma.window;
+
+	vum_dma_forget(dev, 0, ULONG_MAX);
+	WRITE_ONCE(dev->dma.window, NULL);
+	return window;
+}
+
+/**
+ * vum_dma_attach - a window for a new server
+ * @dev: device
+ * @session: the attachment to that server
+ *
+ * Returns the window, with a reference for the caller.
+ */
+struct file *vum_dma_attach(struct vum_device *dev, u32 session)
+{
+	struct file *window = vum_window_new(dev), *old;
+
+	if (IS_ERR(window))
+		return window;
+	mutex_lock(&dev->dma.lock);
+	old = vum_dma_take_window(dev);
+	dev->dma.session = session;
+	WRITE_ONCE(dev->dma.window, get_file(window));
+	mutex_unlock(&dev->dma.lock);
+	if (old)
+		fput(old);
+	return window;
+}
+
+/**
+ * vum_dma_detach - nothing is the server's any longer
+ * @dev: device
+ * @session: the attachment that has ended
+ */
+void vum_dma_detach(struct vum_device *dev, u32 session)
+{
+	struct file *window = NULL;
+
+	mutex_lock(&dev->dma.lock);
+	if (dev->dma.session == session)
+		window = vum_dma_take_window(dev);
+	mutex_unlock(&dev->dma.lock);
+	if (window)
+		fput(window);
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vfio-user-mdev: the DMA window, a file whose offset is the IOVA.
+ *
+ * Each attachment has one of its own, with an inode of its own: a server that
+ * has been detached keeps a file in which nothing is left.
+ */
+
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/highmem.h>
+#include <linux/huge_mm.h>
+#include <linux/iommu.h>
+#include <linux/module.h>
+#include <linux/mount.h>
+#include <linux/pseudo_fs.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "compat.h"
+#include "vum.h"
+
+#define VUM_WINDOW_MAGIC	0x56554d44
+
+static struct vfsmount *vum_window_mnt;
+
+/* Pin without the server's mmap lock, which may be the consumer's as well. */
+static vm_fault_t vum_window_pin(struct vm_fault *vmf, int need)
+{
+	struct file *file = get_file(vmf->vma->vm_file);
+	struct vum_device *dev = file->private_data;
+	unsigned long index = vmf->pgoff, pfn;
+	int ret;
+
+	vum_fault_unlock(vmf);
+	if (!mutex_lock_killable(&dev->dma.lock)) {
+		if (dev->dma.window == file) {
+			ret = vum_dma_pin(dev, index, need, &pfn);
+			if (ret)
+				vum_dma_absent(dev, index, ret);
+		}
+		mutex_unlock(&dev->dma.lock);
+	}
+	fput(file);
+	return VM_FAULT_RETRY;
+}
+
+/* The page is not to be had. */
+static vm_fault_t vum_window_refuse(struct vum_device *dev, struct vm_fault *vmf)
+{
+	struct vum_dma *dma = &dev->dma;
+
+	if (dma->sigbus)
+		return VM_FAULT_SIGBUS;
+	return vmf_insert_pfn_prot(vmf->vma, vmf->address,
+				   page_to_pfn(dma->scratch),
+				   vm_get_page_prot(vmf->vma->vm_flags));
+}
+
+/*
+ * Two passes: in the first, what is not there is pinned; in the second, what
+ * is there goes into the page table. Whenever the lock is not to be had at
+ * once, or the page is gone again, the access is simply made once more.
+ */
+static vm_fault_t vum_window_fault(struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct vum_device *dev = vma->vm_file->private_data;
+	bool first = fault_flag_allow_retry_first(vmf->flags) &&
+		     !(vmf->flags & FAULT_FLAG_RETRY_NOWAIT);
+	int need = IOMMU_READ | (vmf->flags & FAULT_FLAG_WRITE ? IOMMU_WRITE : 0);
+	vm_fault_t ret = VM_FAULT_NOPAGE;
+	unsigned long pfn;
+	bool writable;
+	int found;
+
+	if (!mutex_trylock(&dev->dma.lock))
+		return first ? vum_window_pin(vmf, need) : VM_FAULT_NOPAGE;
+	if (dev->dma.window != vma->vm_file) {
+		mutex_unlock(&dev->dma.lock);
+		return VM_FAULT_SIGBUS;
+	}
+	found = vum_dma_lookup(dev, vmf->pgoff, need, &pfn, &writable);
+	if (found <= 0 && first) {
+		mutex_unlock(&dev->dma.lock);
+		return vum_window_pin(vmf, need);
+	}
+	if (found > 0)
+		ret = vmf_insert_pfn_prot(vma, vmf->address, pfn,
+					  vm_get_page_prot(writable ? vma->vm_flags :
+							   vma->vm_flags & ~VM_WRITE));
+	else if (found < 0)
+		ret = vum_window_refuse(dev, vmf);
+	mutex_unlock(&dev->dma.lock);
+	return ret;
+}
+
+/* A write where reading was allowed: from the beginning, as a write. */
+static vm_fault_t vum_window_mkwrite(struct vm_fault *vmf)
+{
+	zap_vma_ptes(vmf->vma, vmf->address & PAGE_MASK, PAGE_SIZE);
+	return VM_FAULT_NOPAGE;
+}
+
+static const struct vm_operations_struct vum_window_vm_ops = {
+	.fault		= vum_window_fault,
+	.pfn_mkwrite	= vum_window_mkwrite,
+};
+
+static int vum_window_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	u64 pages = i_size_read(file_inode(file)) >> PAGE_SHIFT;
+
+	/* A private copy would not be DMA. */
+	if (!(vma->vm_flags & VM_SHARED))
+		return -EINVAL;
+	if (vma->vm_pgoff >= pages || vma_pages(vma) > pages - vma->vm_pgoff)
+		return -EINVAL;
+	vum_vm_flags_set(vma, VM_PFNMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP);
+	vma->vm_ops = &vum_window_vm_ops;
+	return 0;
+}
+
+/* Exactly one of @to and @from is there. */
+static ssize_t vum_window_rw(struct file *file, char __user *to,
+			     const char __user *from, size_t count, loff_t *ppos)
+{
+	struct vum_device *dev = file->private_data;
+	loff_t size = i_size_read(file_inode(file));
+	size_t done = 0;
+	void *bounce;
+	int ret = 0;
+
+	if (*ppos < 0 || *ppos >= size)
+		return -EFAULT;
+	count = min_t(u64, count, size - *ppos);
+	bounce = (void *)__get_free_page(GFP_KERNEL_ACCOUNT);
+	if (!bounce)
+		return -ENOMEM;
+	while (!ret && done < count) {
+		size_t n = min_t(size_t, count - done,
+				 PAGE_SIZE - offset_in_page(*ppos));
+
+		if (from && copy_from_user(bounce, from + done, n))
+			ret = -EFAULT;
+		/* A server that has been detached has no business here. */
+		else if (READ_ONCE(dev->dma.window) != file)
+			ret = -EIO;
+		else
+			ret = vum_dma_copy(dev, *ppos, bounce, n, !!from);
+		if (!ret && to && copy_to_user(to + done, bounce, n))
+			ret = -EFAULT;
+		if (!ret) {
+			done += n;
+			*ppos += n;
+		}
+	}
+	free_page((unsigned long)bounce);
+	return done ?: ret;
+}
+
+static ssize_t vum_window_read(struct file *file, char __user *buf,
+			       size_t count, loff_t *ppos)
+{
+	return vum_window_rw(file, buf, NULL, count, ppos);
+}
+
+static ssize_t vum_window_write(struct file *file, const char __user *buf,
+				size_t count, loff_t *ppos)
+{
+	return vum_window_rw(file, NULL, buf, count, ppos);
+}
+
+static int vum_window_release(struct inode *inode, struct file *file)
+{
+	struct vum_device *dev = file->private_data;
+
+	vfio_put_device(&dev->vdev);
+	return 0;
+}
+
+static const struct file_operations vum_window_fops = {
+	.owner			= THIS_MODULE,
+	.release		= vum_window_release,
+	.read			= vum_window_read,
+	.write			= vum_window_write,
+	.mmap			= vum_window_mmap,
+	/* Addresses that agree with IOVAs modulo 2 MiB. */
+	.get_unmapped_area	= thp_get_unmapped_area,
+	.llseek			= noop_llseek,
+};
+
+/**
+ * vum_window_new - a window for a new attachment
+ * @dev: device; the file holds a reference
+ */
+struct file *vum_window_new(struct vum_device *dev)
+{
+	struct inode *inode;
+	struct file *file;
+
+	if (!try_module_get(THIS_MODULE))
+		return ERR_PTR(-ENODEV);
+	inode = alloc_anon_inode(vum_window_mnt->mnt_sb);
+	if (IS_ERR(inode)) {
+		module_put(THIS_MODULE);
+		return ERR_CAST(inode);
+	}
+	i_size_write(inode, BIT_ULL(READ_ONCE(dev->dma.aperture)));
+	file = alloc_file_pseudo(inode, vum_window_mnt, "vfio-user-dma", O_RDWR,
+				 &vum_window_fops);
+	if (IS_ERR(file)) {
+		iput(inode);
+		module_put(THIS_MODULE);
+		return file;
+	}
+	file->f_mode |= FMODE_PREAD | FMODE_PWRITE;
+	file->private_data = dev;
+	get_device(&dev->vdev.device);
+	return file;
+}
+
+static int vum_window_init_fs(struct fs_context *fc)
+{
+	return init_pseudo(fc, VUM_WINDOW_MAGIC) ? 0 : -ENOMEM;
+}
+
+/* Without an owner, or the mount would pin the module: it is ours to unmount. */
+static struct file_system_type vum_window_fs = {
+	.name		= "vfio_user_dma",
+	.init_fs_context = vum_window_init_fs,
+	.kill_sb	= kill_anon_super,
+};
+
+int vum_window_init(void)
+{
+	vum_window_mnt = kern_mount(&vum_window_fs);
+	return PTR_ERR_OR_ZERO(vum_window_mnt);
+}
+
+void vum_window_exit(void)
+{
+	kern_unmount(vum_window_mnt);
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The disk's command line. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "virtio_blk.h"
+
+enum {
+	OPT_QUEUES = 0x2000,
+	OPT_POLL,
+	OPT_READ_ONLY,
+	OPT_STATS,
+};
+
+static const struct argp_option options[] = {
+	{ "file", 'f', "PATH", 0,
+	  "What is on the disk (required); an incomplete sector is left out",
+	  0 },
+	{ "queues", OPT_QUEUES, "N", 0, "Number of queues, 1 to 64 (default 2)",
+	  0 },
+	{ "poll", OPT_POLL, NULL, 0,
+	  "Look for requests all the time, instead of waiting to be notified",
+	  0 },
+	{ "read-only", OPT_READ_ONLY, NULL, 0, "The disk cannot be written",
+	  0 },
+	{ "stats", OPT_STATS, NULL, 0, "Say at the end what was done", 0 },
+	{ 0 },
+};
+
+static __u32 queues(struct argp_state *state, const char *arg)
+{
+	unsigned long n;
+	char *end;
+
+	errno = 0;
+	n = strtoul(arg, &end, 0);
+	if (errno || end == arg || *end || !n || n > BLK_MAX_QUEUES)
+		argp_error(state, "%s: not a number from 1 to %d", arg,
+			   BLK_MAX_QUEUES);
+	return (__u32)n;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct blk_options *opt = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		opt->nr_queues = 2;
+		state->child_inputs[0] = &opt->common;
+		break;
+	case 'f':
+		opt->file = arg;
+		break;
+	case OPT_QUEUES:
+		opt->nr_queues = queues(state, arg);
+		break;
+	case OPT_POLL:
+		opt->poll = true;
+		break;
+	case OPT_READ_ONLY:
+		opt->read_only = true;
+		break;
+	case OPT_STATS:
+		opt->stats = true;
+		break;
+	case ARGP_KEY_END:
+		if (!opt->file)
+			argp_error(state, "--file PATH is required");
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+/**
+ * blk_parse() - parse the command line
+ * @opt: where to
+ * @argc: from main()
+ * @argv: from main()
+ *
+ * Return: 0, or an errno. Exits if the line makes no sense.
+ */
+int blk_parse(struct blk_options *opt, int argc, char **argv)
+{
+	static const struct argp_child children[] = {
+		{ .argp = &vus_argp, .header = "Options of every test server:" },
+		{ 0 },
+	};
+	static const struct argp argp = {
+		.options = options,
+		.parser = parse,
+		.doc = "A virtio block device on PCI, served over vfio-user.\v"
+		       "On SIGUSR1 it says what has been done so far.",
+		.children = children,
+	};
+
+	return argp_parse(&argp, argc, argv, 0, NULL, opt);
+}

@@ -1,0 +1,558 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The server reaches the consumer's memory: all of what is mapped, and no more. */
+
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <json-c/json.h>
+
+#include "../lib/puppet.h"
+#include "../lib/test.h"
+
+#define PAGE	4096UL
+#define IOVA	0x100000000ULL
+#define READ	VFIO_DMA_MAP_FLAG_READ
+#define WRITE	VFIO_DMA_MAP_FLAG_WRITE
+
+static struct world w;
+static struct consumer c;
+
+static void up(const char *way)
+{
+	const char *const args[] = { "--dma", way, NULL };
+
+	world_up(&w, args);
+	consumer_open(&c, &w);
+}
+
+static unsigned char *memory(size_t size)
+{
+	unsigned char *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	CHECK(p != MAP_FAILED);
+	return p;
+}
+
+static void map(void *vaddr, uint64_t iova, size_t size, uint32_t flags)
+{
+	struct vfio_iommu_type1_dma_map m = {
+		.argsz = sizeof(m), .flags = flags, .vaddr = (uintptr_t)vaddr,
+		.iova = iova, .size = size,
+	};
+
+	CHECK(!ioctl(c.container, VFIO_IOMMU_MAP_DMA, &m));
+}
+
+static void unmap(uint64_t iova, size_t size)
+{
+	struct vfio_iommu_type1_dma_unmap u = {
+		.argsz = sizeof(u), .iova = iova, .size = size,
+	};
+
+	CHECK(!ioctl(c.container, VFIO_IOMMU_UNMAP_DMA, &u));
+	CHECK_EQ(u.size, size);
+}
+
+/* What the engine says of it: 0 or an errno. */
+static int dma(enum puppet_dma_op op, uint64_t iova, uint32_t size,
+	       uint32_t value)
+{
+	long long end = test_now_ms() + 10000;
+	uint32_t status;
+
+	puppet_set(&c, PUPPET_DMA_IOVA, (uint32_t)iova);
+	puppet_set(&c, PUPPET_DMA_IOVA + 4, (uint32_t)(iova >> 32));
+	puppet_set(&c, PUPPET_DMA_LENGTH, size);
+	puppet_set(&c, PUPPET_DMA_VALUE, value);
+	puppet_set(&c, PUPPET_DMA_OP, op);
+	while ((status = puppet_get(&c, PUPPET_DMA_STATUS)) == EINPROGRESS)
+		CHECK(test_now_ms() < end);
+	return (int)status;
+}
+
+static uint32_t sum(const unsigned char *p, size_t size)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < size; i++)
+		n += p[i];
+	return n;
+}
+
+static bool all(const unsigned char *p, size_t size, unsigned char value)
+{
+	for (size_t i = 0; i < size; i++)
+		if (p[i] != value)
+			return false;
+	return true;
+}
+
+static long show(const char *key)
+{
+	struct json_object *json, *value;
+	char cmd[512], out[4096];
+
+	snprintf(cmd, sizeof(cmd), "%s show --json %s",
+		 world_bin("vfio-user-mdevctl"), w.uuid);
+	CHECK_EQ(command_output(cmd, out, sizeof(out)), 0);
+	json = json_tokener_parse(out);
+	CHECK(json && json_object_object_get_ex(json, key, &value));
+	return json_object_get_int64(value);
+}
+
+/* Both ways, across page and mapping boundaries, at odd addresses. */
+static void both_ways(const char *way)
+{
+	size_t size = 1 << 20;
+	unsigned char *a, *b;
+
+	up(way);
+	a = memory(size);
+	b = memory(size);
+	for (size_t i = 0; i < size; i++)
+		a[i] = (unsigned char)(i * 7 + (i >> 8));
+	map(a, IOVA, size, READ | WRITE);
+	map(b, IOVA + size, size, READ | WRITE);
+	CHECK_EQ(dma(PUPPET_DMA_SUM, IOVA, size, 0), 0);
+	CHECK_EQ(puppet_get(&c, PUPPET_DMA_SUM_RESULT), sum(a, size));
+	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA + size - 5, 10, 0x5a5a5a5a), 0);
+	CHECK(all(a + size - 5, 5, 0x5a) && all(b, 5, 0x5a));
+	CHECK_EQ(b[5], 0);
+	puppet_set(&c, PUPPET_DMA_IOVA2, (uint32_t)(IOVA + size + 3));
+	puppet_set(&c, PUPPET_DMA_IOVA2 + 4, (uint32_t)((IOVA + size) >> 32));
+	CHECK_EQ(dma(PUPPET_DMA_COPY, IOVA + 1, 300000, 0), 0);
+	CHECK(!memcmp(b + 3, a + 1, 300000));
+	CHECK_EQ(b[3 + 300000], 0);
+}
+
+TEST(by_mmap)
+{
+	both_ways("mmap");
+}
+
+TEST(by_file_io)
+{
+	both_ways("file");
+}
+
+TEST(by_messages)
+{
+	both_ways("message");
+}
+
+TEST(only_what_is_touched_is_pinned)
+{
+	unsigned char *p;
+
+	up("mmap");
+	p = memory(64 << 20);
+	map(p, IOVA, 64 << 20, READ | WRITE);
+	CHECK_EQ(show("pinned"), 0);
+	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA + 10 * PAGE, 3 * PAGE, 1), 0);
+	CHECK_EQ(show("pinned"), 3);
+	CHECK_EQ(dma(PUPPET_DMA_SUM, IOVA + 11 * PAGE, 4 * PAGE, 1), 0);
+	CHECK_EQ(show("pinned"), 5);
+	unmap(IOVA, 64 << 20);
+	CHECK_EQ(show("pinned"), 0);
+}
+
+/* After the unmap has returned, the server's writes go anywhere but there. */
+static void unmapped_is_gone(const char *way, int want)
+{
+	unsigned char *p;
+
+	up(way);
+	p = memory(16 * PAGE);
+	map(p, IOVA, 16 * PAGE, READ | WRITE);
+	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, 16 * PAGE, 0x11111111), 0);
+	unmap(IOVA, 16 * PAGE);
+	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, 16 * PAGE, 0x22222222), want);
+	CHECK(all(p, 16 * PAGE, 0x11));
+}
+
+TEST(unmapped_is_gone_by_mmap)
+{
+	unmapped_is_gone("mmap", 0);
+	CHECK_EQ(show("dma_faults") > 0, 1);
+	CHECK_EQ(kernel_log_count(w.uuid, "touched IOVA"), 1);
+	CHECK_EQ(kill(w.server, 0), 0);
+}
+
+TEST(unmapped_is_gone_by_file_io)
+{
+	unmapped_is_gone("file", EFAULT);
+}
+
+TEST(unmapped_is_gone_by_messages)
+{
+	unmapped_is_gone("message", EFAULT);
+}
+
+TEST(unmapped_is_a_sigbus_if_so_wished)
+{
+	unsigned char *p;
+
+	up("mmap");
+	world_attr_set(&w, "dma_fault", "sigbus");
+	p = memory(PAGE);
+	map(p, IOVA, PAGE, READ | WRITE);
+	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, PAGE, 1), 0);
+	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA + PAGE, PAGE, 1), EFAULT);
+	unmap(IOVA, PAGE);
+	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, PAGE, 1), EFAULT);
+	map(p, IOVA, PAGE, READ | WRITE);
+	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, PAGE, 0x33333333), 0);
+	CHECK(all(p, PAGE, 0x33));
+}
+
+/* What was absorbed hides nothing for long. */
+TEST(mapped_right_after_a_fault)
+{
+	unsigned char *p;
+
+	up("mmap");
+	p = memory(PAGE);
+	for (int i = 0; i < 50; i++) {
+		uint64_t iova = IOVA + 16 * PAGE * i;
+
+		CHECK_EQ(dma(PUPPET_DMA_FILL, iova, PAGE, 0x44444444), 0);
+		map(p, iova, PAGE, READ | WRITE);
+		test_sleep_ms(10);
+		memset(p, 0, PAGE);
+		CHECK_EQ(dma(PUPPET_DMA_FILL, iova, PAGE, 0x55555555), 0);
+		CHECK(all(p, PAGE, 0x55));
+		unmap(iova, PAGE);
+	}
+}
+
+TEST(remapped_to_other_memory)
+{
+	unsigned char *a, *b;
+
+	up("mmap");
+	a = memory(PAGE);
+	b = memory(PAGE);
+	for (int i = 0; i < 200; i++) {
+		unsigned char *p = i & 1 ? a : b, *other = i & 1 ? b : a;
+
+		memset(p, i, PAGE);
+		memset(other, 0xee, PAGE);
+		map(p, IOVA, PAGE, READ | WRITE);
+		CHECK_EQ(dma(PUPPET_DMA_SUM, IOVA, PAGE, 0), 0);
+		CHECK_EQ(puppet_get(&c, PUPPET_DMA_SUM_RESULT), sum(p, PAGE));
+		CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, PAGE, 0x77777777), 0);
+		CHECK(all(p, PAGE, 0x77) && all(other, PAGE, 0xee));
+		unmap(IOVA, PAGE);
+	}
+}
+
+TEST(unmap_of_what_was_touched_in_part)
+{
+	unsigned char *p;
+
+	up("mmap");
+	p = memory(1024 * PAGE);
+	map(p, IOVA, 512 * PAGE, READ | WRITE);
+	map(p + 512 * PAGE, IOVA + 512 * PAGE, 512 * PAGE, READ | WRITE);
+	for (int i = 0; i < 1024; i += 100)
+		CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA + i * PAGE, 8, 1), 0);
+	CHECK_EQ(show("pinned"), 11);
+	unmap(IOVA, 512 * PAGE);
+	CHECK_EQ(show("pinned"), 5);
+	unmap(IOVA + 512 * PAGE, 512 * PAGE);
+	CHECK_EQ(show("pinned"), 0);
+}
+
+TEST(unmap_all)
+{
+	struct vfio_iommu_type1_dma_unmap u = {
+		.argsz = sizeof(u), .flags = VFIO_DMA_UNMAP_FLAG_ALL,
+	};
+	unsigned char *p;
+
+	up("mmap");
+	p = memory(64 * PAGE);
+	map(p, IOVA, 64 * PAGE, READ | WRITE);
+	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, 64 * PAGE, 1), 0);
+	CHECK(!ioctl(c.container, VFIO_IOMMU_UNMAP_DMA, &u));
+	CHECK_EQ(show("pinned"), 0);
+}
+
+/* A server that writes in a tight loop, and an unmap in the middle of it. */
+TEST(unmap_races_a_writer)
+{
+	unsigned char *p;
+
+	up("mmap");
+	p = memory(4 * PAGE);
+	CHECK_EQ(dma(PUPPET_DMA_HAMMER, IOVA, 4 * PAGE, 0x99999999), 0);
+	for (int i = 0; i < 2000; i++) {
+		map(p, IOVA, 4 * PAGE, READ | WRITE);
+		/* Now and then, until the writer is seen to be in the page. */
+		for (int spin = 0; i % 4 == 0 && spin < 100000; spin++)
+			if (*(volatile unsigned char *)p == 0x99)
+				break;
+		unmap(IOVA, 4 * PAGE);
+		memset(p, i, 4 * PAGE);
+		if (i % 100 == 0)
+			test_sleep_ms(5);
+		CHECK(all(p, 4 * PAGE, (unsigned char)i));
+	}
+	CHECK_EQ(dma(PUPPET_DMA_STOP, 0, 0, 0), 0);
+	CHECK(show("dma_faults") > 0);
+	CHECK_EQ(show("pinned"), 0);
+}
+
+static void read_only(const char *way, int want)
+{
+	unsigned char *p;
+
+	up(way);
+	p = memory(PAGE);
+	memset(p, 0x12, PAGE);
+	map(p, IOVA, PAGE, READ);
+	CHECK_EQ(dma(PUPPET_DMA_SUM, IOVA, PAGE, 0), 0);
+	CHECK_EQ(puppet_get(&c, PUPPET_DMA_SUM_RESULT), 0x12 * PAGE);
+	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, PAGE, 0xffffffff), want);
+	CHECK(all(p, PAGE, 0x12));
+	test_sleep_ms(20);
+	CHECK_EQ(dma(PUPPET_DMA_SUM, IOVA, PAGE, 0), 0);
+	CHECK_EQ(puppet_get(&c, PUPPET_DMA_SUM_RESULT), 0x12 * PAGE);
+}
+
+TEST(read_only_by_mmap)
+{
+	read_only("mmap", 0);
+	CHECK_EQ(kernel_log_count(w.uuid, "mapped it for other access"), 1);
+}
+
+TEST(read_only_by_file_io)
+{
+	read_only("file", EPERM);
+}
+
+TEST(read_only_by_messages)
+{
+	read_only("message", EPERM);
+}
+
+TEST(write_only_by_messages)
+{
+	unsigned char *p;
+
+	up("message");
+	p = memory(PAGE);
+	map(p, IOVA, PAGE, WRITE);
+	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, PAGE, 0x21212121), 0);
+	CHECK(all(p, PAGE, 0x21));
+	CHECK_EQ(dma(PUPPET_DMA_SUM, IOVA, PAGE, 0), EPERM);
+}
+
+static unsigned long vmstat(const char *key)
+{
+	char buf[16384], *p;
+
+	CHECK_EQ(read_file("/proc/vmstat", buf, sizeof(buf)), 0);
+	p = strstr(buf, key);
+	CHECK(p);
+	return strtoul(p + strlen(key), NULL, 10);
+}
+
+/* Every page that VFIO has taken for us has been given back. */
+static bool pins_balance(void)
+{
+	/* The counters are kept by CPU. */
+	CHECK_EQ(write_file("/proc/sys/vm/stat_refresh", "1"), 0);
+	return vmstat("nr_foll_pin_acquired ") == vmstat("nr_foll_pin_released ");
+}
+
+TEST(consumer_killed_in_the_middle)
+{
+	pid_t pid;
+
+	world_up(&w, NULL);
+	pid = fork();
+	if (!pid) {
+		consumer_open(&c, &w);
+		map(memory(8 << 20), IOVA, 8 << 20, READ | WRITE);
+		CHECK_EQ(dma(PUPPET_DMA_HAMMER, IOVA, 8 << 20, 1), 0);
+		pause();
+	}
+	CHECK_SOON(show("pinned") > 1000, 10000);
+	world_kill(&pid, SIGKILL);
+	CHECK_EQ(show("pinned"), 0);
+	CHECK(pins_balance());
+	CHECK_EQ(kill(w.server, 0), 0);
+	consumer_open(&c, &w);
+	puppet_check(&c, 0);
+}
+
+TEST(server_killed_in_the_middle)
+{
+	unsigned char *p;
+
+	up("mmap");
+	p = memory(1 << 20);
+	map(p, IOVA, 1 << 20, READ | WRITE);
+	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, 1 << 20, 1), 0);
+	CHECK_EQ(show("pinned"), 256);
+	world_kill(&w.server, SIGKILL);
+	world_wait_state(&w, "detached");
+	CHECK_SOON(show("pinned") == 0, 1000);
+	CHECK(pins_balance());
+	world_server(&w, NULL);
+	world_wait_state(&w, "attached");
+	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, 1 << 20, 0x66666666), 0);
+	CHECK(all(p, 1 << 20, 0x66));
+}
+
+/* A server that was detached holds on to its mapping: nothing is in it. */
+TEST(detached_server_reaches_nothing)
+{
+	unsigned char *p;
+
+	up("mmap");
+	p = memory(PAGE);
+	map(p, IOVA, PAGE, READ | WRITE);
+	CHECK_EQ(dma(PUPPET_DMA_HAMMER, IOVA, PAGE, 0x88888888), 0);
+	CHECK_SOON(*(volatile unsigned char *)p == 0x88, 1000);
+	world_kill(&w.helper, SIGKILL);
+	world_wait_state(&w, "detached");
+	test_sleep_ms(50);
+	memset(p, 0, PAGE);
+	test_sleep_ms(50);
+	CHECK(all(p, PAGE, 0));
+}
+
+TEST(memlock_limit)
+{
+	struct rlimit limit = { 16 * PAGE, 16 * PAGE };
+	unsigned char *p;
+
+	up("file");
+	p = memory(64 * PAGE);
+	/* Root may lock what it likes, so this consumer is no longer root. */
+	CHECK(!setrlimit(RLIMIT_MEMLOCK, &limit));
+	CHECK(!setuid(65534));
+	map(p, IOVA, 64 * PAGE, READ | WRITE);
+	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, 8 * PAGE, 1), 0);
+	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, 64 * PAGE, 1), ENOMEM);
+}
+
+TEST(memory_of_every_kind)
+{
+	int fd = memfd_create("test", 0);
+	unsigned char *p;
+
+	CHECK(fd >= 0 && !ftruncate(fd, 1 << 20));
+	up("mmap");
+	p = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CHECK(p != MAP_FAILED);
+	map(p, IOVA, 1 << 20, READ | WRITE);
+	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, 1 << 20, 0x31313131), 0);
+	CHECK(all(p, 1 << 20, 0x31));
+
+	CHECK_EQ(write_file("/proc/sys/vm/nr_hugepages", "4"), 0);
+	p = mmap(NULL, 4 << 20, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	CHECK(p != MAP_FAILED);
+	map(p, IOVA + (1 << 30), 4 << 20, READ | WRITE);
+	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA + (1 << 30), 4 << 20, 0x32323232), 0);
+	CHECK(all(p, 4 << 20, 0x32));
+}
+
+static void announced_as(const char *mode, const char *how)
+{
+	char cmd[512], out[4096], want[64];
+
+	world_mdev(&w);
+	world_attr_set(&w, "dma_mode", mode);
+	world_server(&w, NULL);
+	world_helper(&w, NULL);
+	world_wait_state(&w, "attached");
+	snprintf(cmd, sizeof(cmd), "%s show --json %s",
+		 world_bin("vfio-user-mdevctl"), w.uuid);
+	CHECK_EQ(command_output(cmd, out, sizeof(out)), 0);
+	snprintf(want, sizeof(want), "\"dma\": \"%s\"", how);
+	if (!strstr(out, want))
+		FAIL("no %s in %s", want, out);
+}
+
+TEST(mode_auto)
+{
+	announced_as("auto", "mmap");
+}
+
+TEST(mode_file)
+{
+	unsigned char *p;
+
+	announced_as("file", "file");
+	consumer_open(&c, &w);
+	p = memory(PAGE);
+	map(p, IOVA, PAGE, READ | WRITE);
+	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, PAGE, 0x41414141), 0);
+	CHECK(all(p, PAGE, 0x41));
+}
+
+TEST(mode_message)
+{
+	unsigned char *p;
+
+	announced_as("message", "message");
+	consumer_open(&c, &w);
+	p = memory(PAGE);
+	map(p, IOVA, PAGE, READ | WRITE);
+	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, PAGE, 0x41414141), 0);
+	CHECK(all(p, PAGE, 0x41));
+}
+
+TEST(mode_none)
+{
+	announced_as("none", "none");
+	consumer_open(&c, &w);
+	map(memory(PAGE), IOVA, PAGE, READ | WRITE);
+	CHECK(dma(PUPPET_DMA_FILL, IOVA, PAGE, 1) != 0);
+}
+
+/* A server that knows no DMA_MAP is told once, and works without. */
+TEST(server_refuses_dma_map)
+{
+	up("mmap");
+	puppet_fault(&c, VFIO_USER_DMA_MAP, PUPPET_FAULT_ERROR, EINVAL);
+	world_kill(&w.helper, SIGKILL);
+	world_wait_state(&w, "detached");
+	world_helper(&w, NULL);
+	world_wait_state(&w, "attached");
+	CHECK_EQ(show("pinned"), 0);
+	puppet_check(&c, 0);
+}
+
+TEST(aperture)
+{
+	char path[PATH_MAX];
+	unsigned char *p;
+
+	world_mdev(&w);
+	world_attr_path(&w, "dma_aperture", path, sizeof(path));
+	CHECK_EQ(write_file(path, "19"), -ERANGE);
+	CHECK_EQ(write_file(path, "47"), -ERANGE);
+	CHECK_EQ(write_file(path, "32"), 0);
+	world_server(&w, NULL);
+	world_helper(&w, NULL);
+	world_wait_state(&w, "attached");
+	consumer_open(&c, &w);
+	p = memory(2 * PAGE);
+	map(p, (1ULL << 32) - PAGE, 2 * PAGE, READ | WRITE);
+	CHECK_EQ(dma(PUPPET_DMA_FILL, (1ULL << 32) - PAGE, PAGE, 0x51515151), 0);
+	CHECK(dma(PUPPET_DMA_FILL, 1ULL << 32, PAGE, 0x51515151) != 0);
+	CHECK(all(p, PAGE, 0x51) && all(p + PAGE, PAGE, 0));
+}
