@@ -3,10 +3,11 @@
 # Usage: check.sh [TEST...]
 #
 # Builds everything and runs the tests, all of them or those named: the
-# programs in selftests/tests/ and the scripts beside them, inside the test VM
-# unless a script's first lines say "runs on: host". The output is TAP, the last
-# line a summary; both stay in .build/check.log, the VM's kernel log in
-# .build/check.console.
+# programs in selftests/tests/ and the scripts beside them, inside the test VM,
+# unless a script's first lines say "runs on: host", or "runs on: 1 CPU", which
+# is best for a machine that is emulated on an emulated one. The output is TAP,
+# the last line a summary; both stay in .build/check.log, the VMs' kernel logs
+# in .build/check.*.console.
 set -eu
 
 cd "$(dirname "$(readlink -f "$0")")/.."
@@ -24,35 +25,40 @@ build 1 || {
 all=$(find selftests/tests -name '*.c' -o -name '*.sh' |
 	sed 's|.*/\(.*\)\..*|\1|' | sort)
 tests=${*:-$all}
-in_vm='' on_host=''
+in_vm='' in_small_vm='' on_host=''
 for t in $tests; do
 	if ! echo "$all" | grep -qx "$t"; then
 		echo "check: no test '$t'; there are: $(echo "$all" | tr '\n' ' ')" >&2
 		exit 2
 	fi
-	if [ -f "selftests/tests/$t.sh" ] &&
-	   head -n 5 "selftests/tests/$t.sh" | grep -q 'runs on: host'; then
-		on_host="$on_host $t"
-	else
-		in_vm="$in_vm $t"
-	fi
+	case $(head -n 5 "selftests/tests/$t.sh" 2>/dev/null) in
+	*'runs on: host'*) on_host="$on_host $t" ;;
+	*'runs on: 1 CPU'*) in_small_vm="$in_small_vm $t" ;;
+	*) in_vm="$in_vm $t" ;;
+	esac
 done
 
-case " $in_vm " in
-*" serial "*) $vm/guest.sh --prepare ;;
-esac
+# run_vm CPUS TEST...
+run_vm() {
+	cpus=$1
+	shift
+	[ $# -gt 0 ] || return 0
+	VUM_CONSOLE=.build/check.$cpus.console $vm/run.sh --timeout 900 \
+		--smp "$cpus" -- selftests/in-vm.sh "$@" ||
+		echo "not ok - the VM: exit status $? (124: timeout, 125: it died; see .build/check.$cpus.console)"
+}
+
+[ -z "$in_small_vm" ] || $vm/guest.sh --prepare
 
 {
 	for t in $on_host; do
 		echo "# == $t"
 		"selftests/tests/$t.sh" || echo "not ok - $t: exit status $?"
 	done
-	if [ -n "$in_vm" ]; then
-		# shellcheck disable=SC2086
-		VUM_CONSOLE=.build/check.console $vm/run.sh --timeout 900 \
-			-- selftests/in-vm.sh $in_vm ||
-			echo "not ok - the VM: exit status $? (124: timeout, 125: it died; see .build/check.console)"
-	fi
+	# shellcheck disable=SC2086	# lists of words
+	run_vm 1 $in_small_vm
+	# shellcheck disable=SC2086
+	run_vm 2 $in_vm
 } </dev/null 2>&1 | tee $log
 
 awk '	/^ok / { if (/# SKIP/) skipped++; else passed++ }

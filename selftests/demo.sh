@@ -10,5 +10,5 @@ vm=selftests/vm
 mkdir -p .build
 . selftests/build.sh
 build ''
-VUM_CONSOLE=.build/demo.console exec $vm/run.sh --timeout 230 \
+VUM_CONSOLE=.build/demo.console exec $vm/run.sh --smp 1 --timeout 235 \
 	-- selftests/demo-in-vm.sh

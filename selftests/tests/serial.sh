@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
+# runs on: 1 CPU
 # End to end: a guest under the distribution's QEMU drives a 16550 PCI serial
 # card that lives in a process.
 set -u
