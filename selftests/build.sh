@@ -8,7 +8,7 @@ build() {
 	echo "# packages"
 	selftests/vm/packages.sh gcc make pkg-config libnl-3-dev \
 		libnl-genl-3-dev libjson-c-dev qemu-system-x86 busybox-static \
-		cpio kmod xz-utils
+		cpio kmod xz-utils e2fsprogs
 	kernel=$(selftests/vm/kernel.sh)
 	eval "$kernel"
 	echo "# module for $VUM_ABI, programs${1:+ with sanitizers}"

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
+# To be sourced inside a test VM: an mdev, the helper, a server, and guests that
+# use the device.
+device_uuid=83b8f4f2-509f-382f-3c1e-e6bfe0fa1001
+device_mdev=/sys/bus/mdev/devices/$device_uuid
+device_socket=/run/vfio-user/$device_uuid.sock
+
+# check WHAT COMMAND...: a line of TAP.
+tap=0
+check() {
+	tap=$((tap + 1))
+	what=$1
+	shift
+	if "$@"; then
+		echo "ok $tap - $what"
+	else
+		echo "not ok $tap - $what"
+	fi
+}
+
+# device_up DIR SERVER...: the server's stdin is the FIFO $DIR/in, its stdout
+# $DIR/out, its log $DIR/server.log, the helper's $DIR/helper.log.
+device_up() {
+	device_dir=$1
+	shift
+	mkfifo "$device_dir/in"
+	echo $device_uuid >/sys/class/mdev_bus/vfio-user/mdev_supported_types/vfio-user-pci/create
+	vfio-user-mdevd 2>"$device_dir/helper.log" &
+	device_helper=$!
+	"$@" --socket $device_socket <>"$device_dir/in" >"$device_dir/out" \
+		2>"$device_dir/server.log" &
+	device_server=$!
+}
+
+device_attached() {
+	i=0
+	while [ "$(cat $device_mdev/vfio_user/state)" != attached ]; do
+		i=$((i + 1))
+		[ $i -lt 100 ] || return 1
+		sleep 0.1
+	done
+}
+
+# device_guest NAME guest.sh... SCRIPT: its output is in $device_dir/NAME.
+device_guest() {
+	guest_out=$device_dir/$1
+	shift
+	"$@" -device vfio-pci,sysfsdev=$device_mdev >"$guest_out" 2>&1
+}
+
+# Answers a guest's greeting with another, through a serial card. Not in haste:
+# the guest needs the CPU.
+device_talk() {
+	until grep -q 'hello from the guest' "$device_dir/out"; do
+		sleep 1
+	done
+	echo "hello from the server" >"$device_dir/in"
+}
+
+device_down() {
+	echo 1 >$device_mdev/remove
+	kill "$device_server" "$device_helper"
+	wait "$device_server" "$device_helper" 2>/dev/null
+}
