@@ -106,17 +106,16 @@ int vum_dma_pin(struct vum_device *dev, unsigned long index, int need,
 {
 	struct vum_dma *dma = &dev->dma;
 	struct page *page;
+	bool writable;
+	int found, prot;
 	void *old;
-	int prot;
 
 	if (!dma->open)
 		return -ENODEV;
-	old = xa_load(&dma->pages, index);
-	if (old && vum_page_prot(old)) {
-		/* It was pinned for all that the mapping permits. */
-		*pfn = vum_page_pfn(old);
-		return (vum_page_prot(old) & need) == need ? 0 : -EPERM;
-	}
+	found = vum_dma_lookup(dev, index, need, pfn, &writable);
+	/* What is there was pinned for all that the mapping permits. */
+	if (found > 0 || found == -EPERM)
+		return min(found, 0);
 	prot = vum_dma_pin_page(dev, index, need, &page);
 	if (prot < 0)
 		return prot;
@@ -225,16 +224,17 @@ void vum_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
 /**
  * vum_dma_copy - move bytes between the kernel and the consumer's memory
  * @dev: device
+ * @session: the attachment that wants it; no other than the present one may
  * @iova: first byte
  * @buf: in the kernel
  * @len: bytes
  * @write: to the consumer's memory
  *
- * Returns 0, an error of vum_dma_pin(), or -EINTR if the caller is being
- * killed. What precedes the page that failed has been moved.
+ * Returns 0, an error of vum_dma_pin(), -EIO if the attachment has ended, or
+ * -EINTR if the caller is being killed. What precedes the page that failed has been moved.
  */
-int vum_dma_copy(struct vum_device *dev, u64 iova, void *buf, size_t len,
-		 bool write)
+int vum_dma_copy(struct vum_device *dev, u32 session, u64 iova, void *buf,
+		 size_t len, bool write)
 {
 	struct vum_dma *dma = &dev->dma;
 	int ret = 0;
@@ -247,8 +247,11 @@ int vum_dma_copy(struct vum_device *dev, u64 iova, void *buf, size_t len,
 
 		if (mutex_lock_killable(&dma->lock))
 			return -EINTR;
-		ret = vum_dma_pin(dev, iova >> PAGE_SHIFT,
-				  write ? IOMMU_WRITE : IOMMU_READ, &pfn);
+		if (dma->window && dma->session == session)
+			ret = vum_dma_pin(dev, iova >> PAGE_SHIFT, write ?
+					  IOMMU_WRITE : IOMMU_READ, &pfn);
+		else
+			ret = -EIO;
 		if (!ret) {
 			page = kmap_local_pfn(pfn);
 			if (write)
@@ -278,8 +281,8 @@ static int vum_dma_execute_one(struct vum_device *dev, struct vum_msg *msg,
 	if (READ_ONCE(dev->dma.announced) == VUM_DMA_NONE)
 		return -EFAULT;
 	*reply = *dma;
-	ret = vum_dma_copy(dev, dma->addr, write ? dma->data : reply->data,
-			   dma->count, write);
+	ret = vum_dma_copy(dev, msg->session, dma->addr,
+			   write ? dma->data : reply->data, dma->count, write);
 	/* Without a consumer, nothing is mapped. */
 	return ret == -ENODEV ? -EFAULT : ret;
 }
@@ -309,17 +312,19 @@ static void vum_dma_execute(struct work_struct *work)
 	struct vum_req *answer;
 	struct vum_msg *msg;
 	size_t size;
-	int error = -ENOMEM;
+	int error;
 
 	while ((msg = vum_dma_next_command(dev))) {
 		access = (void *)msg->payload;
 		size = msg->hdr.cmd == VFIO_USER_DMA_READ ? access->count : 0;
 		answer = vum_req_alloc(VUM_REQ_ANSWER, msg->hdr.cmd,
 				       sizeof(*access) + size);
-		if (answer)
+		if (answer) {
 			error = vum_dma_execute_one(dev, msg, answer);
-		else
+		} else {
+			error = -ENOMEM;
 			answer = vum_req_alloc(VUM_REQ_ANSWER, msg->hdr.cmd, 0);
+		}
 		if (answer)
 			vum_req_answer(dev, msg->session, &msg->hdr, error, answer);
 		else

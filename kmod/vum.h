@@ -321,8 +321,8 @@ int vum_dma_lookup(struct vum_device *dev, unsigned long index, int need,
 int vum_dma_pin(struct vum_device *dev, unsigned long index, int need,
 		unsigned long *pfn);
 void vum_dma_absent(struct vum_device *dev, unsigned long index, int error);
-int vum_dma_copy(struct vum_device *dev, u64 iova, void *buf, size_t len,
-		 bool write);
+int vum_dma_copy(struct vum_device *dev, u32 session, u64 iova, void *buf,
+		 size_t len, bool write);
 void vum_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length);
 void vum_dma_command(struct vum_device *dev, struct vum_msg *msg);
 

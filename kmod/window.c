@@ -122,6 +122,22 @@ static int vum_window_mmap(struct file *file, struct vm_area_struct *vma)
 	return 0;
 }
 
+/*
+ * The attachment that the file is for; 0, which is none, if that has ended or
+ * the caller is being killed.
+ */
+static u32 vum_window_session(struct vum_device *dev, const struct file *file)
+{
+	u32 session = 0;
+
+	if (mutex_lock_killable(&dev->dma.lock))
+		return 0;
+	if (dev->dma.window == file)
+		session = dev->dma.session;
+	mutex_unlock(&dev->dma.lock);
+	return session;
+}
+
 /* Exactly one of @to and @from is there. */
 static ssize_t vum_window_rw(struct file *file, char __user *to,
 			     const char __user *from, size_t count, loff_t *ppos)
@@ -130,6 +146,7 @@ static ssize_t vum_window_rw(struct file *file, char __user *to,
 	loff_t size = i_size_read(file_inode(file));
 	size_t done = 0;
 	void *bounce;
+	u32 session;
 	int ret = 0;
 
 	if (*ppos < 0 || *ppos >= size)
@@ -138,17 +155,16 @@ static ssize_t vum_window_rw(struct file *file, char __user *to,
 	bounce = (void *)__get_free_page(GFP_KERNEL_ACCOUNT);
 	if (!bounce)
 		return -ENOMEM;
+	session = vum_window_session(dev, file);
 	while (!ret && done < count) {
 		size_t n = min_t(size_t, count - done,
 				 PAGE_SIZE - offset_in_page(*ppos));
 
 		if (from && copy_from_user(bounce, from + done, n))
 			ret = -EFAULT;
-		/* A server that has been detached has no business here. */
-		else if (READ_ONCE(dev->dma.window) != file)
-			ret = -EIO;
 		else
-			ret = vum_dma_copy(dev, *ppos, bounce, n, !!from);
+			ret = vum_dma_copy(dev, session, *ppos, bounce, n,
+					   !!from);
 		if (!ret && to && copy_to_user(to + done, bounce, n))
 			ret = -EFAULT;
 		if (!ret) {
