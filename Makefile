@@ -52,7 +52,7 @@ all: module programs
 # Packages: installed if root, named otherwise.
 
 BUILD_PACKAGES := gcc make pkg-config libnl-3-dev libnl-genl-3-dev libjson-c-dev
-.PHONY: deps-programs deps-module deps-vm
+.PHONY: deps-programs deps-module
 deps-programs:
 	@$(VM)/packages.sh $(BUILD_PACKAGES)
 deps-module:

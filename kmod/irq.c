@@ -232,16 +232,6 @@ static void vum_irq_forget_index(struct vum_device *dev, u32 index)
 	__clear_bit(index, &dev->irq_masked);
 }
 
-static void vum_files_drop(struct file **files, u32 nr)
-{
-	u32 i;
-
-	for (i = 0; i < nr; i++)
-		if (files[i])
-			fput(files[i]);
-	kvfree(files);
-}
-
 /* The files behind an array of descriptors, all of them eventfds. <0: none */
 static struct file **vum_irq_files(const s32 *fds, u32 nr)
 {
@@ -269,7 +259,7 @@ static struct file **vum_irq_files(const s32 *fds, u32 nr)
 	}
 	if (!ret)
 		return files;
-	vum_files_drop(files, nr);
+	vum_files_put(files, nr);
 	return ERR_PTR(ret);
 }
 
@@ -367,7 +357,7 @@ static int vum_irq_set_eventfds(struct vum_device *dev,
 	}
 	if (ret && done)
 		vum_irq_undo(dev, set);
-	vum_files_drop(files, set->count);
+	vum_files_put(files, set->count);
 	return ret;
 }
 

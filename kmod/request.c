@@ -16,10 +16,16 @@
 
 atomic_t vum_live_messages = ATOMIC_INIT(0);
 
+/**
+ * vum_files_put - let go of an array of files
+ * @files: from kvcalloc(); some may be NULL
+ * @nr: how many
+ */
 void vum_files_put(struct file **files, u32 nr)
 {
 	while (nr--)
-		fput(files[nr]);
+		if (files[nr])
+			fput(files[nr]);
 	kvfree(files);
 }
 
