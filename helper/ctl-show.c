@@ -31,6 +31,9 @@ static void print_human(const struct vum_info *info)
 	printf("Attaches:  %" PRIu64 "\n", info->attaches);
 	printf("DMA:       %s, %" PRIu64 " pages pinned, %" PRIu64 " accesses to nothing\n",
 	       info->dma ? info->dma : "-", info->pinned, info->dma_faults);
+	printf("Announced: %s, %" PRIu32 " mappings%s%s\n", info->announce ? info->announce : "-",
+	       info->mappings, info->inexact ? ", not exact since " : "",
+	       info->inexact ? info->inexact : "");
 }
 
 static void on_answer(const struct vum_info *info, void *arg)

@@ -35,6 +35,9 @@ static struct nla_policy policy[VUM_ATTR_MAX + 1] = {
 	[VUM_ATTR_DMA]		= { .type = NLA_STRING },
 	[VUM_ATTR_PINNED]	= { .type = NLA_U64 },
 	[VUM_ATTR_DMA_FAULTS]	= { .type = NLA_U64 },
+	[VUM_ATTR_DMA_ANNOUNCE]	= { .type = NLA_STRING },
+	[VUM_ATTR_DMA_MAPPINGS]	= { .type = NLA_U32 },
+	[VUM_ATTR_DMA_INEXACT]	= { .type = NLA_STRING },
 };
 
 static const char * const state_names[] = {
@@ -154,6 +157,9 @@ static bool parse_info(struct nlmsghdr *h, struct vum_info *info)
 		.dma = get_string(a[VUM_ATTR_DMA]),
 		.pinned = get_u64(a[VUM_ATTR_PINNED]),
 		.dma_faults = get_u64(a[VUM_ATTR_DMA_FAULTS]),
+		.announce = get_string(a[VUM_ATTR_DMA_ANNOUNCE]),
+		.mappings = get_u32(a[VUM_ATTR_DMA_MAPPINGS]),
+		.inexact = get_string(a[VUM_ATTR_DMA_INEXACT]),
 	};
 	return true;
 }

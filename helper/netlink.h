@@ -40,6 +40,9 @@ struct vum_info {
 	const char *dma;
 	uint64_t pinned;
 	uint64_t dma_faults;
+	const char *announce;
+	uint32_t mappings;
+	const char *inexact;
 };
 
 typedef void (*vum_info_fn)(const struct vum_info *info, void *arg);

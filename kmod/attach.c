@@ -8,8 +8,7 @@
  */
 
 #include <linux/file.h>
-#include <linux/fs.h>
-#include <linux/module.h>
+#include <linux/iommu.h>
 #include <linux/slab.h>
 
 #include "vum.h"
@@ -181,35 +180,56 @@ static const char *vum_take_shape(struct vum_asking *a)
 	return flaw;
 }
 
-/* One DMA_MAP for the whole aperture, with the window or without. */
-static int vum_announce(struct vum_asking *a, struct file *window,
-			enum vum_dma_mode mode)
+/* Does the server take memory this way? */
+static int vum_ask_map(struct vum_asking *a, struct file *window,
+		       enum vum_dma_mode mode, const struct vum_mapping *map)
 {
-	struct vfio_user_dma_map map = {
-		.argsz = sizeof(map),
-		.flags = VFIO_USER_F_DMA_REGION_READ |
-			 VFIO_USER_F_DMA_REGION_WRITE,
-		.size = i_size_read(file_inode(window)),
-	};
-	struct vum_req *req;
-	int ret = -ENOMEM;
+	struct vum_req *req = vum_announce_map(VUM_REQ_ATTACH, window, mode, map);
+	int ret;
 
-	if (mode == VUM_DMA_FILE)
-		map.flags |= VFIO_USER_F_DMA_REGION_FILE_IO;
-	req = vum_req_alloc(VUM_REQ_ATTACH, VFIO_USER_DMA_MAP, sizeof(map));
-	memcpy(req->msg.payload, &map, sizeof(map));
-	if (mode != VUM_DMA_MESSAGE) {
-		req->msg.files = kvcalloc(1, sizeof(window), GFP_KERNEL);
-		if (!req->msg.files)
-			goto out;
-		req->msg.files[0] = get_file(window);
-		req->msg.nr_files = 1;
-	}
+	if (!req)
+		return -ENOMEM;
 	ret = vum_ask_wait(a, req);
+	vum_req_put(req);
 	if (!ret)
 		WRITE_ONCE(a->dev->dma.announced, mode);
-out:
+	return ret;
+}
+
+static int vum_ask_unmap(struct vum_asking *a, const struct vum_mapping *map)
+{
+	struct vum_req *req = vum_announce_unmap(VUM_REQ_ATTACH, map);
+	int ret = vum_ask_wait(a, req);
+
 	vum_req_put(req);
+	return ret;
+}
+
+/*
+ * The way that is set, or the first that the server takes. It is tried with
+ * the aperture, or, where that is not to be told, with its last page, on which
+ * no server will spend anything.
+ */
+static int vum_ask_dma(struct vum_asking *a, struct file *window,
+		       enum vum_dma_mode mode, bool exact,
+		       const struct vum_mapping *aperture)
+{
+	static const enum vum_dma_mode ways[] = {
+		VUM_DMA_MMAP, VUM_DMA_FILE, VUM_DMA_MESSAGE,
+	};
+	struct vum_mapping map = *aperture;
+	int ret = -EINVAL;
+	size_t i;
+
+	if (exact) {
+		map.iova = map.size - PAGE_SIZE;
+		map.size = PAGE_SIZE;
+	}
+	for (i = 0; ret && i < ARRAY_SIZE(ways); i++)
+		if (mode == VUM_DMA_AUTO || mode == ways[i])
+			ret = vum_ask_map(a, window, ways[i], &map);
+	if (!ret && exact)
+		ret = vum_ask_unmap(a, &map);
 	return ret;
 }
 
@@ -217,6 +237,11 @@ out:
 static const char *vum_announce_dma(struct vum_asking *a)
 {
 	enum vum_dma_mode mode = READ_ONCE(a->dev->dma.mode);
+	bool exact = READ_ONCE(a->dev->announce.exact);
+	struct vum_mapping aperture = {
+		.size = BIT_ULL(READ_ONCE(a->dev->dma.aperture)),
+		.prot = IOMMU_READ | IOMMU_WRITE,
+	};
 	struct file *window;
 	int ret;
 
@@ -226,10 +251,10 @@ static const char *vum_announce_dma(struct vum_asking *a)
 	window = vum_dma_attach(a->dev, a->session);
 	if (IS_ERR(window))
 		return "out of memory while attaching";
-	ret = vum_announce(a, window, mode == VUM_DMA_AUTO ? VUM_DMA_MMAP : mode);
-	if (ret && mode == VUM_DMA_AUTO)
-		ret = vum_announce(a, window, VUM_DMA_MESSAGE);
+	ret = vum_ask_dma(a, window, mode, exact, &aperture);
 	fput(window);
+	if (!ret)
+		vum_announce_begin(a->dev, a->session, &aperture, !exact);
 	/* A device that does no DMA may not know what that is. */
 	if (ret && mode == VUM_DMA_AUTO)
 		vum_notice(a->dev, "server refuses DMA_MAP (error %d): it will reach no memory\n",

@@ -55,15 +55,24 @@ static int vum_put_stats(struct sk_buff *skb, const struct vum_stats *stats)
 				 VUM_ATTR_PAD);
 }
 
-/* Without the lock, which may be held for as long as memory takes. */
-static int vum_put_dma(struct sk_buff *skb, const struct vum_dma *dma)
+/* Without the locks, which may be held for as long as memory takes. */
+static int vum_put_dma(struct sk_buff *skb, struct vum_device *dev)
 {
+	const struct vum_dma *dma = &dev->dma;
+	const char *why;
+	bool exact = vum_announce_show(dev, &why);
+
 	return nla_put_string(skb, VUM_ATTR_DMA,
 			      vum_dma_mode_names[READ_ONCE(dma->announced)]) ?:
 	       nla_put_u64_64bit(skb, VUM_ATTR_PINNED, READ_ONCE(dma->pinned),
 				 VUM_ATTR_PAD) ?:
 	       nla_put_u64_64bit(skb, VUM_ATTR_DMA_FAULTS,
-				 READ_ONCE(dma->faults), VUM_ATTR_PAD);
+				 READ_ONCE(dma->faults), VUM_ATTR_PAD) ?:
+	       nla_put_string(skb, VUM_ATTR_DMA_ANNOUNCE,
+			      exact ? "exact" : "aperture") ?:
+	       nla_put_u32(skb, VUM_ATTR_DMA_MAPPINGS,
+			   READ_ONCE(dev->announce.nr_told)) ?:
+	       (why ? nla_put_string(skb, VUM_ATTR_DMA_INEXACT, why) : 0);
 }
 
 static int vum_put_device(struct sk_buff *skb, struct vum_device *dev)
@@ -79,7 +88,7 @@ static int vum_put_device(struct sk_buff *skb, struct vum_device *dev)
 	      nla_put_u32(skb, VUM_ATTR_STATE, s.state) ?:
 	      vum_put_server(skb, &s) ?:
 	      vum_put_stats(skb, &s.stats) ?:
-	      vum_put_dma(skb, &dev->dma);
+	      vum_put_dma(skb, dev);
 	if (!ret && s.open)
 		ret = nla_put_flag(skb, VUM_ATTR_OPEN);
 	if (!ret && s.state == VUM_STATE_BROKEN)

@@ -77,7 +77,6 @@ static int vum_device_open(struct vfio_device *vdev)
 	if (!READ_ONCE(dev->open))
 		return -ENODEV;
 
-	vum_dma_open(dev);
 	/* The last consumer may have left while no server was attached. */
 	vum_device_reset_async(dev);
 	vum_event(dev, VUM_EVENT_OPENED);
@@ -90,7 +89,10 @@ static void vum_device_close(struct vfio_device *vdev)
 
 	vum_irq_release(dev);
 	vum_device_reset_async(dev);
+	vum_observe_unbind(dev);
 	vum_dma_close(dev);
+	/* Not here: a task that is being killed may wait for no lock. */
+	vum_announce_later(dev);
 	vum_lock(&dev->ch);
 	dev->open = false;
 	vum_unlock(&dev->ch);
@@ -167,6 +169,8 @@ static long vum_device_ioctl(struct vfio_device *vdev, unsigned int cmd,
 {
 	struct vum_device *dev = vum_from_vfio(vdev);
 
+	if (vum_announce_stale(dev) && vum_announce_now(dev))
+		return -EINTR;
 	switch (cmd) {
 	case VFIO_DEVICE_GET_INFO:
 		return vum_ioctl_get_info(dev, (void __user *)arg);
@@ -207,6 +211,7 @@ static int vum_device_init(struct vfio_device *vdev)
 	ratelimit_set_flags(&dev->ratelimit, RATELIMIT_MSG_ON_RELEASE);
 	dev->attach_timeout_ms = VUM_ATTACH_TIMEOUT_MS;
 	mutex_init(&dev->irq_lock);
+	vum_announce_init(dev);
 	INIT_WORK(&dev->attach, vum_attach_work);
 	snprintf(dev->socket, sizeof(dev->socket),
 		 VUM_SOCKET_DIR "%s" VUM_SOCKET_SUFFIX, dev->uuid);
@@ -219,6 +224,7 @@ static void vum_device_release(struct vfio_device *vdev)
 	struct vum_device *dev = vum_from_vfio(vdev);
 
 	vum_dma_exit(dev);
+	vum_announce_exit(dev);
 	xa_destroy(&dev->ch.inflight);
 	mutex_destroy(&dev->irq_lock);
 	vfio_free_device(vdev);

@@ -12,6 +12,7 @@
  * hence every wait for the lock on their behalf can be killed.
  */
 
+#include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/highmem.h>
 #include <linux/iommu.h>
@@ -28,6 +29,13 @@
  * and is marked VUM_ABSENT.
  */
 #define VUM_ABSENT	XA_MARK_0
+
+/* Pages that are pinned at once, and from which on there are batches. */
+#define VUM_BATCH_MIN	8UL
+#define VUM_BATCH_MAX	512UL
+
+/* For so long nothing is pinned where the consumer may still be unmapping. */
+#define VUM_UNMAP_US	200
 
 static void *vum_page_entry(unsigned long pfn, int prot)
 {
@@ -71,23 +79,102 @@ int vum_dma_lookup(struct vum_device *dev, unsigned long index, int need,
 	return 1;
 }
 
-/* With all the permissions that there are, so that once is enough. */
-static int vum_dma_pin_page(struct vum_device *dev, unsigned long index,
-			    int need, struct page **page)
+/*
+ * How many pages to pin for a touch of this one? What is touched page by page
+ * is pinned in batches, but never more ahead than has been touched.
+ */
+static unsigned long vum_dma_batch(struct vum_dma *dma, unsigned long index)
+{
+	unsigned long next = index, nr;
+
+	if (index != dma->next)
+		dma->streak = 0;
+	nr = clamp(dma->streak, 1, VUM_BATCH_MAX);
+	if (dma->streak < VUM_BATCH_MIN || nr > ULONG_MAX - index)
+		return 1;
+	/* Up to what is there already. */
+	if (xa_find_after(&dma->pages, &next, index + nr - 1, XA_PRESENT))
+		nr = next - index;
+	return nr;
+}
+
+/*
+ * With all the permissions that there are, so that once is enough. Returns
+ * them; @nr becomes the number of pages that are in dma->batch.
+ */
+static int vum_dma_pin_pages(struct vum_device *dev, unsigned long index,
+			     int need, unsigned long *nr)
 {
 	dma_addr_t iova = (dma_addr_t)index << PAGE_SHIFT;
+	struct page **pages = dev->dma.batch;
 	int prot = IOMMU_READ | IOMMU_WRITE;
-	int ret;
+	int ret = 0;
 
-	ret = vfio_pin_pages(&dev->vdev, iova, 1, prot, page);
+	if (*nr > 1)
+		ret = vfio_pin_pages(&dev->vdev, iova, *nr, prot, pages);
+	if (ret > 0)
+		return prot;
+	*nr = 1;
+	ret = vfio_pin_pages(&dev->vdev, iova, 1, prot, pages);
 	if (ret == -EPERM && need != prot) {
 		prot = need;
-		ret = vfio_pin_pages(&dev->vdev, iova, 1, prot, page);
+		ret = vfio_pin_pages(&dev->vdev, iova, 1, prot, pages);
 	}
 	if (ret == 1)
 		return prot;
 	/* -EINVAL is VFIO's word for: nobody has mapped this. */
 	return ret == -EINVAL || ret >= 0 ? -EFAULT : ret;
+}
+
+/* Remember what has been pinned. Returns how many; the rest is unpinned. */
+static unsigned long vum_dma_store(struct vum_device *dev, unsigned long index,
+				   unsigned long nr, int prot)
+{
+	struct vum_dma *dma = &dev->dma;
+	unsigned long i;
+
+	for (i = 0; i < nr; i++) {
+		void *entry = vum_page_entry(page_to_pfn(dma->batch[i]), prot);
+
+		if (xa_is_err(xa_store(&dma->pages, index + i, entry,
+				       GFP_KERNEL_ACCOUNT)))
+			break;
+		xa_clear_mark(&dma->pages, index + i, VUM_ABSENT);
+	}
+	if (i < nr)
+		vfio_unpin_pages(&dev->vdev, (dma_addr_t)(index + i) << PAGE_SHIFT,
+				 nr - i);
+	dma->pinned += i;
+	return i;
+}
+
+/*
+ * Is the consumer unmapping this? Where that is not observed, the time since
+ * VFIO told us has to do; see observe.c for what it is about.
+ */
+static bool vum_dma_unmapping(struct vum_device *dev, unsigned long index)
+{
+	struct vum_dma *dma = &dev->dma;
+
+	if (READ_ONCE(dma->container))
+		return vum_observe_unmapping(dev, index);
+	return index >= dma->unmapped && index <= dma->unmapped_last &&
+	       ktime_us_delta(ktime_get(), dma->unmapped_at) < VUM_UNMAP_US;
+}
+
+/**
+ * vum_dma_wait_unmapped - wait until a page is no longer being unmapped
+ * @dev: device, dma lock not held
+ * @index: IOVA >> PAGE_SHIFT
+ *
+ * Returns 0, or -EINTR if the caller is being killed.
+ */
+int vum_dma_wait_unmapped(struct vum_device *dev, unsigned long index)
+{
+	if (READ_ONCE(dev->dma.container))
+		return vum_observe_wait_unmapped(dev, index);
+	usleep_range(VUM_UNMAP_US, 2 * VUM_UNMAP_US);
+	return 0;
 }
 
 /**
@@ -99,16 +186,15 @@ static int vum_dma_pin_page(struct vum_device *dev, unsigned long index,
  *
  * Returns 0; -EFAULT if the consumer has mapped nothing there, or -EPERM if
  * not for this; -ENOMEM if it may not lock more memory; -ENODEV if there is no
- * consumer.
+ * consumer; -EAGAIN if it is being unmapped: vum_dma_wait_unmapped().
  */
 int vum_dma_pin(struct vum_device *dev, unsigned long index, int need,
 		unsigned long *pfn)
 {
 	struct vum_dma *dma = &dev->dma;
-	struct page *page;
+	unsigned long nr;
 	bool writable;
 	int found, prot;
-	void *old;
 
 	if (!dma->open)
 		return -ENODEV;
@@ -116,19 +202,17 @@ int vum_dma_pin(struct vum_device *dev, unsigned long index, int need,
 	/* What is there was pinned for all that the mapping permits. */
 	if (found > 0 || found == -EPERM)
 		return min(found, 0);
-	prot = vum_dma_pin_page(dev, index, need, &page);
+	if (vum_dma_unmapping(dev, index))
+		return -EAGAIN;
+	nr = vum_dma_batch(dma, index);
+	prot = vum_dma_pin_pages(dev, index, need, &nr);
 	if (prot < 0)
 		return prot;
-	*pfn = page_to_pfn(page);
-	old = xa_store(&dma->pages, index, vum_page_entry(*pfn, prot),
-		       GFP_KERNEL_ACCOUNT);
-	if (xa_is_err(old)) {
-		vfio_unpin_pages(&dev->vdev, (dma_addr_t)index << PAGE_SHIFT, 1);
-		return -ENOMEM;
-	}
-	xa_clear_mark(&dma->pages, index, VUM_ABSENT);
-	dma->pinned++;
-	return 0;
+	*pfn = page_to_pfn(dma->batch[0]);
+	nr = vum_dma_store(dev, index, nr, prot);
+	dma->next = index + nr;
+	dma->streak += nr;
+	return nr ? 0 : -ENOMEM;
 }
 
 /**
@@ -147,7 +231,8 @@ void vum_dma_absent(struct vum_device *dev, unsigned long index, int error)
 			       GFP_KERNEL_ACCOUNT)))
 		return;
 	xa_set_mark(&dma->pages, index, VUM_ABSENT);
-	if (!dma->faults++)
+	/* What it is asked whether it takes, it may look at: attach.c. */
+	if (dma->session == READ_ONCE(dev->announce.session) && !dma->faults++)
 		vum_warn(dev, "server touched IOVA 0x%llx: %s; more of this is counted, not told\n",
 			 (u64)index << PAGE_SHIFT,
 			 error == -ENOMEM ? "the consumer may not lock more memory (ulimit -l)" :
@@ -214,11 +299,14 @@ static void vum_dma_forget(struct vum_device *dev, unsigned long first,
 void vum_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
 {
 	struct vum_device *dev = vum_from_vfio(vdev);
+	struct vum_dma *dma = &dev->dma;
 
-	mutex_lock(&dev->dma.lock);
-	vum_dma_forget(dev, iova >> PAGE_SHIFT,
-		       (iova + length - 1) >> PAGE_SHIFT);
-	mutex_unlock(&dev->dma.lock);
+	mutex_lock(&dma->lock);
+	dma->unmapped = iova >> PAGE_SHIFT;
+	dma->unmapped_last = (iova + length - 1) >> PAGE_SHIFT;
+	vum_dma_forget(dev, dma->unmapped, dma->unmapped_last);
+	dma->unmapped_at = ktime_get();
+	mutex_unlock(&dma->lock);
 }
 
 /**
@@ -242,14 +330,14 @@ int vum_dma_copy(struct vum_device *dev, u32 session, u64 iova, void *buf,
 	while (len && !ret) {
 		size_t offset = offset_in_page(iova);
 		size_t n = min_t(size_t, len, PAGE_SIZE - offset);
-		unsigned long pfn;
+		unsigned long index = iova >> PAGE_SHIFT, pfn;
 		void *page;
 
 		if (mutex_lock_killable(&dma->lock))
 			return -EINTR;
 		if (dma->window && dma->session == session)
-			ret = vum_dma_pin(dev, iova >> PAGE_SHIFT, write ?
-					  IOMMU_WRITE : IOMMU_READ, &pfn);
+			ret = vum_dma_pin(dev, index, write ? IOMMU_WRITE :
+					  IOMMU_READ, &pfn);
 		else
 			ret = -EIO;
 		if (!ret) {
@@ -261,6 +349,10 @@ int vum_dma_copy(struct vum_device *dev, u32 session, u64 iova, void *buf,
 			kunmap_local(page);
 		}
 		mutex_unlock(&dma->lock);
+		if (ret == -EAGAIN) {
+			ret = vum_dma_wait_unmapped(dev, index);
+			continue;
+		}
 		iova += n;
 		buf += n;
 		len -= n;
@@ -334,13 +426,24 @@ static void vum_dma_execute(struct work_struct *work)
 	}
 }
 
+static void vum_dma_free(struct vum_dma *dma)
+{
+	if (dma->scratch)
+		__free_page(dma->scratch);
+	kfree(dma->batch);
+}
+
 int vum_dma_init(struct vum_device *dev)
 {
 	struct vum_dma *dma = &dev->dma;
 
 	dma->scratch = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
-	if (!dma->scratch)
+	dma->batch = kcalloc(VUM_BATCH_MAX, sizeof(*dma->batch),
+			     GFP_KERNEL_ACCOUNT);
+	if (!dma->scratch || !dma->batch) {
+		vum_dma_free(dma);
 		return -ENOMEM;
+	}
 	mutex_init(&dma->lock);
 	xa_init(&dma->pages);
 	INIT_DELAYED_WORK(&dma->present, vum_dma_present);
@@ -358,7 +461,29 @@ void vum_dma_exit(struct vum_device *dev)
 	cancel_work_sync(&dev->dma.execute);
 	xa_destroy(&dev->dma.pages);
 	mutex_destroy(&dev->dma.lock);
-	__free_page(dev->dma.scratch);
+	vum_dma_free(&dev->dma);
+}
+
+/**
+ * vum_dma_window - the present attachment's window
+ * @dev: device
+ * @session: the attachment
+ *
+ * Returns the window, with a reference for the caller; NULL if there is none;
+ * -EINTR if the caller is being killed.
+ */
+struct file *vum_dma_window(struct vum_device *dev, u32 *session)
+{
+	struct vum_dma *dma = &dev->dma;
+	struct file *window = NULL;
+
+	if (mutex_lock_killable(&dma->lock))
+		return ERR_PTR(-EINTR);
+	if (dma->window)
+		window = get_file(dma->window);
+	*session = dma->session;
+	mutex_unlock(&dma->lock);
+	return window;
 }
 
 /**

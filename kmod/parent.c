@@ -87,6 +87,7 @@ static void vum_remove(struct mdev_device *mdev)
 	vum_channel_del(dev);
 	cancel_work_sync(&dev->attach);
 	cancel_work_sync(&dev->dma.execute);
+	cancel_work_sync(&dev->announce.work);
 	vum_event(dev, VUM_EVENT_REMOVED);
 	vfio_put_device(&dev->vdev);
 	module_put(THIS_MODULE);
@@ -138,9 +139,10 @@ static int __init vum_init(void)
 	ret = vum_window_init();
 	if (ret)
 		goto err_attach;
+	vum_observe_init();
 	ret = class_register(&vum_class);
 	if (ret)
-		goto err_window;
+		goto err_observe;
 	ret = vum_channel_chrdev_init();
 	if (ret)
 		goto err_class;
@@ -163,7 +165,8 @@ err_chrdev:
 	vum_channel_chrdev_exit();
 err_class:
 	class_unregister(&vum_class);
-err_window:
+err_observe:
+	vum_observe_exit();
 	vum_window_exit();
 err_attach:
 	vum_attach_exit();
@@ -178,6 +181,7 @@ static void __exit vum_exit(void)
 	vum_control_exit();
 	vum_channel_chrdev_exit();
 	class_unregister(&vum_class);
+	vum_observe_exit();
 	vum_window_exit();
 	vum_attach_exit();
 }

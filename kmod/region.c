@@ -119,6 +119,8 @@ static ssize_t vum_region_rw(struct vum_device *dev, char __user *to,
 
 	if (!count)
 		return 0;
+	if (vum_announce_stale(dev) && vum_announce_now(dev))
+		return -EINTR;
 	ret = vum_region_find(dev, *ppos, &count, !!from, &access);
 	while (!ret && done < count) {
 		access.count = vum_region_chunk(dev, count - done, &session);

@@ -361,8 +361,12 @@ static int vum_submit_reply(struct vum_device *dev, struct vum_msg *msg)
 	vum_unlock(ch);
 
 	vum_msg_free(msg);
-	if (req && req->kind == VUM_REQ_ASYNC)
+	if (req && req->kind == VUM_REQ_ASYNC) {
 		wake_up_all(&ch->settled);
+		if (cmd == VFIO_USER_DMA_MAP &&
+		    (req->reply->hdr.flags & VFIO_USER_F_ERROR))
+			vum_announce_refused(dev, req);
+	}
 	vum_req_put(req);
 	if (!flaw)
 		return 0;

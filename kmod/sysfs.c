@@ -182,6 +182,31 @@ static ssize_t dma_aperture_show(struct device *device,
 			  READ_ONCE(vum_from_dev(device)->dma.aperture));
 }
 
+static ssize_t dma_announce_show(struct device *device,
+				 struct device_attribute *attr, char *buf)
+{
+	bool exact = READ_ONCE(vum_from_dev(device)->announce.exact);
+
+	return sysfs_emit(buf, "%s\n", exact ? "exact" : "aperture");
+}
+
+static ssize_t dma_announce_store(struct device *device,
+				  struct device_attribute *attr,
+				  const char *buf, size_t count)
+{
+	struct vum_device *dev = vum_from_dev(device);
+
+	if (sysfs_streq(buf, "exact"))
+		WRITE_ONCE(dev->announce.exact, true);
+	else if (sysfs_streq(buf, "aperture"))
+		WRITE_ONCE(dev->announce.exact, false);
+	else
+		return -EINVAL;
+	vum_announce_later(dev);
+	return count;
+}
+static DEVICE_ATTR_RW(dma_announce);
+
 /* For the next server as well. */
 static ssize_t dma_aperture_store(struct device *device,
 				  struct device_attribute *attr,
@@ -230,6 +255,7 @@ static struct attribute *vum_mdev_attrs[] = {
 	&dev_attr_attach_timeout_ms.attr,
 	&dev_attr_timeout_ms.attr,
 	&dev_attr_dma_mode.attr,
+	&dev_attr_dma_announce.attr,
 	&dev_attr_dma_aperture.attr,
 	&dev_attr_dma_fault.attr,
 	NULL,

@@ -2,7 +2,8 @@
 /*
  * vfio-user-mdev: what the parts of the module know of each other.
  *
- * Calls run downward: parent -> device -> {attach, region, irq} -> request.
+ * Calls run downward: parent -> device -> {attach, region, irq, announce} ->
+ * {dma, observe} -> request.
  * channel.c is the helper's door to request.c; control.c and sysfs.c look at
  * everything and change next to nothing.
  */
@@ -269,6 +270,22 @@ enum vum_dma_mode {
 	VUM_DMA_MODES,
 };
 
+/**
+ * struct vum_mapping - a piece of the consumer's memory
+ * @iova: first byte
+ * @size: bytes
+ * @prot: VFIO_DMA_MAP_FLAG_READ, VFIO_DMA_MAP_FLAG_WRITE, which are IOMMU_READ,
+ *	IOMMU_WRITE and VFIO_USER_F_DMA_REGION_READ, _WRITE as well
+ */
+struct vum_mapping {
+	u64 iova;
+	u64 size;
+	u32 prot;
+};
+
+/* As far as a file's offset goes. */
+#define VUM_WINDOW_SIZE		((u64)LLONG_MAX & PAGE_MASK)
+
 /* libvfio-user takes regions of up to 2^43 bytes. */
 #define VUM_DMA_APERTURE	43
 #define VUM_DMA_APERTURE_MIN	20
@@ -276,15 +293,27 @@ enum vum_dma_mode {
 
 /**
  * struct vum_dma - what a device's server can reach
- * @lock: everything below up to @commands
+ * @lock: everything below up to @container
  * @open: a consumer has the device open
  * @pages: what has been touched, by IOVA >> PAGE_SHIFT; see dma.c
  * @pinned: pages that are pinned
  * @faults: accesses that found nothing
+ * @next: the page after the last that was pinned
+ * @streak: pages that were pinned one after the other
+ * @batch: room for a batch of them
+ * @unmapped: where the consumer unmapped last, @unmapped_last included; kept
+ *	where the container is not observed
+ * @unmapped_last: see @unmapped
+ * @unmapped_at: when
  * @window: the file, while a server is attached
  * @session: the attachment that @window is for
  * @present: takes absorbed accesses away again
  * @scratch: where they go
+ * @container: the consumer's, if it is observed; this and the next three
+ *	belong to observe.c
+ * @in_container: in container->devices
+ * @type1: the container is one of type1, observed or not
+ * @gen: changes whenever the consumer maps or unmaps
  * @commands: DMA_READ and DMA_WRITE to be executed, under the channel's lock
  * @execute: executes them
  * @mode: how memory is announced to the next server
@@ -298,10 +327,20 @@ struct vum_dma {
 	struct xarray pages;
 	unsigned long pinned;
 	u64 faults;
+	unsigned long next;
+	unsigned long streak;
+	struct page **batch;
+	unsigned long unmapped;
+	unsigned long unmapped_last;
+	ktime_t unmapped_at;
 	struct file *window;
 	u32 session;
 	struct delayed_work present;
 	struct page *scratch;
+	struct vum_container *container;
+	struct list_head in_container;
+	bool type1;
+	unsigned long gen;
 	struct list_head commands;
 	struct work_struct execute;
 	enum vum_dma_mode mode;
@@ -315,11 +354,13 @@ void vum_dma_exit(struct vum_device *dev);
 void vum_dma_open(struct vum_device *dev);
 void vum_dma_close(struct vum_device *dev);
 struct file *vum_dma_attach(struct vum_device *dev, u32 session);
+struct file *vum_dma_window(struct vum_device *dev, u32 *session);
 void vum_dma_detach(struct vum_device *dev, u32 session);
 int vum_dma_lookup(struct vum_device *dev, unsigned long index, int need,
 		   unsigned long *pfn, bool *writable);
 int vum_dma_pin(struct vum_device *dev, unsigned long index, int need,
 		unsigned long *pfn);
+int vum_dma_wait_unmapped(struct vum_device *dev, unsigned long index);
 void vum_dma_absent(struct vum_device *dev, unsigned long index, int error);
 int vum_dma_copy(struct vum_device *dev, u32 session, u64 iova, void *buf,
 		 size_t len, bool write);
@@ -329,6 +370,66 @@ void vum_dma_command(struct vum_device *dev, struct vum_msg *msg);
 struct file *vum_window_new(struct vum_device *dev);
 int vum_window_init(void);
 void vum_window_exit(void);
+
+/*
+ * What consumers map, seen from outside (observe.c)
+ */
+void vum_observe_init(void);
+void vum_observe_exit(void);
+void vum_observe_unbind(struct vum_device *dev);
+bool vum_observe_unmapping(struct vum_device *dev, unsigned long index);
+int vum_observe_wait_unmapped(struct vum_device *dev, unsigned long index);
+const char *vum_observe_snapshot(struct vum_device *dev,
+				 struct vum_mapping **maps, unsigned int *nr);
+
+/*
+ * What the server is told of it (announce.c)
+ */
+enum vum_refused {
+	VUM_REFUSED_MAPPING,
+	VUM_REFUSED_APERTURE,
+};
+
+/**
+ * struct vum_announce - what a device's server knows of the consumer's memory
+ * @lock: what is told, and in which order; never held while somebody is waited
+ *	for
+ * @session: the attachment that this is for
+ * @exact: the consumer's mappings are to be told, not the aperture
+ * @inexact: why the aperture is told all the same, or NULL
+ * @aperture: all the memory that there may ever be
+ * @told: what has been told, by IOVA
+ * @nr_told: how many
+ * @gen: dma->gen at that time
+ * @refused: enum vum_refused, what the server did not take
+ * @work: tells what is new
+ */
+struct vum_announce {
+	struct mutex lock; /* see above */
+	u32 session;
+	bool exact;
+	const char *inexact;
+	struct vum_mapping aperture;
+	struct vum_mapping *told;
+	unsigned int nr_told;
+	unsigned long gen;
+	unsigned long refused;
+	struct work_struct work;
+};
+
+void vum_announce_init(struct vum_device *dev);
+void vum_announce_exit(struct vum_device *dev);
+struct vum_req *vum_announce_map(enum vum_req_kind kind, struct file *window,
+				 enum vum_dma_mode mode,
+				 const struct vum_mapping *map);
+struct vum_req *vum_announce_unmap(enum vum_req_kind kind,
+				   const struct vum_mapping *map);
+int vum_announce_now(struct vum_device *dev);
+void vum_announce_later(struct vum_device *dev);
+void vum_announce_refused(struct vum_device *dev, const struct vum_req *req);
+void vum_announce_begin(struct vum_device *dev, u32 session,
+			const struct vum_mapping *aperture, bool told);
+bool vum_announce_show(struct vum_device *dev, const char **why);
 
 /*
  * The device (device.c)
@@ -355,6 +456,7 @@ enum vum_irq_action {
  * @irq_masked: indexes that the consumer has masked, as a bitmap
  * @eventfds: what the consumer set, by index, action and sub-index
  * @dma: the consumer's memory
+ * @announce: what the server is told of it
  * @ratelimit: of messages about it
  * @socket: where the server listens (channel's lock)
  * @attach_timeout_ms: how long an open waits for a server
@@ -374,6 +476,7 @@ struct vum_device {
 	unsigned long irq_masked;
 	struct file **eventfds[VUM_MAX_IRQ_INDEXES][VUM_IRQ_ACTIONS];
 	struct vum_dma dma;
+	struct vum_announce announce;
 	struct ratelimit_state ratelimit;
 	char socket[UNIX_PATH_MAX];
 	u32 attach_timeout_ms;
@@ -387,6 +490,13 @@ struct vum_device {
 static inline struct vum_device *vum_from_vfio(struct vfio_device *vdev)
 {
 	return container_of(vdev, struct vum_device, vdev);
+}
+
+/* Has something changed that the server is to be told before anything else? */
+static inline bool vum_announce_stale(const struct vum_device *dev)
+{
+	return !READ_ONCE(dev->dma.open) ||
+	       READ_ONCE(dev->announce.gen) != READ_ONCE(dev->dma.gen);
 }
 
 /* Whoever causes these can do so over and over, but to his own device. */

@@ -31,17 +31,18 @@ static vm_fault_t vum_window_pin(struct vm_fault *vmf, int need)
 	struct file *file = get_file(vmf->vma->vm_file);
 	struct vum_device *dev = file->private_data;
 	unsigned long index = vmf->pgoff, pfn;
-	int ret;
+	int ret = 0;
 
 	vum_fault_unlock(vmf);
 	if (!mutex_lock_killable(&dev->dma.lock)) {
-		if (dev->dma.window == file) {
+		if (dev->dma.window == file)
 			ret = vum_dma_pin(dev, index, need, &pfn);
-			if (ret)
-				vum_dma_absent(dev, index, ret);
-		}
+		if (ret && ret != -EAGAIN)
+			vum_dma_absent(dev, index, ret);
 		mutex_unlock(&dev->dma.lock);
 	}
+	if (ret == -EAGAIN)
+		vum_dma_wait_unmapped(dev, index);
 	fput(file);
 	return VM_FAULT_RETRY;
 }
@@ -56,6 +57,30 @@ static vm_fault_t vum_window_refuse(struct vum_device *dev, struct vm_fault *vmf
 	return vmf_insert_pfn_prot(vmf->vma, vmf->address,
 				   page_to_pfn(dma->scratch),
 				   vm_get_page_prot(vmf->vma->vm_flags));
+}
+
+/*
+ * The page, and those that follow it in the same page table and are at hand:
+ * what was pinned in a batch shall not fault page by page.
+ */
+static vm_fault_t vum_window_insert(struct vum_device *dev, struct vm_fault *vmf,
+				    unsigned long pfn, bool writable)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long addr = vmf->address & PAGE_MASK, index = vmf->pgoff;
+	unsigned long end = min(pmd_addr_end(addr, vma->vm_end), vma->vm_end);
+	vm_fault_t ret;
+
+	do {
+		ret = vmf_insert_pfn_prot(vma, addr, pfn,
+					  vm_get_page_prot(writable ? vma->vm_flags :
+							   vma->vm_flags & ~VM_WRITE));
+		addr += PAGE_SIZE;
+		index++;
+	} while (ret == VM_FAULT_NOPAGE && addr < end &&
+		 vum_dma_lookup(dev, index, IOMMU_READ, &pfn, &writable) > 0);
+	return addr == (vmf->address & PAGE_MASK) + PAGE_SIZE ? ret :
+	       VM_FAULT_NOPAGE;
 }
 
 /*
@@ -87,9 +112,7 @@ static vm_fault_t vum_window_fault(struct vm_fault *vmf)
 		return vum_window_pin(vmf, need);
 	}
 	if (found > 0)
-		ret = vmf_insert_pfn_prot(vma, vmf->address, pfn,
-					  vm_get_page_prot(writable ? vma->vm_flags :
-							   vma->vm_flags & ~VM_WRITE));
+		ret = vum_window_insert(dev, vmf, pfn, writable);
 	else if (found < 0)
 		ret = vum_window_refuse(dev, vmf);
 	mutex_unlock(&dev->dma.lock);
@@ -223,7 +246,7 @@ struct file *vum_window_new(struct vum_device *dev)
 		module_put(THIS_MODULE);
 		return ERR_CAST(inode);
 	}
-	i_size_write(inode, BIT_ULL(READ_ONCE(dev->dma.aperture)));
+	i_size_write(inode, VUM_WINDOW_SIZE);
 	file = alloc_file_pseudo(inode, vum_window_mnt, "vfio-user-dma", O_RDWR,
 				 &vum_window_fops);
 	if (IS_ERR(file)) {

@@ -202,6 +202,11 @@ enum vum_cmd {
  * @VUM_ATTR_PINNED: u64, pages of the consumer's that the server has touched
  * @VUM_ATTR_DMA_FAULTS: u64, accesses of the server's to IOVAs that nobody has
  *	mapped, or not for this
+ * @VUM_ATTR_DMA_ANNOUNCE: string, what of it is announced: "exact", each of the
+ *	consumer's mappings, or "aperture", one range for all that there may be
+ * @VUM_ATTR_DMA_MAPPINGS: u32, how many DMA_MAPs the server knows at present
+ * @VUM_ATTR_DMA_INEXACT: string, why it is an aperture although the mdev's
+ *	vfio_user/dma_announce says "exact"
  */
 enum vum_attr {
 	VUM_ATTR_UNSPEC,
@@ -224,9 +229,12 @@ enum vum_attr {
 	VUM_ATTR_DMA,
 	VUM_ATTR_PINNED,
 	VUM_ATTR_DMA_FAULTS,
+	VUM_ATTR_DMA_ANNOUNCE,
+	VUM_ATTR_DMA_MAPPINGS,
+	VUM_ATTR_DMA_INEXACT,
 };
 
-#define VUM_ATTR_MAX VUM_ATTR_DMA_FAULTS
+#define VUM_ATTR_MAX VUM_ATTR_DMA_INEXACT
 
 /**
  * enum vum_state - of an mdev

@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vfio-user-mdev: what the server is told of the consumer's memory.
+ *
+ * Either each of the consumer's mappings, or one aperture for all that there
+ * may ever be. What has been told is kept; whenever something else is to be
+ * told, the difference goes to the server as DMA_UNMAPs and DMA_MAPs. Nobody
+ * waits for the answers: what is said first is heard first, and an unmap has
+ * already taken the memory away.
+ */
+
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/slab.h>
+
+#include "vum.h"
+
+static bool vum_mapping_same(const struct vum_mapping *a,
+			     const struct vum_mapping *b)
+{
+	return a->iova == b->iova && a->size == b->size && a->prot == b->prot;
+}
+
+/**
+ * vum_announce_map - the message that announces a mapping
+ * @kind: of the request
+ * @window: file that goes with it, or NULL
+ * @mode: how the server shall reach it
+ * @map: what is to be announced
+ *
+ * Returns NULL if there is no memory.
+ */
+struct vum_req *vum_announce_map(enum vum_req_kind kind, struct file *window,
+				 enum vum_dma_mode mode,
+				 const struct vum_mapping *map)
+{
+	struct vfio_user_dma_map msg = {
+		.argsz = sizeof(msg),
+		.flags = map->prot,
+		.addr = map->iova,
+		.size = map->size,
+	};
+	struct vum_req *req;
+
+	req = vum_req_alloc(kind, VFIO_USER_DMA_MAP, sizeof(msg));
+	if (mode != VUM_DMA_MESSAGE) {
+		msg.offset = map->iova;
+		req->msg.files = kvcalloc(1, sizeof(window), GFP_KERNEL);
+		if (!req->msg.files) {
+			vum_req_put(req);
+			return NULL;
+		}
+		req->msg.files[0] = get_file(window);
+		req->msg.nr_files = 1;
+	}
+	if (mode == VUM_DMA_FILE)
+		msg.flags |= VFIO_USER_F_DMA_REGION_FILE_IO;
+	memcpy(req->msg.payload, &msg, sizeof(msg));
+	return req;
+}
+
+/**
+ * vum_announce_unmap - the message that takes it back
+ * @kind: of the request
+ * @map: what had been announced
+ */
+struct vum_req *vum_announce_unmap(enum vum_req_kind kind,
+				   const struct vum_mapping *map)
+{
+	struct vfio_user_dma_unmap msg = {
+		.argsz = sizeof(msg),
+		.addr = map->iova,
+		.size = map->size,
+	};
+	struct vum_req *req;
+
+	req = vum_req_alloc(kind, VFIO_USER_DMA_UNMAP, sizeof(msg));
+	memcpy(req->msg.payload, &msg, sizeof(msg));
+	req->reply_max = sizeof(msg);
+	return req;
+}
+
+/* Is this in that list, which is sorted? @at: where to look; moves on. */
+static bool vum_mapping_in(const struct vum_mapping *map,
+			   const struct vum_mapping *list, unsigned int nr,
+			   unsigned int *at)
+{
+	while (*at < nr && list[*at].iova < map->iova)
+		++*at;
+	return *at < nr && vum_mapping_same(&list[*at], map);
+}
+
+static int vum_announce_queue(struct vum_device *dev, u32 session,
+			      struct vum_req *req)
+{
+	int ret;
+
+	if (!req)
+		return -ENOMEM;
+	req->session = session;
+	ret = vum_req_queue(dev, req);
+	vum_req_put(req);
+	return ret;
+}
+
+/* First what is gone, since what is new may be in its place. */
+static int vum_announce_difference(struct vum_device *dev, struct file *window,
+				   u32 session, const struct vum_mapping *maps,
+				   unsigned int nr)
+{
+	struct vum_announce *ann = &dev->announce;
+	unsigned int i, at;
+	int ret = 0;
+
+	for (i = at = 0; !ret && i < ann->nr_told; i++)
+		if (!vum_mapping_in(&ann->told[i], maps, nr, &at))
+			ret = vum_announce_queue(dev, session,
+						 vum_announce_unmap(VUM_REQ_ASYNC,
+								    &ann->told[i]));
+	for (i = at = 0; !ret && i < nr; i++)
+		if (!vum_mapping_in(&maps[i], ann->told, ann->nr_told, &at))
+			ret = vum_announce_queue(dev, session,
+						 vum_announce_map(VUM_REQ_ASYNC,
+								  window,
+								  dev->dma.announced,
+								  &maps[i]));
+	return ret;
+}
+
+static void vum_announce_tell(struct vum_device *dev, struct vum_mapping *maps,
+			      unsigned int nr)
+{
+	struct vum_announce *ann = &dev->announce;
+
+	kvfree(ann->told);
+	ann->told = maps;
+	WRITE_ONCE(ann->nr_told, nr);
+}
+
+/* The window ends where a file can: at 2^63. */
+static unsigned int vum_announce_clip(struct vum_mapping *maps, unsigned int nr)
+{
+	while (nr && maps[nr - 1].iova + maps[nr - 1].size > VUM_WINDOW_SIZE)
+		nr--;
+	return nr;
+}
+
+static void vum_announce_fall_back(struct vum_device *dev, const char *why)
+{
+	if (!dev->announce.inexact)
+		vum_notice(dev, "server is told an aperture, not the consumer's mappings: %s\n",
+			   why);
+	WRITE_ONCE(dev->announce.inexact, why);
+}
+
+/* An answer to what was announced was an error. */
+static void vum_announce_refusals(struct vum_device *dev)
+{
+	struct vum_announce *ann = &dev->announce;
+
+	if (test_and_clear_bit(VUM_REFUSED_MAPPING, &ann->refused))
+		vum_announce_fall_back(dev, "the server refuses one of them");
+	if (test_and_clear_bit(VUM_REFUSED_APERTURE, &ann->refused)) {
+		vum_warn(dev, "server refuses DMA_MAP of an aperture of 0x%llx bytes: it reaches no memory; try another vfio_user/dma_aperture\n",
+			 ann->aperture.size);
+		WRITE_ONCE(dev->dma.announced, VUM_DMA_NONE);
+	}
+}
+
+/* A list of one. */
+static struct vum_mapping *vum_mapping_list(const struct vum_mapping *map)
+{
+	struct vum_mapping *list;
+
+	list = kvcalloc(1, sizeof(*list), GFP_KERNEL | __GFP_NOFAIL);
+	*list = *map;
+	return list;
+}
+
+/* What shall the server know now? */
+static struct vum_mapping *vum_announce_wanted(struct vum_device *dev,
+					       unsigned int *nr)
+{
+	struct vum_announce *ann = &dev->announce;
+	struct vum_mapping *maps;
+	const char *why;
+
+	*nr = 0;
+	if (dev->dma.announced == VUM_DMA_NONE)
+		return NULL;
+	if (READ_ONCE(ann->exact) && !ann->inexact) {
+		if (!READ_ONCE(dev->dma.open))
+			return NULL;
+		why = vum_observe_snapshot(dev, &maps, nr);
+		if (!why) {
+			*nr = vum_announce_clip(maps, *nr);
+			return maps;
+		}
+		vum_announce_fall_back(dev, why);
+	}
+	*nr = 1;
+	return vum_mapping_list(&ann->aperture);
+}
+
+/* Under the lock. Returns 0, or -EINTR if the caller is being killed. */
+static int vum_announce_update(struct vum_device *dev)
+{
+	unsigned long gen = READ_ONCE(dev->dma.gen);
+	struct vum_mapping *maps;
+	struct file *window;
+	unsigned int nr;
+	u32 session;
+	int ret;
+
+	window = vum_dma_window(dev, &session);
+	if (IS_ERR(window))
+		return PTR_ERR(window);
+	/* Else the server is still being asked whether it takes any: attach.c. */
+	if (!window || session != dev->announce.session)
+		goto out;
+	vum_announce_refusals(dev);
+	maps = vum_announce_wanted(dev, &nr);
+	ret = vum_announce_difference(dev, window, session, maps, nr);
+	vum_announce_tell(dev, maps, nr);
+	if (ret && ret != -EIO)
+		vum_session_break(dev, session,
+				  "cannot tell it of the consumer's memory: error %d",
+				  ret);
+out:
+	WRITE_ONCE(dev->announce.gen, gen);
+	if (window)
+		fput(window);
+	return 0;
+}
+
+/**
+ * vum_announce_now - tell the server what has changed, and be open for DMA
+ * @dev: device, open
+ *
+ * What is told comes before anything that is queued after this returns. For
+ * the consumer, who calls it before each access if vum_announce_stale(): not
+ * before the first is the device known to its container, which would take
+ * pages that are pinned earlier for a bug.
+ *
+ * Returns 0, or -EINTR if the caller is being killed.
+ */
+int vum_announce_now(struct vum_device *dev)
+{
+	int ret;
+
+	if (mutex_lock_killable(&dev->announce.lock))
+		return -EINTR;
+	if (!READ_ONCE(dev->dma.open)) {
+		/* A new consumer: what was in the way with the last is past. */
+		WRITE_ONCE(dev->announce.inexact, NULL);
+		vum_dma_open(dev);
+	}
+	ret = vum_announce_update(dev);
+	mutex_unlock(&dev->announce.lock);
+	return ret;
+}
+
+static void vum_announce_work(struct work_struct *work)
+{
+	struct vum_device *dev = container_of(work, struct vum_device,
+					      announce.work);
+
+	mutex_lock(&dev->announce.lock);
+	vum_announce_update(dev);
+	mutex_unlock(&dev->announce.lock);
+}
+
+/**
+ * vum_announce_later - the same, soon; from any context
+ * @dev: device
+ */
+void vum_announce_later(struct vum_device *dev)
+{
+	queue_work(system_unbound_wq, &dev->announce.work);
+}
+
+/**
+ * vum_announce_refused - the server has answered DMA_MAP with an error
+ * @dev: device
+ * @req: what was answered
+ */
+void vum_announce_refused(struct vum_device *dev, const struct vum_req *req)
+{
+	const struct vfio_user_dma_map *msg = (const void *)req->msg.payload;
+	const struct vum_mapping *aperture = &dev->announce.aperture;
+
+	set_bit(msg->addr == aperture->iova && msg->size == aperture->size ?
+		VUM_REFUSED_APERTURE : VUM_REFUSED_MAPPING,
+		&dev->announce.refused);
+	vum_announce_later(dev);
+}
+
+/**
+ * vum_announce_begin - an attachment knows how its server takes memory
+ * @dev: device
+ * @session: the attachment
+ * @aperture: all of the memory that it may be told of
+ * @told: it has been told of the aperture already, else of nothing
+ *
+ * From here on it is told of changes, beginning with what there is now.
+ */
+void vum_announce_begin(struct vum_device *dev, u32 session,
+			const struct vum_mapping *aperture, bool told)
+{
+	struct vum_announce *ann = &dev->announce;
+
+	mutex_lock(&ann->lock);
+	ann->aperture = *aperture;
+	vum_announce_tell(dev, told ? vum_mapping_list(aperture) : NULL, told);
+	ann->session = session;
+	ann->refused = 0;
+	WRITE_ONCE(ann->inexact, NULL);
+	vum_announce_update(dev);
+	mutex_unlock(&ann->lock);
+}
+
+/**
+ * vum_announce_show - what is told at present?
+ * @dev: device
+ * @why: why it is not exact, although it should be; or NULL
+ *
+ * Returns whether it is exact.
+ */
+bool vum_announce_show(struct vum_device *dev, const char **why)
+{
+	*why = READ_ONCE(dev->announce.exact) ?
+	       READ_ONCE(dev->announce.inexact) : NULL;
+	return READ_ONCE(dev->announce.exact) && !*why;
+}
+
+void vum_announce_init(struct vum_device *dev)
+{
+	mutex_init(&dev->announce.lock);
+	INIT_WORK(&dev->announce.work, vum_announce_work);
+	dev->announce.exact = true;
+}
+
+void vum_announce_exit(struct vum_device *dev)
+{
+	kvfree(dev->announce.told);
+	mutex_destroy(&dev->announce.lock);
+}
