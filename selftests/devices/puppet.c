@@ -141,6 +141,7 @@ static void init_config(struct puppet *puppet)
 	pciconf_mem_bar(conf, 0, puppet->opt.bar0_size);
 	pciconf_mem_bar(conf, 1, PUPPET_BAR1_SIZE);
 	pciconf_mem_bar(conf, 2, PUPPET_BAR2_SIZE);
+	pciconf_mem_bar(conf, 3, PUPPET_BAR3_SIZE);
 	pciconf_mem_bar(conf, 4, PUPPET_BAR4_SIZE);
 
 	/* 64-bit addresses, no masks; the 2 in QMASK is log2 of 4 vectors. */
@@ -196,6 +197,11 @@ static const struct vus_region default_regions[VFIO_PCI_NUM_REGIONS] = {
 		.flags = READ_WRITE,
 		.read = puppet_regs_read,
 		.write = puppet_regs_write,
+	},
+	[VFIO_PCI_BAR3_REGION_INDEX] = {
+		.size = PUPPET_BAR3_SIZE,
+		.flags = VFIO_REGION_INFO_FLAG_READ,
+		.read = puppet_announced_read,
 	},
 	[VFIO_PCI_BAR4_REGION_INDEX] = {
 		.size = PUPPET_BAR4_SIZE,
@@ -282,6 +288,7 @@ static int serve(struct puppet *puppet)
 		.connected = connected,
 		.disconnected = puppet_disconnected,
 		.filter = puppet_filter,
+		.mapped = puppet->opt.touch ? puppet_touch : NULL,
 	};
 	int ret;
 

@@ -8,12 +8,15 @@
  *	smaller and unaligned reads as the bytes of those words; writes are
  *	ignored
  * BAR2	control registers, below: 32 bits, little-endian
+ * BAR3	what memory the client has announced: struct puppet_announced
  * BAR4	memory where the MSI-X table and PBA are
  *
  * IRQs: INTx 1, MSI 4, MSI-X 64 (or --msix), ERR 1, REQ 1.
  */
 #ifndef PUPPET_H
 #define PUPPET_H
+
+#include <stdint.h>
 
 #define PUPPET_VENDOR_ID	0x1b36
 #define PUPPET_DEVICE_ID	0x0005
@@ -22,12 +25,33 @@
 #define PUPPET_BAR0_SIZE	0x10000
 #define PUPPET_BAR1_SIZE	0x10000
 #define PUPPET_BAR2_SIZE	0x1000
+#define PUPPET_BAR3_SIZE	0x40000
 #define PUPPET_BAR4_SIZE	0x10000
 #define PUPPET_NR_MSI		4
 #define PUPPET_NR_MSIX		64
 #define PUPPET_MAX_MSIX		2048
 
 #define PUPPET_PATTERN		0xa5a50000
+
+/**
+ * struct puppet_announced - BAR3, to be read from its beginning
+ * @nr: DMA_MAPs that hold
+ * @reserved: 0
+ * @maps: the latest first; addresses, sizes, and 1 for read, 2 for write
+ */
+struct puppet_announced {
+	uint32_t nr;
+	uint32_t reserved;
+	struct puppet_announced_map {
+		uint64_t addr;
+		uint64_t size;
+		uint64_t prot;
+	} maps[];
+};
+
+#define PUPPET_ANNOUNCED_MAX \
+	((PUPPET_BAR3_SIZE - sizeof(struct puppet_announced)) / \
+	 sizeof(struct puppet_announced_map))
 
 /* Where the MSI-X structures are in BAR4, and the capabilities in config. */
 #define PUPPET_MSIX_TABLE	0x0000

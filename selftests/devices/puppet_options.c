@@ -23,6 +23,7 @@ enum {
 	OPT_NO_RESET,
 	OPT_MMAP_BAR0,
 	OPT_SPARSE_BAR0,
+	OPT_TOUCH,
 };
 
 static const struct argp_option options[] = {
@@ -42,6 +43,8 @@ static const struct argp_option options[] = {
 	{ "mmap-bar0", OPT_MMAP_BAR0, NULL, 0, "BAR0 can be mapped", 0 },
 	{ "sparse-bar0", OPT_SPARSE_BAR0, NULL, 0,
 	  "Only the second half of BAR0 can be mapped", 0 },
+	{ "touch", OPT_TOUCH, NULL, 0,
+	  "Touch announced memory every 2 MiB, as storage targets do", 0 },
 	{ 0 },
 };
 
@@ -108,6 +111,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_MMAP_BAR0:
 		opt->mmap = true;
+		break;
+	case OPT_TOUCH:
+		opt->touch = true;
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;

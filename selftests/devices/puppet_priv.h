@@ -19,6 +19,7 @@
  * @no_reset: do not claim to know reset
  * @mmap: BAR0 can be mapped
  * @sparse: but only the second half of it
+ * @touch: announced memory is touched
  */
 struct puppet_options {
 	struct vus_options common;
@@ -31,6 +32,7 @@ struct puppet_options {
 	bool no_reset;
 	bool mmap;
 	bool sparse;
+	bool touch;
 };
 
 /**
@@ -140,6 +142,10 @@ struct puppet {
 	struct puppet_held *held;
 	struct puppet_dma dma;
 };
+
+/* puppet_announced.c */
+int puppet_announced_read(void *opaque, __u64 offset, void *buf, __u32 count);
+void puppet_touch(void *opaque, __u64 addr, __u64 size);
 
 /* puppet_dma.c */
 void puppet_dma_write(struct puppet *puppet, __u64 offset, __u32 value);

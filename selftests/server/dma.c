@@ -119,6 +119,8 @@ struct vus_reply *vus_dma_map(struct vus_server *srv,
 	}
 	win->next = srv->windows;
 	srv->windows = win;
+	if (srv->dev->mapped)
+		srv->dev->mapped(srv->dev->opaque, win->addr, win->size);
 	return vus_reply_new(msg, 0);
 }
 
@@ -171,6 +173,28 @@ void vus_dma_forget(struct vus_server *srv)
 		srv->windows = win->next;
 		window_free(win);
 	}
+}
+
+/**
+ * vus_dma_list() - what has the client announced?
+ * @srv: the server
+ * @list: out: the latest first
+ * @max: room in @list
+ *
+ * Return: how many there are.
+ */
+unsigned int vus_dma_list(const struct vus_server *srv,
+			  struct vus_announced *list, unsigned int max)
+{
+	const struct vus_window *win;
+	unsigned int n = 0;
+
+	for (win = srv->windows; win; win = win->next, n++) {
+		if (n < max)
+			list[n] = (struct vus_announced){ win->addr, win->size,
+							  win->prot };
+	}
+	return n;
 }
 
 /**

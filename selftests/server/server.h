@@ -167,6 +167,7 @@ enum vus_verdict {
  * @connected: a client has connected; nothing is negotiated yet
  * @disconnected: it is gone, and so are its memory and its eventfds
  * @filter: sees every message first
+ * @mapped: the client has announced memory
  * @work: called before each wait; true if there is more to do than a wait
  *	would allow. For what need not be done before a reply is sent.
  *
@@ -185,6 +186,7 @@ struct vus_device {
 	void (*connected)(void *dev);
 	void (*disconnected)(void *dev);
 	enum vus_verdict (*filter)(void *dev, const struct vus_msg *msg);
+	void (*mapped)(void *dev, __u64 addr, __u64 size);
 	bool (*work)(void *dev);
 };
 
@@ -242,7 +244,21 @@ struct vus_piece {
 	__u64 offset;
 };
 
+/**
+ * struct vus_announced - memory as the client announced it
+ * @addr: IOVA of the first byte
+ * @size: bytes
+ * @prot: PROT_READ, PROT_WRITE
+ */
+struct vus_announced {
+	__u64 addr;
+	__u64 size;
+	int prot;
+};
+
 /* dma.c */
+unsigned int vus_dma_list(const struct vus_server *srv,
+			  struct vus_announced *list, unsigned int max);
 void *vus_dma_ptr(struct vus_server *srv, __u64 addr, __u64 size, int prot);
 int vus_dma_find(struct vus_server *srv, __u64 addr, __u64 size, int prot,
 		 struct vus_piece *piece);

@@ -11,71 +11,44 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <json-c/json.h>
-
-#include "../lib/puppet.h"
+#include "../lib/dma.h"
 #include "../lib/test.h"
 
 #define PAGE	4096UL
 #define IOVA	0x100000000ULL
-#define READ	VFIO_DMA_MAP_FLAG_READ
-#define WRITE	VFIO_DMA_MAP_FLAG_WRITE
+#define READ	DMA_READ
+#define WRITE	DMA_WRITE
 
 static struct world w;
 static struct consumer c;
 
+/* With an aperture, so that it is not the server who refuses an address. */
 static void up(const char *way)
 {
 	const char *const args[] = { "--dma", way, NULL };
 
-	world_up(&w, args);
+	world_mdev(&w);
+	world_attr_set(&w, "dma_announce", "aperture");
+	world_server(&w, args);
+	world_helper(&w, NULL);
+	world_wait_state(&w, "attached");
 	consumer_open(&c, &w);
-}
-
-static unsigned char *memory(size_t size)
-{
-	unsigned char *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	CHECK(p != MAP_FAILED);
-	return p;
 }
 
 static void map(void *vaddr, uint64_t iova, size_t size, uint32_t flags)
 {
-	struct vfio_iommu_type1_dma_map m = {
-		.argsz = sizeof(m), .flags = flags, .vaddr = (uintptr_t)vaddr,
-		.iova = iova, .size = size,
-	};
-
-	CHECK(!ioctl(c.container, VFIO_IOMMU_MAP_DMA, &m));
+	dma_map(&c, vaddr, iova, size, flags);
 }
 
 static void unmap(uint64_t iova, size_t size)
 {
-	struct vfio_iommu_type1_dma_unmap u = {
-		.argsz = sizeof(u), .iova = iova, .size = size,
-	};
-
-	CHECK(!ioctl(c.container, VFIO_IOMMU_UNMAP_DMA, &u));
-	CHECK_EQ(u.size, size);
+	dma_unmap(&c, iova, size);
 }
 
-/* What the engine says of it: 0 or an errno. */
 static int dma(enum puppet_dma_op op, uint64_t iova, uint32_t size,
 	       uint32_t value)
 {
-	long long end = test_now_ms() + 10000;
-	uint32_t status;
-
-	puppet_set(&c, PUPPET_DMA_IOVA, (uint32_t)iova);
-	puppet_set(&c, PUPPET_DMA_IOVA + 4, (uint32_t)(iova >> 32));
-	puppet_set(&c, PUPPET_DMA_LENGTH, size);
-	puppet_set(&c, PUPPET_DMA_VALUE, value);
-	puppet_set(&c, PUPPET_DMA_OP, op);
-	while ((status = puppet_get(&c, PUPPET_DMA_STATUS)) == EINPROGRESS)
-		CHECK(test_now_ms() < end);
-	return (int)status;
+	return dma_run(&c, op, iova, size, value);
 }
 
 static uint32_t sum(const unsigned char *p, size_t size)
@@ -97,15 +70,7 @@ static bool all(const unsigned char *p, size_t size, unsigned char value)
 
 static long show(const char *key)
 {
-	struct json_object *json, *value;
-	char cmd[512], out[4096];
-
-	snprintf(cmd, sizeof(cmd), "%s show --json %s",
-		 world_bin("vfio-user-mdevctl"), w.uuid);
-	CHECK_EQ(command_output(cmd, out, sizeof(out)), 0);
-	json = json_tokener_parse(out);
-	CHECK(json && json_object_object_get_ex(json, key, &value));
-	return json_object_get_int64(value);
+	return dma_show(&w, key);
 }
 
 /* Both ways, across page and mapping boundaries, at odd addresses. */
@@ -115,8 +80,8 @@ static void both_ways(const char *way)
 	unsigned char *a, *b;
 
 	up(way);
-	a = memory(size);
-	b = memory(size);
+	a = dma_memory(size);
+	b = dma_memory(size);
 	for (size_t i = 0; i < size; i++)
 		a[i] = (unsigned char)(i * 7 + (i >> 8));
 	map(a, IOVA, size, READ | WRITE);
@@ -153,7 +118,7 @@ TEST(only_what_is_touched_is_pinned)
 	unsigned char *p;
 
 	up("mmap");
-	p = memory(64 << 20);
+	p = dma_memory(64 << 20);
 	map(p, IOVA, 64 << 20, READ | WRITE);
 	CHECK_EQ(show("pinned"), 0);
 	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA + 10 * PAGE, 3 * PAGE, 1), 0);
@@ -170,7 +135,7 @@ static void unmapped_is_gone(const char *way, int want)
 	unsigned char *p;
 
 	up(way);
-	p = memory(16 * PAGE);
+	p = dma_memory(16 * PAGE);
 	map(p, IOVA, 16 * PAGE, READ | WRITE);
 	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, 16 * PAGE, 0x11111111), 0);
 	unmap(IOVA, 16 * PAGE);
@@ -202,7 +167,7 @@ TEST(unmapped_is_a_sigbus_if_so_wished)
 
 	up("mmap");
 	world_attr_set(&w, "dma_fault", "sigbus");
-	p = memory(PAGE);
+	p = dma_memory(PAGE);
 	map(p, IOVA, PAGE, READ | WRITE);
 	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, PAGE, 1), 0);
 	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA + PAGE, PAGE, 1), EFAULT);
@@ -219,7 +184,7 @@ TEST(mapped_right_after_a_fault)
 	unsigned char *p;
 
 	up("mmap");
-	p = memory(PAGE);
+	p = dma_memory(PAGE);
 	for (int i = 0; i < 50; i++) {
 		uint64_t iova = IOVA + 16 * PAGE * i;
 
@@ -238,8 +203,8 @@ TEST(remapped_to_other_memory)
 	unsigned char *a, *b;
 
 	up("mmap");
-	a = memory(PAGE);
-	b = memory(PAGE);
+	a = dma_memory(PAGE);
+	b = dma_memory(PAGE);
 	for (int i = 0; i < 200; i++) {
 		unsigned char *p = i & 1 ? a : b, *other = i & 1 ? b : a;
 
@@ -259,7 +224,7 @@ TEST(unmap_of_what_was_touched_in_part)
 	unsigned char *p;
 
 	up("mmap");
-	p = memory(1024 * PAGE);
+	p = dma_memory(1024 * PAGE);
 	map(p, IOVA, 512 * PAGE, READ | WRITE);
 	map(p + 512 * PAGE, IOVA + 512 * PAGE, 512 * PAGE, READ | WRITE);
 	for (int i = 0; i < 1024; i += 100)
@@ -279,7 +244,7 @@ TEST(unmap_all)
 	unsigned char *p;
 
 	up("mmap");
-	p = memory(64 * PAGE);
+	p = dma_memory(64 * PAGE);
 	map(p, IOVA, 64 * PAGE, READ | WRITE);
 	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, 64 * PAGE, 1), 0);
 	CHECK(!ioctl(c.container, VFIO_IOMMU_UNMAP_DMA, &u));
@@ -292,7 +257,7 @@ TEST(unmap_races_a_writer)
 	unsigned char *p;
 
 	up("mmap");
-	p = memory(4 * PAGE);
+	p = dma_memory(4 * PAGE);
 	CHECK_EQ(dma(PUPPET_DMA_HAMMER, IOVA, 4 * PAGE, 0x99999999), 0);
 	for (int i = 0; i < 2000; i++) {
 		map(p, IOVA, 4 * PAGE, READ | WRITE);
@@ -316,7 +281,7 @@ static void read_only(const char *way, int want)
 	unsigned char *p;
 
 	up(way);
-	p = memory(PAGE);
+	p = dma_memory(PAGE);
 	memset(p, 0x12, PAGE);
 	map(p, IOVA, PAGE, READ);
 	CHECK_EQ(dma(PUPPET_DMA_SUM, IOVA, PAGE, 0), 0);
@@ -349,7 +314,7 @@ TEST(write_only_by_messages)
 	unsigned char *p;
 
 	up("message");
-	p = memory(PAGE);
+	p = dma_memory(PAGE);
 	map(p, IOVA, PAGE, WRITE);
 	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, PAGE, 0x21212121), 0);
 	CHECK(all(p, PAGE, 0x21));
@@ -382,7 +347,7 @@ TEST(consumer_killed_in_the_middle)
 	pid = fork();
 	if (!pid) {
 		consumer_open(&c, &w);
-		map(memory(8 << 20), IOVA, 8 << 20, READ | WRITE);
+		map(dma_memory(8 << 20), IOVA, 8 << 20, READ | WRITE);
 		CHECK_EQ(dma(PUPPET_DMA_HAMMER, IOVA, 8 << 20, 1), 0);
 		pause();
 	}
@@ -400,7 +365,7 @@ TEST(server_killed_in_the_middle)
 	unsigned char *p;
 
 	up("mmap");
-	p = memory(1 << 20);
+	p = dma_memory(1 << 20);
 	map(p, IOVA, 1 << 20, READ | WRITE);
 	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, 1 << 20, 1), 0);
 	CHECK_EQ(show("pinned"), 256);
@@ -420,7 +385,7 @@ TEST(detached_server_reaches_nothing)
 	unsigned char *p;
 
 	up("mmap");
-	p = memory(PAGE);
+	p = dma_memory(PAGE);
 	map(p, IOVA, PAGE, READ | WRITE);
 	CHECK_EQ(dma(PUPPET_DMA_HAMMER, IOVA, PAGE, 0x88888888), 0);
 	CHECK_SOON(*(volatile unsigned char *)p == 0x88, 1000);
@@ -438,7 +403,7 @@ TEST(memlock_limit)
 	unsigned char *p;
 
 	up("file");
-	p = memory(64 * PAGE);
+	p = dma_memory(64 * PAGE);
 	/* Root may lock what it likes, so this consumer is no longer root. */
 	CHECK(!setrlimit(RLIMIT_MEMLOCK, &limit));
 	CHECK(!setuid(65534));
@@ -497,7 +462,7 @@ TEST(mode_file)
 
 	announced_as("file", "file");
 	consumer_open(&c, &w);
-	p = memory(PAGE);
+	p = dma_memory(PAGE);
 	map(p, IOVA, PAGE, READ | WRITE);
 	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, PAGE, 0x41414141), 0);
 	CHECK(all(p, PAGE, 0x41));
@@ -509,7 +474,7 @@ TEST(mode_message)
 
 	announced_as("message", "message");
 	consumer_open(&c, &w);
-	p = memory(PAGE);
+	p = dma_memory(PAGE);
 	map(p, IOVA, PAGE, READ | WRITE);
 	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, PAGE, 0x41414141), 0);
 	CHECK(all(p, PAGE, 0x41));
@@ -519,7 +484,7 @@ TEST(mode_none)
 {
 	announced_as("none", "none");
 	consumer_open(&c, &w);
-	map(memory(PAGE), IOVA, PAGE, READ | WRITE);
+	map(dma_memory(PAGE), IOVA, PAGE, READ | WRITE);
 	CHECK(dma(PUPPET_DMA_FILL, IOVA, PAGE, 1) != 0);
 }
 
@@ -546,11 +511,12 @@ TEST(aperture)
 	CHECK_EQ(write_file(path, "19"), -ERANGE);
 	CHECK_EQ(write_file(path, "47"), -ERANGE);
 	CHECK_EQ(write_file(path, "32"), 0);
+	world_attr_set(&w, "dma_announce", "aperture");
 	world_server(&w, NULL);
 	world_helper(&w, NULL);
 	world_wait_state(&w, "attached");
 	consumer_open(&c, &w);
-	p = memory(2 * PAGE);
+	p = dma_memory(2 * PAGE);
 	map(p, (1ULL << 32) - PAGE, 2 * PAGE, READ | WRITE);
 	CHECK_EQ(dma(PUPPET_DMA_FILL, (1ULL << 32) - PAGE, PAGE, 0x51515151), 0);
 	CHECK(dma(PUPPET_DMA_FILL, 1ULL << 32, PAGE, 0x51515151) != 0);

@@ -35,7 +35,8 @@ TEST(device_info)
 TEST(region_info)
 {
 	static const unsigned long long sizes[VFIO_PCI_NUM_REGIONS] = {
-		[0] = PUPPET_BAR0_SIZE, [1] = 0x10000, [2] = 0x1000, [4] = 0x10000,
+		[0] = PUPPET_BAR0_SIZE, [1] = 0x10000, [2] = 0x1000,
+		[3] = PUPPET_BAR3_SIZE, [4] = 0x10000,
 		[VFIO_PCI_CONFIG_REGION_INDEX] = 256,
 	};
 	struct vfio_region_info info = { .argsz = sizeof(info) };
@@ -46,8 +47,9 @@ TEST(region_info)
 		CHECK(!ioctl(c.device, VFIO_DEVICE_GET_REGION_INFO, &info));
 		CHECK_EQ(info.size, sizes[i]);
 		CHECK_EQ(info.offset, region_at(i, 0));
-		CHECK_EQ(info.flags, sizes[i] ? VFIO_REGION_INFO_FLAG_READ |
-			 VFIO_REGION_INFO_FLAG_WRITE : 0);
+		CHECK_EQ(info.flags, !sizes[i] ? 0 : i == 3 ?
+			 VFIO_REGION_INFO_FLAG_READ : VFIO_REGION_INFO_FLAG_READ |
+			 VFIO_REGION_INFO_FLAG_WRITE);
 	}
 	info.index = VFIO_PCI_NUM_REGIONS;
 	CHECK_ERRNO(ioctl(c.device, VFIO_DEVICE_GET_REGION_INFO, &info), EINVAL);
@@ -117,7 +119,9 @@ TEST(beyond_a_region)
 	CHECK_ERRNO(pread(c.device, buf, 4, region_at(0, (1ULL << 40) - 4)),
 		    EINVAL);
 	/* A region that is not there, an index that is not. */
-	CHECK_ERRNO(pread(c.device, buf, 4, region_at(3, 0)), EINVAL);
+	CHECK_ERRNO(pread(c.device, buf, 4, region_at(5, 0)), EINVAL);
+	/* One that can only be read. */
+	CHECK_ERRNO(pwrite(c.device, buf, 4, region_at(3, 0)), EINVAL);
 	CHECK_ERRNO(pread(c.device, buf, 4, region_at(9, 0)), EINVAL);
 	CHECK_ERRNO(pread(c.device, buf, 4, INT64_MAX - 3), EINVAL);
 }

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0
+/* See dma.h. */
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include <json-c/json.h>
+
+#include "dma.h"
+
+unsigned char *dma_memory(size_t size)
+{
+	unsigned char *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	CHECK(p != MAP_FAILED);
+	return p;
+}
+
+void dma_map(const struct consumer *c, void *vaddr, uint64_t iova, size_t size,
+	     uint32_t flags)
+{
+	struct vfio_iommu_type1_dma_map m = {
+		.argsz = sizeof(m), .flags = flags, .vaddr = (uintptr_t)vaddr,
+		.iova = iova, .size = size,
+	};
+
+	CHECK(!ioctl(c->container, VFIO_IOMMU_MAP_DMA, &m));
+}
+
+void dma_unmap(const struct consumer *c, uint64_t iova, size_t size)
+{
+	struct vfio_iommu_type1_dma_unmap u = {
+		.argsz = sizeof(u), .iova = iova, .size = size,
+	};
+
+	CHECK(!ioctl(c->container, VFIO_IOMMU_UNMAP_DMA, &u));
+	CHECK_EQ(u.size, size);
+}
+
+int dma_run(const struct consumer *c, enum puppet_dma_op op, uint64_t iova,
+	    uint32_t size, uint32_t value)
+{
+	long long end = test_now_ms() + 10000;
+	uint32_t status;
+
+	puppet_set(c, PUPPET_DMA_IOVA, (uint32_t)iova);
+	puppet_set(c, PUPPET_DMA_IOVA + 4, (uint32_t)(iova >> 32));
+	puppet_set(c, PUPPET_DMA_LENGTH, size);
+	puppet_set(c, PUPPET_DMA_VALUE, value);
+	puppet_set(c, PUPPET_DMA_OP, op);
+	while ((status = puppet_get(c, PUPPET_DMA_STATUS)) == EINPROGRESS)
+		CHECK(test_now_ms() < end);
+	return (int)status;
+}
+
+static struct json_object *show(const struct world *w)
+{
+	struct json_object *json;
+	char cmd[512], out[4096];
+
+	snprintf(cmd, sizeof(cmd), "%s show --json %s",
+		 world_bin("vfio-user-mdevctl"), w->uuid);
+	CHECK_EQ(command_output(cmd, out, sizeof(out)), 0);
+	json = json_tokener_parse(out);
+	CHECK(json);
+	return json;
+}
+
+long dma_show(const struct world *w, const char *key)
+{
+	struct json_object *json = show(w), *value;
+	long n;
+
+	CHECK(json_object_object_get_ex(json, key, &value));
+	n = json_object_get_int64(value);
+	json_object_put(json);
+	return n;
+}
+
+void dma_show_text(const struct world *w, const char *key, char *buf,
+		   size_t size)
+{
+	struct json_object *json = show(w), *value;
+	const char *text;
+
+	CHECK(json_object_object_get_ex(json, key, &value));
+	text = value ? json_object_get_string(value) : "";
+	snprintf(buf, size, "%s", text);
+	json_object_put(json);
+}
