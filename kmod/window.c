@@ -122,7 +122,7 @@ static vm_fault_t vum_window_fault(struct vm_fault *vmf)
 /* A write where reading was allowed: from the beginning, as a write. */
 static vm_fault_t vum_window_mkwrite(struct vm_fault *vmf)
 {
-	zap_vma_ptes(vmf->vma, vmf->address & PAGE_MASK, PAGE_SIZE);
+	unmap_mapping_pages(vmf->vma->vm_file->f_mapping, vmf->pgoff, 1, true);
 	return VM_FAULT_NOPAGE;
 }
 
