@@ -8,7 +8,9 @@
 
 #include <linux/eventfd.h>
 #include <linux/mm.h>
+#include <linux/uaccess.h>
 #include <linux/version.h>
+#include <linux/vfio.h>
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
 static inline void vum_eventfd_signal(struct eventfd_ctx *ctx)
@@ -44,6 +46,73 @@ static inline void vum_fault_unlock(struct vm_fault *vmf)
 static inline void vum_fault_unlock(struct vm_fault *vmf)
 {
 	mmap_read_unlock(vmf->vma->vm_mm);
+}
+#endif
+
+/* Whoever allocated a vfio device once had to free it. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
+static inline void vum_vfio_free(struct vfio_device *vdev)
+{
+}
+#else
+static inline void vum_vfio_free(struct vfio_device *vdev)
+{
+	vfio_free_device(vdev);
+}
+#endif
+
+/* A kernel with iommufd refuses devices without these. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+#define VUM_OPS_IOMMUFD						\
+	.bind_iommufd	= vfio_iommufd_emulated_bind,		\
+	.unbind_iommufd	= vfio_iommufd_emulated_unbind,		\
+	.attach_ioas	= vfio_iommufd_emulated_attach_ioas,	\
+	.detach_ioas	= vfio_iommufd_emulated_detach_ioas,
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
+#define VUM_OPS_IOMMUFD						\
+	.bind_iommufd	= vfio_iommufd_emulated_bind,		\
+	.unbind_iommufd	= vfio_iommufd_emulated_unbind,		\
+	.attach_ioas	= vfio_iommufd_emulated_attach_ioas,
+#else
+#define VUM_OPS_IOMMUFD
+#endif
+
+/*
+ * VFIO_DEVICE_GET_REGION_INFO: VFIO's own today, with a question to the
+ * driver; before, an ioctl like any other.
+ */
+typedef int (*vum_region_info_fn)(struct vfio_device *vdev,
+				  struct vfio_region_info *info,
+				  struct vfio_info_cap *caps);
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 19, 0)
+#define VUM_OPS_REGION_INFO(fn)	.get_region_info_caps = (fn),
+
+static inline long vum_ioctl_region_info(struct vfio_device *vdev,
+					 struct vfio_region_info __user *arg,
+					 vum_region_info_fn fn)
+{
+	return -ENOTTY;
+}
+#else
+#define VUM_OPS_REGION_INFO(fn)
+
+static inline long vum_ioctl_region_info(struct vfio_device *vdev,
+					 struct vfio_region_info __user *arg,
+					 vum_region_info_fn fn)
+{
+	unsigned long minsz = offsetofend(struct vfio_region_info, offset);
+	struct vfio_region_info info = {};
+	int ret;
+
+	if (copy_from_user(&info, arg, minsz))
+		return -EFAULT;
+	if (info.argsz < minsz)
+		return -EINVAL;
+	ret = fn(vdev, &info, NULL);
+	if (ret)
+		return ret;
+	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
 }
 #endif
 

@@ -115,21 +115,11 @@ static long vum_ioctl_get_info(struct vum_device *dev,
 	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
 }
 
-static long vum_ioctl_get_region_info(struct vum_device *dev,
-				      struct vfio_region_info __user *arg)
+static int vum_device_region_info(struct vfio_device *vdev,
+				  struct vfio_region_info *info,
+				  struct vfio_info_cap *caps)
 {
-	unsigned long minsz = offsetofend(struct vfio_region_info, offset);
-	struct vfio_region_info info = {};
-	int ret;
-
-	if (copy_from_user(&info, arg, minsz))
-		return -EFAULT;
-	if (info.argsz < minsz)
-		return -EINVAL;
-	ret = vum_region_info(dev, &info);
-	if (ret)
-		return ret;
-	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
+	return vum_region_info(vum_from_vfio(vdev), info);
 }
 
 static long vum_ioctl_get_irq_info(struct vum_device *dev,
@@ -175,7 +165,8 @@ static long vum_device_ioctl(struct vfio_device *vdev, unsigned int cmd,
 	case VFIO_DEVICE_GET_INFO:
 		return vum_ioctl_get_info(dev, (void __user *)arg);
 	case VFIO_DEVICE_GET_REGION_INFO:
-		return vum_ioctl_get_region_info(dev, (void __user *)arg);
+		return vum_ioctl_region_info(vdev, (void __user *)arg,
+					     vum_device_region_info);
 	case VFIO_DEVICE_GET_IRQ_INFO:
 		return vum_ioctl_get_irq_info(dev, (void __user *)arg);
 	case VFIO_DEVICE_SET_IRQS:
@@ -227,7 +218,7 @@ static void vum_device_release(struct vfio_device *vdev)
 	vum_announce_exit(dev);
 	xa_destroy(&dev->ch.inflight);
 	mutex_destroy(&dev->irq_lock);
-	vfio_free_device(vdev);
+	vum_vfio_free(vdev);
 }
 
 const struct vfio_device_ops vum_device_ops = {
@@ -241,4 +232,6 @@ const struct vfio_device_ops vum_device_ops = {
 	.ioctl		= vum_device_ioctl,
 	.request	= vum_device_request,
 	.dma_unmap	= vum_dma_unmap,
+	VUM_OPS_REGION_INFO(vum_device_region_info)
+	VUM_OPS_IOMMUFD
 };
