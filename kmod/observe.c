@@ -216,7 +216,8 @@ static void vum_container_unmap(struct vum_container *c, struct vum_call *call)
 		next = vum_observed(rb_next(&o->node));
 		/* Of two that overlap in time, which came first? */
 		if (o->seq > call->seq) {
-			vum_container_lose(c, "the consumer maps and unmaps the same IOVAs at once");
+			vum_container_lose(c,
+					   "the consumer maps and unmaps the same IOVAs at once");
 			return;
 		}
 		vum_observed_drop(c, o);

@@ -129,6 +129,66 @@ TEST(only_what_is_touched_is_pinned)
 	CHECK_EQ(show("pinned"), 0);
 }
 
+/* A run is pinned in batches, but no more ahead of it than it is long. */
+TEST(batches)
+{
+	unsigned char *p;
+	long pinned;
+
+	up("mmap");
+	p = dma_memory(64 << 20);
+	map(p, IOVA, 64 << 20, READ | WRITE);
+	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, 100 * PAGE, 0x13131313), 0);
+	pinned = show("pinned");
+	test_say("100 pages touched, %ld pinned", pinned);
+	CHECK(pinned > 100 && pinned <= 200);
+	CHECK(all(p, 100 * PAGE, 0x13) && all(p + 100 * PAGE, 900 * PAGE, 0));
+	/* Backwards and here and there: page by page. */
+	for (int i = 20; i; i--)
+		CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA + (8000 + i) * PAGE, 8, 1), 0);
+	CHECK_EQ(show("pinned"), pinned + 20);
+	unmap(IOVA, 64 << 20);
+	CHECK_EQ(show("pinned"), 0);
+}
+
+/* Where the run ends, the batch does not fail. */
+TEST(batch_at_the_end_of_a_mapping)
+{
+	unsigned char *p;
+
+	up("file");
+	p = dma_memory(100 * PAGE);
+	map(p, IOVA, 50 * PAGE, READ | WRITE);
+	map(p + 50 * PAGE, IOVA + 50 * PAGE, 50 * PAGE, READ);
+	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, 50 * PAGE, 0x14141414), 0);
+	CHECK(all(p, 50 * PAGE, 0x14) && all(p + 50 * PAGE, 50 * PAGE, 0));
+	CHECK_EQ(dma(PUPPET_DMA_SUM, IOVA, 100 * PAGE, 0), 0);
+	CHECK_EQ(show("pinned"), 100);
+	CHECK_EQ(dma(PUPPET_DMA_SUM, IOVA, 101 * PAGE, 0), EFAULT);
+}
+
+/* What it costs: told, and compared with itself only. */
+TEST(first_touch_and_later)
+{
+	unsigned char *p;
+	long long t[4];
+
+	up("mmap");
+	p = dma_memory(32 << 20);
+	memset(p, 1, 32 << 20);
+	map(p, IOVA, 32 << 20, READ | WRITE);
+	t[0] = test_now_ms();
+	CHECK_EQ(dma(PUPPET_DMA_SUM, IOVA, 32 << 20, 0), 0);
+	t[1] = test_now_ms();
+	CHECK_EQ(dma(PUPPET_DMA_SUM, IOVA, 32 << 20, 0), 0);
+	t[2] = test_now_ms();
+	unmap(IOVA, 32 << 20);
+	t[3] = test_now_ms();
+	test_say("32 MiB summed up: %lld ms, again: %lld ms; unmapped: %lld ms",
+		 t[1] - t[0], t[2] - t[1], t[3] - t[2]);
+	CHECK_EQ(show("dma_faults"), 0);
+}
+
 /* After the unmap has returned, the server's writes go anywhere but there. */
 static void unmapped_is_gone(const char *way, int want)
 {
