@@ -30,7 +30,7 @@
  */
 #define VUM_ABSENT	XA_MARK_0
 
-/* Pages that are pinned at once, and from which on there are batches. */
+/* Pages that are pinned at once, if more than one is. */
 #define VUM_BATCH_MIN	8UL
 #define VUM_BATCH_MAX	512UL
 
@@ -79,41 +79,66 @@ int vum_dma_lookup(struct vum_device *dev, unsigned long index, int need,
 	return 1;
 }
 
-/*
- * How many pages to pin for a touch of this one? What is touched page by page
- * is pinned in batches, but never more ahead than has been touched.
- */
-static unsigned long vum_dma_batch(struct vum_dma *dma, unsigned long index)
+static bool vum_dma_all_there(struct vum_dma *dma, unsigned long first,
+			      unsigned long last)
 {
-	unsigned long next = index, nr;
+	unsigned long index, nr = 0;
+	void *entry;
 
-	if (index != dma->next)
-		dma->streak = 0;
-	nr = clamp(dma->streak, 1, VUM_BATCH_MAX);
-	if (dma->streak < VUM_BATCH_MIN || nr > ULONG_MAX - index)
+	/* Most often it is not, and this is seen at its ends. */
+	if (!xa_load(&dma->pages, first) || !xa_load(&dma->pages, last))
+		return false;
+	xa_for_each_range(&dma->pages, index, entry, first, last)
+		nr += !!vum_page_prot(entry);
+	return nr == last - first + 1;
+}
+
+/*
+ * Which pages to pin for a touch of this one? It alone, unless memory is being
+ * touched piece by piece: if all of a block is there, then all of the next, so
+ * that no more is pinned ahead than has been touched. Blocks, not runs: within
+ * a piece, memcpy() may well go backwards.
+ */
+static unsigned long vum_dma_batch(struct vum_dma *dma, unsigned long index,
+				   unsigned long *first)
+{
+	unsigned long block = VUM_BATCH_MAX, start, last = index;
+
+	*first = index;
+	for (; block >= VUM_BATCH_MIN; block >>= 1) {
+		start = round_down(index, block);
+		if (start && vum_dma_all_there(dma, start - block, start - 1))
+			break;
+	}
+	if (block < VUM_BATCH_MIN)
 		return 1;
-	/* Up to what is there already. */
-	if (xa_find_after(&dma->pages, &next, index + nr - 1, XA_PRESENT))
-		nr = next - index;
-	return nr;
+	while (*first > start && !xa_load(&dma->pages, *first - 1))
+		--*first;
+	while (last < start + block - 1 && !xa_load(&dma->pages, last + 1))
+		last++;
+	return last - *first + 1;
 }
 
 /*
  * With all the permissions that there are, so that once is enough. Returns
- * them; @nr becomes the number of pages that are in dma->batch.
+ * them; @nr pages from @first on are in dma->batch.
  */
 static int vum_dma_pin_pages(struct vum_device *dev, unsigned long index,
-			     int need, unsigned long *nr)
+			     int need, unsigned long *first, unsigned long *nr)
 {
 	dma_addr_t iova = (dma_addr_t)index << PAGE_SHIFT;
 	struct page **pages = dev->dma.batch;
 	int prot = IOMMU_READ | IOMMU_WRITE;
 	int ret = 0;
 
+	*nr = vum_dma_batch(&dev->dma, index, first);
 	if (*nr > 1)
-		ret = vfio_pin_pages(&dev->vdev, iova, *nr, prot, pages);
+		ret = vfio_pin_pages(&dev->vdev, (dma_addr_t)*first << PAGE_SHIFT,
+				     *nr, prot, pages);
 	if (ret > 0)
 		return prot;
+	/* Not all of it is mapped, or may be written, or locked. */
+	*first = index;
 	*nr = 1;
 	ret = vfio_pin_pages(&dev->vdev, iova, 1, prot, pages);
 	if (ret == -EPERM && need != prot) {
@@ -192,7 +217,7 @@ int vum_dma_pin(struct vum_device *dev, unsigned long index, int need,
 		unsigned long *pfn)
 {
 	struct vum_dma *dma = &dev->dma;
-	unsigned long nr;
+	unsigned long first, nr;
 	bool writable;
 	int found, prot;
 
@@ -204,15 +229,11 @@ int vum_dma_pin(struct vum_device *dev, unsigned long index, int need,
 		return min(found, 0);
 	if (vum_dma_unmapping(dev, index))
 		return -EAGAIN;
-	nr = vum_dma_batch(dma, index);
-	prot = vum_dma_pin_pages(dev, index, need, &nr);
+	prot = vum_dma_pin_pages(dev, index, need, &first, &nr);
 	if (prot < 0)
 		return prot;
-	*pfn = page_to_pfn(dma->batch[0]);
-	nr = vum_dma_store(dev, index, nr, prot);
-	dma->next = index + nr;
-	dma->streak += nr;
-	return nr ? 0 : -ENOMEM;
+	*pfn = page_to_pfn(dma->batch[index - first]);
+	return vum_dma_store(dev, first, nr, prot) > index - first ? 0 : -ENOMEM;
 }
 
 /**

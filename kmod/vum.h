@@ -298,9 +298,7 @@ struct vum_mapping {
  * @pages: what has been touched, by IOVA >> PAGE_SHIFT; see dma.c
  * @pinned: pages that are pinned
  * @faults: accesses that found nothing
- * @next: the page after the last that was pinned
- * @streak: pages that were pinned one after the other
- * @batch: room for a batch of them
+ * @batch: room for pages that are being pinned
  * @unmapped: where the consumer unmapped last, @unmapped_last included; kept
  *	where the container is not observed
  * @unmapped_last: see @unmapped
@@ -327,8 +325,6 @@ struct vum_dma {
 	struct xarray pages;
 	unsigned long pinned;
 	u64 faults;
-	unsigned long next;
-	unsigned long streak;
 	struct page **batch;
 	unsigned long unmapped;
 	unsigned long unmapped_last;

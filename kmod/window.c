@@ -15,6 +15,7 @@
 #include <linux/mount.h>
 #include <linux/pseudo_fs.h>
 #include <linux/sched/signal.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -22,6 +23,8 @@
 #include "vum.h"
 
 #define VUM_WINDOW_MAGIC	0x56554d44
+/* As the kernel does around faults in files. */
+#define VUM_AROUND		SZ_64K
 
 static struct vfsmount *vum_window_mnt;
 
@@ -59,28 +62,41 @@ static vm_fault_t vum_window_refuse(struct vum_device *dev, struct vm_fault *vmf
 				   vm_get_page_prot(vmf->vma->vm_flags));
 }
 
+static vm_fault_t vum_window_insert(struct vm_area_struct *vma,
+				    unsigned long addr, unsigned long pfn,
+				    bool writable)
+{
+	return vmf_insert_pfn_prot(vma, addr, pfn,
+				   vm_get_page_prot(writable ? vma->vm_flags :
+						    vma->vm_flags & ~VM_WRITE));
+}
+
 /*
- * The page, and those that follow it in the same page table and are at hand:
+ * The page goes into the page table, and so does what is at hand around it:
  * what was pinned in a batch shall not fault page by page.
  */
-static vm_fault_t vum_window_insert(struct vum_device *dev, struct vm_fault *vmf,
-				    unsigned long pfn, bool writable)
+static vm_fault_t vum_window_show(struct vum_device *dev, struct vm_fault *vmf,
+				  unsigned long pfn, bool writable)
 {
 	struct vm_area_struct *vma = vmf->vma;
-	unsigned long addr = vmf->address & PAGE_MASK, index = vmf->pgoff;
-	unsigned long end = min(pmd_addr_end(addr, vma->vm_end), vma->vm_end);
-	vm_fault_t ret;
+	unsigned long here = vmf->address & PAGE_MASK, index = vmf->pgoff;
+	unsigned long start = max(vma->vm_start, here & ~(VUM_AROUND - 1));
+	unsigned long end = min(vma->vm_end, pmd_addr_end(here, vma->vm_end));
+	vm_fault_t ret = vum_window_insert(vma, here, pfn, writable);
+	unsigned long addr;
 
-	do {
-		ret = vmf_insert_pfn_prot(vma, addr, pfn,
-					  vm_get_page_prot(writable ? vma->vm_flags :
-							   vma->vm_flags & ~VM_WRITE));
-		addr += PAGE_SIZE;
-		index++;
-	} while (ret == VM_FAULT_NOPAGE && addr < end &&
-		 vum_dma_lookup(dev, index, IOMMU_READ, &pfn, &writable) > 0);
-	return addr == (vmf->address & PAGE_MASK) + PAGE_SIZE ? ret :
-	       VM_FAULT_NOPAGE;
+	if (ret != VM_FAULT_NOPAGE)
+		return ret;
+	for (addr = here - PAGE_SIZE; addr >= start && addr < here; addr -= PAGE_SIZE)
+		if (vum_dma_lookup(dev, --index, IOMMU_READ, &pfn, &writable) <= 0 ||
+		    vum_window_insert(vma, addr, pfn, writable) != VM_FAULT_NOPAGE)
+			break;
+	index = vmf->pgoff;
+	for (addr = here + PAGE_SIZE; addr < end; addr += PAGE_SIZE)
+		if (vum_dma_lookup(dev, ++index, IOMMU_READ, &pfn, &writable) <= 0 ||
+		    vum_window_insert(vma, addr, pfn, writable) != VM_FAULT_NOPAGE)
+			break;
+	return ret;
 }
 
 /*
@@ -112,7 +128,7 @@ static vm_fault_t vum_window_fault(struct vm_fault *vmf)
 		return vum_window_pin(vmf, need);
 	}
 	if (found > 0)
-		ret = vum_window_insert(dev, vmf, pfn, writable);
+		ret = vum_window_show(dev, vmf, pfn, writable);
 	else if (found < 0)
 		ret = vum_window_refuse(dev, vmf);
 	mutex_unlock(&dev->dma.lock);
