@@ -24,7 +24,7 @@ static struct workqueue_struct *vum_attach_wq;
 struct vum_asking {
 	struct vum_device *dev;
 	u32 session;
-	struct vum_shape shape;
+	struct vum_shape *shape;
 };
 
 static int vum_ask_wait(struct vum_asking *a, struct vum_req *req)
@@ -66,7 +66,7 @@ static struct vum_req *vum_ask(struct vum_asking *a, u16 cmd,
 static const char *vum_ask_info(struct vum_asking *a)
 {
 	struct vfio_user_device_info info = { .argsz = sizeof(info) };
-	struct vum_shape *shape = &a->shape;
+	struct vum_shape *shape = a->shape;
 	struct vum_req *req;
 
 	req = vum_ask(a, VFIO_USER_DEVICE_GET_INFO, &info, sizeof(info));
@@ -91,33 +91,25 @@ static const char *vum_ask_info(struct vum_asking *a)
 
 static const char *vum_ask_region(struct vum_asking *a, u32 index)
 {
-	struct vum_region *region = &a->shape.regions[index];
 	struct vfio_user_region_info info = {
 		.argsz = VUM_MAX_MSG_SIZE - sizeof(struct vfio_user_header),
 		.index = index,
 	};
+	const char *flaw;
 	struct vum_req *req;
 
 	req = vum_ask(a, VFIO_USER_DEVICE_GET_REGION_INFO, &info, sizeof(info));
 	/* What the server refuses to describe, it does not have. */
 	if (!req)
 		return NULL;
-	memcpy(&info, req->reply->payload, sizeof(info));
+	flaw = vum_region_take(&a->shape->regions[index], index, req->reply);
 	vum_req_put(req);
-
-	if (info.index != index)
-		return "server describes another region than asked for";
-	if (info.size > BIT_ULL(VUM_REGION_SHIFT))
-		return "server's region is too large";
-	region->size = info.size;
-	region->flags = info.flags &
-			(VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE);
-	return NULL;
+	return flaw;
 }
 
 static const char *vum_ask_irq(struct vum_asking *a, u32 index)
 {
-	struct vum_irq *irq = &a->shape.irqs[index];
+	struct vum_irq *irq = &a->shape->irqs[index];
 	struct vfio_user_irq_info info = {
 		.argsz = sizeof(info),
 		.index = index,
@@ -150,13 +142,13 @@ static const char *vum_ask_shape(struct vum_asking *a)
 	u64 config;
 	u32 i;
 
-	for (i = 0; !flaw && i < a->shape.num_regions; i++)
+	for (i = 0; !flaw && i < a->shape->num_regions; i++)
 		flaw = vum_ask_region(a, i);
-	for (i = 0; !flaw && i < a->shape.num_irqs; i++)
+	for (i = 0; !flaw && i < a->shape->num_irqs; i++)
 		flaw = vum_ask_irq(a, i);
 	if (flaw)
 		return flaw;
-	config = a->shape.regions[VFIO_PCI_CONFIG_REGION_INDEX].size;
+	config = a->shape->regions[VFIO_PCI_CONFIG_REGION_INDEX].size;
 	if (config != 256 && config != 4096)
 		return "server's config space is neither 256 nor 4096 bytes";
 	return NULL;
@@ -168,15 +160,19 @@ static const char *vum_take_shape(struct vum_asking *a)
 	struct vum_device *dev = a->dev;
 	struct vum_channel *ch = &dev->ch;
 	const char *flaw = NULL;
+	bool open;
 
 	vum_lock(ch);
+	open = dev->open;
 	if (ch->session != a->session)
 		flaw = "not the server that was asked";
-	else if (!dev->open)
-		dev->shape = a->shape;
-	else if (memcmp(&dev->shape, &a->shape, sizeof(a->shape)))
+	else if (!open)
+		swap(dev->shape, a->shape);
+	else if (!vum_shape_same(dev->shape, a->shape))
 		flaw = "server's device differs from the one that is in use";
 	vum_unlock(ch);
+	if (!flaw && open)
+		vum_mapping_adopt(dev, a->shape);
 	return flaw;
 }
 
@@ -295,6 +291,7 @@ void vum_attach_work(struct work_struct *work)
 
 	a = kzalloc(sizeof(*a), GFP_KERNEL | __GFP_NOFAIL);
 	a->dev = dev;
+	a->shape = vum_shape_alloc(GFP_KERNEL | __GFP_NOFAIL);
 	vum_lock(&dev->ch);
 	a->session = dev->ch.session;
 	/* An earlier run may have begun late and have done it all. */
@@ -313,6 +310,7 @@ void vum_attach_work(struct work_struct *work)
 		if (flaw)
 			vum_dma_detach(dev, a->session);
 	}
+	vum_shape_free(a->shape);
 	kfree(a);
 }
 

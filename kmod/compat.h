@@ -8,6 +8,7 @@
 
 #include <linux/eventfd.h>
 #include <linux/mm.h>
+#include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/version.h>
 #include <linux/vfio.h>
@@ -29,10 +30,20 @@ static inline void vum_vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags
 {
 	vm_flags_set(vma, flags);
 }
+
+static inline void vum_vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
+{
+	vm_flags_clear(vma, flags);
+}
 #else
 static inline void vum_vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 {
 	vma->vm_flags |= flags;
+}
+
+static inline void vum_vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
+{
+	vma->vm_flags &= ~flags;
 }
 #endif
 
@@ -102,6 +113,7 @@ static inline long vum_ioctl_region_info(struct vfio_device *vdev,
 					 vum_region_info_fn fn)
 {
 	unsigned long minsz = offsetofend(struct vfio_region_info, offset);
+	struct vfio_info_cap caps = {};
 	struct vfio_region_info info = {};
 	int ret;
 
@@ -109,10 +121,23 @@ static inline long vum_ioctl_region_info(struct vfio_device *vdev,
 		return -EFAULT;
 	if (info.argsz < minsz)
 		return -EINVAL;
-	ret = fn(vdev, &info, NULL);
-	if (ret)
-		return ret;
-	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
+	info.cap_offset = 0;
+	ret = fn(vdev, &info, &caps);
+	if (!ret && caps.size) {
+		info.flags |= VFIO_REGION_INFO_FLAG_CAPS;
+		if (info.argsz < sizeof(info) + caps.size) {
+			info.argsz = sizeof(info) + caps.size;
+		} else {
+			vfio_info_cap_shift(&caps, sizeof(info));
+			if (copy_to_user(arg + 1, caps.buf, caps.size))
+				ret = -EFAULT;
+			info.cap_offset = sizeof(info);
+		}
+	}
+	kfree(caps.buf);
+	if (!ret && copy_to_user(arg, &info, minsz))
+		ret = -EFAULT;
+	return ret;
 }
 #endif
 

@@ -11,7 +11,7 @@
 
 static void vum_device_reset_async(struct vum_device *dev)
 {
-	if (dev->shape.flags & VFIO_DEVICE_FLAGS_RESET)
+	if (dev->shape->flags & VFIO_DEVICE_FLAGS_RESET)
 		vum_req_async(dev, VFIO_USER_DEVICE_RESET, NULL, 0);
 }
 
@@ -89,6 +89,7 @@ static void vum_device_close(struct vfio_device *vdev)
 
 	vum_irq_release(dev);
 	vum_device_reset_async(dev);
+	vum_mapping_close(dev);
 	vum_observe_unbind(dev);
 	vum_dma_close(dev);
 	/* Not here: a task that is being killed may wait for no lock. */
@@ -109,17 +110,10 @@ static long vum_ioctl_get_info(struct vum_device *dev,
 		return -EFAULT;
 	if (info.argsz < minsz)
 		return -EINVAL;
-	info.flags = dev->shape.flags;
-	info.num_regions = dev->shape.num_regions;
-	info.num_irqs = dev->shape.num_irqs;
+	info.flags = dev->shape->flags;
+	info.num_regions = dev->shape->num_regions;
+	info.num_irqs = dev->shape->num_irqs;
 	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
-}
-
-static int vum_device_region_info(struct vfio_device *vdev,
-				  struct vfio_region_info *info,
-				  struct vfio_info_cap *caps)
-{
-	return vum_region_info(vum_from_vfio(vdev), info);
 }
 
 static long vum_ioctl_get_irq_info(struct vum_device *dev,
@@ -144,7 +138,7 @@ static long vum_ioctl_reset(struct vum_device *dev)
 	struct vum_req *req;
 	int ret;
 
-	if (!(dev->shape.flags & VFIO_DEVICE_FLAGS_RESET))
+	if (!(dev->shape->flags & VFIO_DEVICE_FLAGS_RESET))
 		return -EINVAL;
 	req = vum_req_alloc(VUM_REQ_CONSUMER, VFIO_USER_DEVICE_RESET, 0);
 	if (!req)
@@ -166,7 +160,7 @@ static long vum_device_ioctl(struct vfio_device *vdev, unsigned int cmd,
 		return vum_ioctl_get_info(dev, (void __user *)arg);
 	case VFIO_DEVICE_GET_REGION_INFO:
 		return vum_ioctl_region_info(vdev, (void __user *)arg,
-					     vum_device_region_info);
+					     vum_region_info);
 	case VFIO_DEVICE_GET_IRQ_INFO:
 		return vum_ioctl_get_irq_info(dev, (void __user *)arg);
 	case VFIO_DEVICE_SET_IRQS:
@@ -192,10 +186,17 @@ static void vum_device_request(struct vfio_device *vdev, unsigned int count)
 static int vum_device_init(struct vfio_device *vdev)
 {
 	struct vum_device *dev = vum_from_vfio(vdev);
-	int ret = vum_dma_init(dev);
+	int ret;
 
+	dev->shape = vum_shape_alloc(GFP_KERNEL_ACCOUNT);
+	if (!dev->shape)
+		return -ENOMEM;
+	ret = vum_dma_init(dev);
 	if (ret)
-		return ret;
+		goto err_shape;
+	ret = vum_mapping_init(dev);
+	if (ret)
+		goto err_dma;
 	strscpy(dev->uuid, dev_name(vdev->dev), sizeof(dev->uuid));
 	ratelimit_state_init(&dev->ratelimit, DEFAULT_RATELIMIT_INTERVAL,
 			     DEFAULT_RATELIMIT_BURST);
@@ -208,6 +209,12 @@ static int vum_device_init(struct vfio_device *vdev)
 		 VUM_SOCKET_DIR "%s" VUM_SOCKET_SUFFIX, dev->uuid);
 	vum_channel_init(dev);
 	return 0;
+
+err_dma:
+	vum_dma_exit(dev);
+err_shape:
+	vum_shape_free(dev->shape);
+	return ret;
 }
 
 static void vum_device_release(struct vfio_device *vdev)
@@ -216,6 +223,8 @@ static void vum_device_release(struct vfio_device *vdev)
 
 	vum_dma_exit(dev);
 	vum_announce_exit(dev);
+	vum_mapping_exit(dev);
+	vum_shape_free(dev->shape);
 	xa_destroy(&dev->ch.inflight);
 	mutex_destroy(&dev->irq_lock);
 	vum_vfio_free(vdev);
@@ -229,9 +238,10 @@ const struct vfio_device_ops vum_device_ops = {
 	.close_device	= vum_device_close,
 	.read		= vum_region_read,
 	.write		= vum_region_write,
+	.mmap		= vum_mapping_mmap,
 	.ioctl		= vum_device_ioctl,
 	.request	= vum_device_request,
 	.dma_unmap	= vum_dma_unmap,
-	VUM_OPS_REGION_INFO(vum_device_region_info)
+	VUM_OPS_REGION_INFO(vum_region_info)
 	VUM_OPS_IOMMUFD
 };

@@ -24,14 +24,14 @@ static bool vum_irq_local(u32 index)
 
 static u32 vum_irq_count(const struct vum_device *dev, u32 index)
 {
-	return vum_irq_local(index) ? 1 : dev->shape.irqs[index].count;
+	return vum_irq_local(index) ? 1 : dev->shape->irqs[index].count;
 }
 
 static u32 vum_irq_flags(const struct vum_device *dev, u32 index)
 {
 	if (vum_irq_local(index))
 		return VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE;
-	return dev->shape.irqs[index].flags;
+	return dev->shape->irqs[index].flags;
 }
 
 /**
@@ -41,9 +41,9 @@ static u32 vum_irq_flags(const struct vum_device *dev, u32 index)
  */
 int vum_irq_info(struct vum_device *dev, struct vfio_irq_info *info)
 {
-	if (info->index >= dev->shape.num_irqs)
+	if (info->index >= dev->shape->num_irqs)
 		return -EINVAL;
-	info->index = array_index_nospec(info->index, dev->shape.num_irqs);
+	info->index = array_index_nospec(info->index, dev->shape->num_irqs);
 	info->flags = vum_irq_flags(dev, info->index);
 	info->count = vum_irq_count(dev, info->index);
 	/* vfio-pci has no such index then, and QEMU warns if it is empty. */
@@ -483,12 +483,12 @@ long vum_irq_set(struct vum_device *dev, struct vfio_irq_set __user *arg)
 
 	if (copy_from_user(&hdr, arg, offsetofend(struct vfio_irq_set, count)))
 		return -EFAULT;
-	if (hdr.index >= dev->shape.num_irqs)
+	if (hdr.index >= dev->shape->num_irqs)
 		return -EINVAL;
-	hdr.index = array_index_nospec(hdr.index, dev->shape.num_irqs);
+	hdr.index = array_index_nospec(hdr.index, dev->shape->num_irqs);
 	ret = vfio_set_irqs_validate_and_prepare(&hdr,
 						 vum_irq_count(dev, hdr.index),
-						 dev->shape.num_irqs, &size);
+						 dev->shape->num_irqs, &size);
 	ret = ret ?: vum_irq_check(dev, &hdr);
 	if (ret)
 		return ret;
@@ -592,7 +592,7 @@ void vum_irq_release(struct vum_device *dev)
 	u32 action;
 
 	mutex_lock(&dev->irq_lock);
-	for (set.index = 0; set.index < dev->shape.num_irqs; set.index++) {
+	for (set.index = 0; set.index < dev->shape->num_irqs; set.index++) {
 		if (!vum_irq_local(set.index) && vum_irq_count(dev, set.index))
 			vum_req_async(dev, VFIO_USER_DEVICE_SET_IRQS, &set,
 				      sizeof(set));

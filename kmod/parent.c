@@ -136,7 +136,7 @@ static int __init vum_init(void)
 	ret = vum_attach_init();
 	if (ret)
 		return ret;
-	ret = vum_window_init();
+	ret = vum_pseudofs_init();
 	if (ret)
 		goto err_attach;
 	vum_observe_init();
@@ -167,7 +167,7 @@ err_class:
 	class_unregister(&vum_class);
 err_observe:
 	vum_observe_exit();
-	vum_window_exit();
+	vum_pseudofs_exit();
 err_attach:
 	vum_attach_exit();
 	return ret;
@@ -182,7 +182,7 @@ static void __exit vum_exit(void)
 	vum_channel_chrdev_exit();
 	class_unregister(&vum_class);
 	vum_observe_exit();
-	vum_window_exit();
+	vum_pseudofs_exit();
 	vum_attach_exit();
 }
 

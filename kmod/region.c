@@ -23,10 +23,10 @@ static int vum_region_find(struct vum_device *dev, loff_t pos, size_t *count,
 	u64 offset = pos & (BIT_ULL(VUM_REGION_SHIFT) - 1);
 	const struct vum_region *region;
 
-	if (index >= dev->shape.num_regions)
+	if (index >= dev->shape->num_regions)
 		return -EINVAL;
-	index = array_index_nospec(index, dev->shape.num_regions);
-	region = &dev->shape.regions[index];
+	index = array_index_nospec(index, dev->shape->num_regions);
+	region = &dev->shape->regions[index];
 	if (index == VFIO_PCI_CONFIG_REGION_INDEX &&
 	    (offset >= region->size || *count > region->size - offset))
 		return -EFAULT;
@@ -151,26 +151,4 @@ ssize_t vum_region_write(struct vfio_device *vdev, const char __user *buf,
 			 size_t count, loff_t *ppos)
 {
 	return vum_region_rw(vum_from_vfio(vdev), NULL, buf, count, ppos);
-}
-
-/**
- * vum_region_info - VFIO_DEVICE_GET_REGION_INFO
- * @dev: device, open
- * @info: @index is the question
- *
- * Mappings are not offered: every access is forwarded.
- */
-int vum_region_info(struct vum_device *dev, struct vfio_region_info *info)
-{
-	const struct vum_region *region;
-
-	if (info->index >= dev->shape.num_regions)
-		return -EINVAL;
-	info->index = array_index_nospec(info->index, dev->shape.num_regions);
-	region = &dev->shape.regions[info->index];
-	info->flags = region->flags;
-	info->size = region->size;
-	info->offset = (u64)info->index << VUM_REGION_SHIFT;
-	info->cap_offset = 0;
-	return 0;
 }

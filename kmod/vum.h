@@ -213,7 +213,7 @@ int vum_channel_add(struct vum_device *dev);
 void vum_channel_del(struct vum_device *dev);
 
 /*
- * What the server's device looks like (attach.c)
+ * What the server's device looks like (shape.c), and how it is learnt (attach.c)
  */
 #define VUM_MAX_REGIONS		64
 /* Region i starts at this many bits times i in the device's file. */
@@ -221,10 +221,28 @@ void vum_channel_del(struct vum_device *dev);
 #define VUM_MAX_IRQ_INDEXES	16
 #define VUM_MAX_IRQS		2048
 
+/**
+ * struct vum_region - a region as the server describes it
+ * @size: bytes; 0 if there is no such region
+ * @flags: VFIO_REGION_INFO_FLAG_READ, _WRITE, and _MMAP if there is a @file
+ * @caps: BIT(VFIO_REGION_INFO_CAP_*) that it has
+ * @type: with VFIO_REGION_INFO_CAP_TYPE
+ * @subtype: likewise
+ * @nr_areas: with VFIO_REGION_INFO_CAP_SPARSE_MMAP: entries in @areas
+ * @areas: whole pages, which do not overlap
+ * @file: where it can be mapped from, or NULL
+ * @offset: where it starts in @file
+ */
 struct vum_region {
 	u64 size;
 	u32 flags;
-	u32 reserved;
+	u32 caps;
+	u32 type;
+	u32 subtype;
+	u32 nr_areas;
+	struct vfio_region_sparse_mmap_area *areas;
+	struct file *file;
+	u64 offset;
 };
 
 struct vum_irq {
@@ -237,21 +255,55 @@ struct vum_irq {
  * @flags: VFIO_DEVICE_FLAGS_*
  * @num_regions: at least VFIO_PCI_NUM_REGIONS
  * @num_irqs: at least VFIO_PCI_NUM_IRQS
- * @reserved: 0
  * @regions: what the server does not have is of size 0
  * @irqs: what the server does not have is of count 0
  *
- * Fixed while a consumer has the device open; free of padding, so that two
- * can be compared by memcmp().
+ * Fixed while a consumer has the device open, but for the files of regions:
+ * see mapping.c.
  */
 struct vum_shape {
 	u32 flags;
 	u32 num_regions;
 	u32 num_irqs;
-	u32 reserved;
 	struct vum_region regions[VUM_MAX_REGIONS];
 	struct vum_irq irqs[VUM_MAX_IRQ_INDEXES];
 };
+
+const char *vum_region_take(struct vum_region *region, u32 index,
+			    const struct vum_msg *reply);
+bool vum_shape_same(const struct vum_shape *a, const struct vum_shape *b);
+struct vum_shape *vum_shape_alloc(gfp_t gfp);
+void vum_shape_free(struct vum_shape *shape);
+int vum_region_info(struct vfio_device *vdev, struct vfio_region_info *info,
+		    struct vfio_info_cap *caps);
+
+/*
+ * Regions that the consumer maps (mapping.c), and the files for this (pseudofs.c)
+ */
+
+/**
+ * struct vum_mappings - what a device's consumer has mapped
+ * @lock: @pages, and the files in dev->shape
+ * @inode: of all that is mapped; offsets are those of the device's file
+ * @pages: what has been touched, by offset in pages; references held
+ */
+struct vum_mappings {
+	struct mutex lock; /* see above */
+	struct inode *inode;
+	struct xarray pages;
+};
+
+int vum_mapping_init(struct vum_device *dev);
+void vum_mapping_exit(struct vum_device *dev);
+int vum_mapping_mmap(struct vfio_device *vdev, struct vm_area_struct *vma);
+void vum_mapping_adopt(struct vum_device *dev, struct vum_shape *shape);
+void vum_mapping_close(struct vum_device *dev);
+
+int vum_pseudofs_init(void);
+void vum_pseudofs_exit(void);
+struct inode *vum_pseudofs_inode(struct vum_device *dev);
+struct file *vum_pseudofs_file(struct inode *inode, const char *name,
+			       const struct file_operations *fops);
 
 int vum_attach_init(void);
 void vum_attach_exit(void);
@@ -364,8 +416,6 @@ void vum_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length);
 void vum_dma_command(struct vum_device *dev, struct vum_msg *msg);
 
 struct file *vum_window_new(struct vum_device *dev);
-int vum_window_init(void);
-void vum_window_exit(void);
 
 /*
  * What consumers map, seen from outside (observe.c)
@@ -451,6 +501,7 @@ enum vum_irq_action {
  * @irq_enabled: indexes whose trigger has been set, as a bitmap
  * @irq_masked: indexes that the consumer has masked, as a bitmap
  * @eventfds: what the consumer set, by index, action and sub-index
+ * @mapping: what the consumer has mapped of @shape
  * @dma: the consumer's memory
  * @announce: what the server is told of it
  * @ratelimit: of messages about it
@@ -466,11 +517,12 @@ struct vum_device {
 	struct work_struct attach;
 	bool open;
 	bool going;
-	struct vum_shape shape;
+	struct vum_shape *shape;
 	struct mutex irq_lock; /* irq_*, eventfds */
 	unsigned long irq_enabled;
 	unsigned long irq_masked;
 	struct file **eventfds[VUM_MAX_IRQ_INDEXES][VUM_IRQ_ACTIONS];
+	struct vum_mappings mapping;
 	struct vum_dma dma;
 	struct vum_announce announce;
 	struct ratelimit_state ratelimit;
@@ -514,7 +566,6 @@ ssize_t vum_region_read(struct vfio_device *vdev, char __user *buf,
 			size_t count, loff_t *ppos);
 ssize_t vum_region_write(struct vfio_device *vdev, const char __user *buf,
 			 size_t count, loff_t *ppos);
-int vum_region_info(struct vum_device *dev, struct vfio_region_info *info);
 
 /* irq.c */
 int vum_irq_info(struct vum_device *dev, struct vfio_irq_info *info);

@@ -12,8 +12,6 @@
 #include <linux/huge_mm.h>
 #include <linux/iommu.h>
 #include <linux/module.h>
-#include <linux/mount.h>
-#include <linux/pseudo_fs.h>
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
@@ -22,11 +20,8 @@
 #include "compat.h"
 #include "vum.h"
 
-#define VUM_WINDOW_MAGIC	0x56554d44
 /* As the kernel does around faults in files. */
 #define VUM_AROUND		SZ_64K
-
-static struct vfsmount *vum_window_mnt;
 
 /* Pin without the server's mmap lock, which may be the consumer's as well. */
 static vm_fault_t vum_window_pin(struct vm_fault *vmf, int need)
@@ -252,49 +247,16 @@ static const struct file_operations vum_window_fops = {
  */
 struct file *vum_window_new(struct vum_device *dev)
 {
-	struct inode *inode;
+	struct inode *inode = vum_pseudofs_inode(dev);
 	struct file *file;
 
-	if (!try_module_get(THIS_MODULE))
-		return ERR_PTR(-ENODEV);
-	inode = alloc_anon_inode(vum_window_mnt->mnt_sb);
-	if (IS_ERR(inode)) {
-		module_put(THIS_MODULE);
+	if (IS_ERR(inode))
 		return ERR_CAST(inode);
-	}
-	i_size_write(inode, VUM_WINDOW_SIZE);
-	file = alloc_file_pseudo(inode, vum_window_mnt, "vfio-user-dma", O_RDWR,
-				 &vum_window_fops);
-	if (IS_ERR(file)) {
-		iput(inode);
-		module_put(THIS_MODULE);
+	file = vum_pseudofs_file(inode, "vfio-user-dma", &vum_window_fops);
+	if (IS_ERR(file))
 		return file;
-	}
 	file->f_mode |= FMODE_PREAD | FMODE_PWRITE;
 	file->private_data = dev;
 	get_device(&dev->vdev.device);
 	return file;
-}
-
-static int vum_window_init_fs(struct fs_context *fc)
-{
-	return init_pseudo(fc, VUM_WINDOW_MAGIC) ? 0 : -ENOMEM;
-}
-
-/* Without an owner, or the mount would pin the module: it is ours to unmount. */
-static struct file_system_type vum_window_fs = {
-	.name		= "vfio_user_dma",
-	.init_fs_context = vum_window_init_fs,
-	.kill_sb	= kill_anon_super,
-};
-
-int vum_window_init(void)
-{
-	vum_window_mnt = kern_mount(&vum_window_fs);
-	return PTR_ERR_OR_ZERO(vum_window_mnt);
-}
-
-void vum_window_exit(void)
-{
-	kern_unmount(vum_window_mnt);
 }

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vfio-user-mdev: regions that the consumer maps.
+ *
+ * What it maps is a file of ours, in which the pages of the server's file
+ * appear as they are touched. So a mapping keeps the device open, as that of a
+ * physical device does; a server that truncates its file takes nothing away;
+ * and one that comes back with another file shows in the same mapping.
+ */
+
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/nospec.h>
+#include <linux/shmem_fs.h>
+
+#include "compat.h"
+#include "vum.h"
+
+#define VUM_REGION_PAGES	BIT_ULL(VUM_REGION_SHIFT - PAGE_SHIFT)
+
+/* The page at this offset of the device's file; once touched, it stays. */
+static struct page *vum_mapping_page(struct vum_device *dev, unsigned long pgoff)
+{
+	struct vum_region *region;
+	struct address_space *mapping;
+	struct page *page;
+	void *old;
+
+	page = xa_load(&dev->mapping.pages, pgoff);
+	if (page)
+		return page;
+	region = &dev->shape->regions[pgoff / VUM_REGION_PAGES];
+	mapping = region->file->f_mapping;
+	page = shmem_read_mapping_page(mapping, (region->offset >> PAGE_SHIFT) +
+				       pgoff % VUM_REGION_PAGES);
+	if (IS_ERR(page))
+		return page;
+	old = xa_store(&dev->mapping.pages, pgoff, page, GFP_KERNEL_ACCOUNT);
+	if (!xa_is_err(old))
+		return page;
+	put_page(page);
+	return ERR_PTR(xa_err(old));
+}
+
+static vm_fault_t vum_mapping_fault(struct vm_fault *vmf)
+{
+	struct vum_device *dev = file_inode(vmf->vma->vm_file)->i_private;
+	struct page *page;
+	vm_fault_t ret;
+
+	mutex_lock(&dev->mapping.lock);
+	page = vum_mapping_page(dev, vmf->pgoff);
+	if (page == ERR_PTR(-ENOMEM))
+		ret = VM_FAULT_OOM;
+	else if (IS_ERR(page))
+		ret = VM_FAULT_SIGBUS;
+	else
+		ret = vmf_insert_pfn(vmf->vma, vmf->address, page_to_pfn(page));
+	mutex_unlock(&dev->mapping.lock);
+	return ret;
+}
+
+static const struct vm_operations_struct vum_mapping_vm_ops = {
+	.fault		= vum_mapping_fault,
+};
+
+static int vum_mapping_release(struct inode *inode, struct file *file)
+{
+	/* The device's own file, which keeps the device open. */
+	fput(file->private_data);
+	return 0;
+}
+
+static const struct file_operations vum_mapping_fops = {
+	.owner		= THIS_MODULE,
+	.release	= vum_mapping_release,
+};
+
+/* All of it in one area, if there are any. */
+static bool vum_mapping_inside(const struct vum_region *region, u64 offset,
+			       u64 size)
+{
+	u32 i;
+
+	if (!(region->caps & BIT(VFIO_REGION_INFO_CAP_SPARSE_MMAP)))
+		return offset < PAGE_ALIGN(region->size) &&
+		       size <= PAGE_ALIGN(region->size) - offset;
+	for (i = 0; i < region->nr_areas; i++)
+		if (offset >= region->areas[i].offset &&
+		    offset - region->areas[i].offset < region->areas[i].size &&
+		    size <= region->areas[i].size -
+			    (offset - region->areas[i].offset))
+			return true;
+	return false;
+}
+
+static int vum_mapping_check(struct vum_device *dev, struct vm_area_struct *vma)
+{
+	u64 index = vma->vm_pgoff / VUM_REGION_PAGES;
+	const struct vum_region *region;
+
+	if (index >= dev->shape->num_regions)
+		return -EINVAL;
+	region = &dev->shape->regions[array_index_nospec(index, dev->shape->num_regions)];
+	if (!(region->flags & VFIO_REGION_INFO_FLAG_MMAP) ||
+	    !(vma->vm_flags & VM_SHARED) ||
+	    !vum_mapping_inside(region, (vma->vm_pgoff % VUM_REGION_PAGES) << PAGE_SHIFT,
+				vma->vm_end - vma->vm_start))
+		return -EINVAL;
+	if (region->flags & VFIO_REGION_INFO_FLAG_WRITE)
+		return 0;
+	if (vma->vm_flags & VM_WRITE)
+		return -EACCES;
+	vum_vm_flags_clear(vma, VM_MAYWRITE);
+	return 0;
+}
+
+/**
+ * vum_mapping_mmap - mmap() of the device
+ * @vdev: device, open
+ * @vma: what is to be mapped where
+ *
+ * Returns 0; -EINVAL if this may not be mapped, or only shared; -EACCES if not
+ * for writing; -ENOMEM.
+ */
+int vum_mapping_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
+{
+	struct vum_device *dev = vum_from_vfio(vdev);
+	int ret = vum_mapping_check(dev, vma);
+	struct file *file;
+
+	if (ret)
+		return ret;
+	ihold(dev->mapping.inode);
+	file = vum_pseudofs_file(dev->mapping.inode, "vfio-user-region",
+				 &vum_mapping_fops);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	file->private_data = get_file(vma->vm_file);
+	vma_set_file(vma, file);
+	fput(file);
+	vum_vm_flags_set(vma, VM_PFNMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP);
+	vma->vm_ops = &vum_mapping_vm_ops;
+	return 0;
+}
+
+/* Under the lock. */
+static void vum_mapping_forget(struct vum_device *dev)
+{
+	unsigned long pgoff;
+	struct page *page;
+
+	unmap_mapping_range(dev->mapping.inode->i_mapping, 0, 0, true);
+	xa_for_each(&dev->mapping.pages, pgoff, page) {
+		xa_erase(&dev->mapping.pages, pgoff);
+		/* Whoever wrote to it did so by its address. */
+		set_page_dirty_lock(page);
+		put_page(page);
+		cond_resched();
+	}
+}
+
+static bool vum_mapping_moved(const struct vum_region *a, const struct vum_region *b)
+{
+	return a->file && (file_inode(a->file) != file_inode(b->file) ||
+			   a->offset != b->offset);
+}
+
+/**
+ * vum_mapping_adopt - a new server of the same shape: its files take over
+ * @dev: device, in use
+ * @shape: the new server's; gets the old files
+ */
+void vum_mapping_adopt(struct vum_device *dev, struct vum_shape *shape)
+{
+	bool moved = false;
+	u32 i;
+
+	mutex_lock(&dev->mapping.lock);
+	for (i = 0; i < shape->num_regions; i++) {
+		struct vum_region *now = &dev->shape->regions[i];
+		struct vum_region *next = &shape->regions[i];
+
+		moved |= vum_mapping_moved(now, next);
+		swap(now->file, next->file);
+		swap(now->offset, next->offset);
+	}
+	if (moved)
+		vum_mapping_forget(dev);
+	mutex_unlock(&dev->mapping.lock);
+}
+
+/**
+ * vum_mapping_close - the consumer has gone, and its mappings before it
+ * @dev: device
+ */
+void vum_mapping_close(struct vum_device *dev)
+{
+	mutex_lock(&dev->mapping.lock);
+	vum_mapping_forget(dev);
+	mutex_unlock(&dev->mapping.lock);
+}
+
+int vum_mapping_init(struct vum_device *dev)
+{
+	dev->mapping.inode = vum_pseudofs_inode(dev);
+	if (IS_ERR(dev->mapping.inode))
+		return PTR_ERR(dev->mapping.inode);
+	mutex_init(&dev->mapping.lock);
+	xa_init(&dev->mapping.pages);
+	return 0;
+}
+
+void vum_mapping_exit(struct vum_device *dev)
+{
+	xa_destroy(&dev->mapping.pages);
+	mutex_destroy(&dev->mapping.lock);
+	iput(dev->mapping.inode);
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vfio-user-mdev: files of our own, whose inodes stand for one device's memory
+ * alone, so that pages can be taken away from whoever has mapped it.
+ */
+
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/mount.h>
+#include <linux/pseudo_fs.h>
+
+#include "vum.h"
+
+#define VUM_PSEUDOFS_MAGIC	0x56554d44
+
+static struct vfsmount *vum_pseudofs_mnt;
+
+/**
+ * vum_pseudofs_inode - an inode
+ * @dev: device it is for; no reference is taken
+ */
+struct inode *vum_pseudofs_inode(struct vum_device *dev)
+{
+	struct inode *inode = alloc_anon_inode(vum_pseudofs_mnt->mnt_sb);
+
+	if (IS_ERR(inode))
+		return inode;
+	inode->i_private = dev;
+	i_size_write(inode, VUM_WINDOW_SIZE);
+	return inode;
+}
+
+/**
+ * vum_pseudofs_file - a file with such an inode
+ * @inode: one reference on it goes to the file, or is dropped
+ * @name: in /proc/<pid>/maps
+ * @fops: file operations, of this module
+ */
+struct file *vum_pseudofs_file(struct inode *inode, const char *name,
+			       const struct file_operations *fops)
+{
+	struct file *file;
+
+	if (!try_module_get(THIS_MODULE)) {
+		iput(inode);
+		return ERR_PTR(-ENODEV);
+	}
+	file = alloc_file_pseudo(inode, vum_pseudofs_mnt, name, O_RDWR, fops);
+	if (IS_ERR(file)) {
+		iput(inode);
+		module_put(THIS_MODULE);
+	}
+	return file;
+}
+
+static int vum_pseudofs_init_fs(struct fs_context *fc)
+{
+	return init_pseudo(fc, VUM_PSEUDOFS_MAGIC) ? 0 : -ENOMEM;
+}
+
+/* Without an owner, or the mount would pin the module: it is ours to unmount. */
+static struct file_system_type vum_pseudofs = {
+	.name		= "vfio_user_mdev",
+	.init_fs_context = vum_pseudofs_init_fs,
+	.kill_sb	= kill_anon_super,
+};
+
+int vum_pseudofs_init(void)
+{
+	vum_pseudofs_mnt = kern_mount(&vum_pseudofs);
+	return PTR_ERR_OR_ZERO(vum_pseudofs_mnt);
+}
+
+void vum_pseudofs_exit(void)
+{
+	kern_unmount(vum_pseudofs_mnt);
+}

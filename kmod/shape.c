@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vfio-user-mdev: what a server's device looks like: regions and what can be
+ * done with them, taken from the server's word, compared, and told the consumer.
+ */
+
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/nospec.h>
+#include <linux/shmem_fs.h>
+#include <linux/slab.h>
+
+#include "vum.h"
+
+/* NVMe needs one; more than this is a mistake. */
+#define VUM_MAX_AREAS	256
+
+/*
+ * The functions that take something from the server return NULL, or what is
+ * wrong with it.
+ */
+
+static const char *vum_region_check_areas(const struct vum_region *region)
+{
+	u32 i, j;
+
+	for (i = 0; i < region->nr_areas; i++) {
+		const struct vfio_region_sparse_mmap_area *a = &region->areas[i];
+
+		if (!a->size || !PAGE_ALIGNED(a->offset) || !PAGE_ALIGNED(a->size))
+			return "server's mappable areas are not of whole pages";
+		if (a->offset > region->size || a->size > region->size - a->offset)
+			return "server's mappable area is not inside its region";
+		for (j = 0; j < i; j++)
+			if (a->offset < region->areas[j].offset + region->areas[j].size &&
+			    region->areas[j].offset < a->offset + a->size)
+				return "server's mappable areas overlap";
+	}
+	return NULL;
+}
+
+/* @cap: @size bytes from its header to the end of the message */
+static const char *vum_region_take_sparse(struct vum_region *region,
+					  const void *cap, u32 size)
+{
+	const struct vfio_region_info_cap_sparse_mmap *sparse = cap;
+
+	if (size < sizeof(*sparse) || sparse->nr_areas > VUM_MAX_AREAS ||
+	    size < struct_size(sparse, areas, sparse->nr_areas))
+		return "server's region capability is cut short";
+	region->nr_areas = sparse->nr_areas;
+	region->areas = kmemdup(sparse->areas,
+				sparse->nr_areas * sizeof(*region->areas),
+				GFP_KERNEL_ACCOUNT);
+	if (!region->areas)
+		return "out of memory while attaching";
+	return vum_region_check_areas(region);
+}
+
+static const char *vum_region_take_cap(struct vum_region *region,
+				       const void *cap, u32 size)
+{
+	const struct vfio_info_cap_header *header = cap;
+	const struct vfio_region_info_cap_type *type = cap;
+
+	/* Others are for consumers that do not exist yet. */
+	if (header->id > VFIO_REGION_INFO_CAP_MSIX_MAPPABLE || !header->id)
+		return NULL;
+	if (region->caps & BIT(header->id))
+		return "server's region has a capability twice";
+	region->caps |= BIT(header->id);
+	switch (header->id) {
+	case VFIO_REGION_INFO_CAP_SPARSE_MMAP:
+		return vum_region_take_sparse(region, cap, size);
+	case VFIO_REGION_INFO_CAP_TYPE:
+		if (size < sizeof(*type))
+			return "server's region capability is cut short";
+		region->type = type->type;
+		region->subtype = type->subtype;
+		return NULL;
+	}
+	return NULL;
+}
+
+/* Offsets are from the start of the payload; each points beyond the last. */
+static const char *vum_region_take_caps(struct vum_region *region, u32 at,
+					const struct vum_msg *reply)
+{
+	u32 size = reply->size - sizeof(reply->hdr), before;
+	const struct vfio_info_cap_header *header;
+	const char *flaw = NULL;
+
+	for (before = sizeof(struct vfio_user_region_info); at && !flaw;
+	     before = at + sizeof(*header), at = header->next) {
+		if (at < before || at % sizeof(u64) || size < sizeof(*header) ||
+		    at > size - sizeof(*header))
+			return "server's region capabilities point nowhere";
+		header = (const void *)(reply->payload + at);
+		flaw = vum_region_take_cap(region, header, size - at);
+	}
+	return flaw;
+}
+
+/* How much of the file is needed? */
+static u64 vum_region_extent(const struct vum_region *region)
+{
+	u64 end = 0;
+	u32 i;
+
+	if (!(region->caps & BIT(VFIO_REGION_INFO_CAP_SPARSE_MMAP)))
+		return PAGE_ALIGN(region->size);
+	for (i = 0; i < region->nr_areas; i++)
+		end = max(end, region->areas[i].offset + region->areas[i].size);
+	return end;
+}
+
+static const char *vum_region_take_file(struct vum_region *region, u64 offset,
+					struct file *file)
+{
+	u64 extent = vum_region_extent(region);
+
+	/* Pages of other files come and go as those files please. */
+	if (!shmem_mapping(file->f_mapping))
+		return "server's region is in a file that is neither a memfd nor on tmpfs";
+	if (!PAGE_ALIGNED(offset))
+		return "server's region does not start on a page of its file";
+	if (offset > LLONG_MAX - extent ||
+	    offset + extent > i_size_read(file_inode(file)))
+		return "server's file is shorter than its region";
+	if (region->flags & VFIO_REGION_INFO_FLAG_WRITE &&
+	    (!(file->f_mode & FMODE_WRITE) || mapping_map_writable(file->f_mapping)))
+		return "server's region can be written, but its file cannot";
+	region->file = get_file(file);
+	region->offset = offset;
+	region->flags |= VFIO_REGION_INFO_FLAG_MMAP;
+	return NULL;
+}
+
+/**
+ * vum_region_take - what the server says of a region
+ * @region: filled in; zeroed before
+ * @index: the one that it was asked about
+ * @reply: its answer, of sufficient size
+ *
+ * Returns NULL, or what is wrong with it.
+ */
+const char *vum_region_take(struct vum_region *region, u32 index,
+			    const struct vum_msg *reply)
+{
+	struct vfio_user_region_info info;
+	const char *flaw = NULL;
+
+	memcpy(&info, reply->payload, sizeof(info));
+	if (info.index != index)
+		return "server describes another region than asked for";
+	if (info.size > BIT_ULL(VUM_REGION_SHIFT))
+		return "server's region is too large";
+	region->size = info.size;
+	region->flags = info.flags &
+			(VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE);
+	if (info.flags & VFIO_REGION_INFO_FLAG_CAPS)
+		flaw = vum_region_take_caps(region, info.cap_offset, reply);
+	/* Without a file it can be reached by messages all the same. */
+	if (!flaw && info.flags & VFIO_REGION_INFO_FLAG_MMAP && region->size &&
+	    reply->nr_files)
+		flaw = vum_region_take_file(region, info.offset, reply->files[0]);
+	return flaw;
+}
+
+static bool vum_region_same(const struct vum_region *a, const struct vum_region *b)
+{
+	return a->size == b->size && a->flags == b->flags && a->caps == b->caps &&
+	       a->type == b->type && a->subtype == b->subtype &&
+	       a->nr_areas == b->nr_areas &&
+	       !memcmp(a->areas, b->areas, a->nr_areas * sizeof(*a->areas));
+}
+
+/**
+ * vum_shape_same - could a consumer tell one from the other?
+ * @a: shape
+ * @b: shape
+ */
+bool vum_shape_same(const struct vum_shape *a, const struct vum_shape *b)
+{
+	u32 i;
+
+	if (a->flags != b->flags || a->num_regions != b->num_regions ||
+	    a->num_irqs != b->num_irqs || memcmp(a->irqs, b->irqs, sizeof(a->irqs)))
+		return false;
+	for (i = 0; i < a->num_regions; i++)
+		if (!vum_region_same(&a->regions[i], &b->regions[i]))
+			return false;
+	return true;
+}
+
+/**
+ * vum_shape_alloc - a shape of nothing
+ * @gfp: how to allocate
+ */
+struct vum_shape *vum_shape_alloc(gfp_t gfp)
+{
+	return kvzalloc(sizeof(struct vum_shape), gfp);
+}
+
+/**
+ * vum_shape_free - let go of a shape and all that it holds
+ * @shape: shape
+ */
+void vum_shape_free(struct vum_shape *shape)
+{
+	struct vum_region *region;
+
+	for (region = shape->regions;
+	     region < shape->regions + ARRAY_SIZE(shape->regions); region++) {
+		kfree(region->areas);
+		if (!region->file)
+			continue;
+		if (region->flags & VFIO_REGION_INFO_FLAG_WRITE)
+			mapping_unmap_writable(region->file->f_mapping);
+		fput(region->file);
+	}
+	kvfree(shape);
+}
+
+static int vum_region_add_sparse(const struct vum_region *region,
+				 struct vfio_info_cap *caps)
+{
+	struct vfio_region_info_cap_sparse_mmap *sparse;
+	size_t size = struct_size(sparse, areas, region->nr_areas);
+	int ret;
+
+	sparse = kzalloc(size, GFP_KERNEL);
+	if (!sparse)
+		return -ENOMEM;
+	sparse->header.id = VFIO_REGION_INFO_CAP_SPARSE_MMAP;
+	sparse->header.version = 1;
+	sparse->nr_areas = region->nr_areas;
+	memcpy(sparse->areas, region->areas, region->nr_areas * sizeof(*region->areas));
+	ret = vfio_info_add_capability(caps, &sparse->header, size);
+	kfree(sparse);
+	return ret;
+}
+
+static int vum_region_add_caps(const struct vum_region *region,
+			       struct vfio_info_cap *caps)
+{
+	struct vfio_region_info_cap_type type = {
+		.header.id = VFIO_REGION_INFO_CAP_TYPE,
+		.header.version = 1,
+		.type = region->type,
+		.subtype = region->subtype,
+	};
+	struct vfio_info_cap_header msix = {
+		.id = VFIO_REGION_INFO_CAP_MSIX_MAPPABLE,
+		.version = 1,
+	};
+	int ret = 0;
+
+	/* What cannot be mapped has no areas that can. */
+	if (region->caps & BIT(VFIO_REGION_INFO_CAP_SPARSE_MMAP) && region->file)
+		ret = vum_region_add_sparse(region, caps);
+	if (!ret && region->caps & BIT(VFIO_REGION_INFO_CAP_TYPE))
+		ret = vfio_info_add_capability(caps, &type.header, sizeof(type));
+	if (!ret && region->caps & BIT(VFIO_REGION_INFO_CAP_MSIX_MAPPABLE))
+		ret = vfio_info_add_capability(caps, &msix, sizeof(msix));
+	return ret;
+}
+
+/**
+ * vum_region_info - VFIO_DEVICE_GET_REGION_INFO
+ * @vdev: device, open
+ * @info: @index is the question
+ * @caps: to be added to
+ *
+ * Returns 0; -EINVAL if there is no such index; -ENOMEM.
+ */
+int vum_region_info(struct vfio_device *vdev, struct vfio_region_info *info,
+		    struct vfio_info_cap *caps)
+{
+	struct vum_device *dev = vum_from_vfio(vdev);
+	const struct vum_region *region;
+
+	if (info->index >= dev->shape->num_regions)
+		return -EINVAL;
+	info->index = array_index_nospec(info->index, dev->shape->num_regions);
+	region = &dev->shape->regions[info->index];
+	info->flags = region->flags;
+	info->size = region->size;
+	info->offset = (u64)info->index << VUM_REGION_SHIFT;
+	return vum_region_add_caps(region, caps);
+}
