@@ -9,6 +9,7 @@
 
 #include <linux/file.h>
 #include <linux/iommu.h>
+#include <linux/pci.h>
 #include <linux/slab.h>
 
 #include "vum.h"
@@ -136,6 +137,32 @@ static const char *vum_ask_irq(struct vum_asking *a, u32 index)
 	return NULL;
 }
 
+/* Which BARs are memory? Where the server does not say so, none. */
+static void vum_ask_bars(struct vum_asking *a)
+{
+	struct vfio_user_region_access access = {
+		.offset = PCI_BASE_ADDRESS_0,
+		.region = VFIO_PCI_CONFIG_REGION_INDEX,
+		.count = PCI_STD_NUM_BARS * sizeof(__le32),
+	};
+	__le32 bars[PCI_STD_NUM_BARS];
+	struct vum_req *req;
+	u32 i;
+
+	req = vum_req_alloc(VUM_REQ_ATTACH, VFIO_USER_REGION_READ, sizeof(access));
+	memcpy(req->msg.payload, &access, sizeof(access));
+	req->echo = sizeof(access);
+	req->reply_min = sizeof(access) + sizeof(bars);
+	req->reply_max = req->reply_min;
+	if (!vum_ask_wait(a, req)) {
+		memcpy(bars, req->reply->payload + sizeof(access), sizeof(bars));
+		for (i = 0; i < PCI_STD_NUM_BARS; i++)
+			if (!(le32_to_cpu(bars[i]) & PCI_BASE_ADDRESS_SPACE_IO))
+				a->shape->memory_bars |= BIT(i);
+	}
+	vum_req_put(req);
+}
+
 static const char *vum_ask_shape(struct vum_asking *a)
 {
 	const char *flaw = vum_ask_info(a);
@@ -151,6 +178,7 @@ static const char *vum_ask_shape(struct vum_asking *a)
 	config = a->shape->regions[VFIO_PCI_CONFIG_REGION_INDEX].size;
 	if (config != 256 && config != 4096)
 		return "server's config space is neither 256 nor 4096 bytes";
+	vum_ask_bars(a);
 	return NULL;
 }
 

@@ -66,6 +66,8 @@ static struct vum_req *vum_channel_next(struct vum_channel *ch, u32 *session,
 	if (req->kind == VUM_REQ_ANSWER) {
 		writable = vum_answers_full(ch);
 		ch->nr_answers--;
+	} else if (req->kind == VUM_REQ_POSTED) {
+		ch->nr_posted--;
 	} else {
 		req->state = VUM_REQ_SENT;
 		refcount_inc(&req->ref);
@@ -86,8 +88,9 @@ static void vum_channel_unget(struct vum_channel *ch, u32 session,
 {
 	vum_lock(ch);
 	if (ch->session == session && vum_session_alive(ch)) {
-		if (req->kind == VUM_REQ_ANSWER) {
-			ch->nr_answers++;
+		if (vum_req_one_way(req->kind)) {
+			ch->nr_answers += req->kind == VUM_REQ_ANSWER;
+			ch->nr_posted += req->kind == VUM_REQ_POSTED;
 			list_add(&req->node, &ch->out);
 			req = NULL;
 		} else if (req->state == VUM_REQ_SENT) {

@@ -202,6 +202,7 @@ static int vum_device_init(struct vfio_device *vdev)
 			     DEFAULT_RATELIMIT_BURST);
 	ratelimit_set_flags(&dev->ratelimit, RATELIMIT_MSG_ON_RELEASE);
 	dev->attach_timeout_ms = VUM_ATTACH_TIMEOUT_MS;
+	dev->posted_writes = true;
 	mutex_init(&dev->irq_lock);
 	vum_announce_init(dev);
 	INIT_WORK(&dev->attach, vum_attach_work);
@@ -239,6 +240,7 @@ const struct vfio_device_ops vum_device_ops = {
 	.read		= vum_region_read,
 	.write		= vum_region_write,
 	.mmap		= vum_mapping_mmap,
+	.device_feature	= vum_feature,
 	.ioctl		= vum_device_ioctl,
 	.request	= vum_device_request,
 	.dma_unmap	= vum_dma_unmap,

@@ -196,12 +196,9 @@ static void vum_container_map(struct vum_container *c, struct vum_call *call)
 
 static void vum_call_range(const struct vum_call *call, u64 *first, u64 *last)
 {
-	*first = 0;
-	*last = U64_MAX;
-	if (call->unread || call->unmap.flags & VFIO_DMA_UNMAP_FLAG_ALL)
-		return;
-	*first = call->unmap.iova;
-	*last = call->unmap.iova + (call->unmap.size - 1);
+	/* VFIO_DMA_UNMAP_FLAG_ALL goes with 0 and 0, which makes all of it. */
+	*first = call->unread ? 0 : call->unmap.iova;
+	*last = call->unread ? U64_MAX : *first + (call->unmap.size - 1);
 }
 
 static void vum_container_unmap(struct vum_container *c, struct vum_call *call)

@@ -7,6 +7,7 @@
  */
 
 #include <linux/nospec.h>
+#include <linux/pci.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -81,6 +82,15 @@ static int vum_region_read_chunk(struct vum_device *dev, char __user *buf,
 	return ret;
 }
 
+/* What PCI posts: a store to a memory BAR. */
+static bool vum_region_posts(struct vum_device *dev,
+			     const struct vfio_user_region_access *access)
+{
+	return READ_ONCE(dev->posted_writes) && access->count <= sizeof(u64) &&
+	       access->region < PCI_STD_NUM_BARS &&
+	       dev->shape->memory_bars & BIT(access->region);
+}
+
 static int vum_region_write_chunk(struct vum_device *dev, const char __user *buf,
 				  const struct vfio_user_region_access *access,
 				  u32 session)
@@ -89,7 +99,8 @@ static int vum_region_write_chunk(struct vum_device *dev, const char __user *buf
 	struct vum_req *req;
 	int ret;
 
-	req = vum_req_alloc(VUM_REQ_CONSUMER, VFIO_USER_REGION_WRITE,
+	req = vum_req_alloc(vum_region_posts(dev, access) ? VUM_REQ_POSTED :
+			    VUM_REQ_CONSUMER, VFIO_USER_REGION_WRITE,
 			    sizeof(*access) + access->count);
 	if (!req)
 		return -ENOMEM;

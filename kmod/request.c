@@ -14,6 +14,9 @@
 
 #include "vum.h"
 
+/* Posted writes that may wait for the helper at a time. */
+#define VUM_MAX_POSTED	64
+
 atomic_t vum_live_messages = ATOMIC_INIT(0);
 
 /**
@@ -108,7 +111,8 @@ static int vum_gate(const struct vum_channel *ch, const struct vum_req *req)
 	case VUM_STATE_ATTACHED:
 		return 0;
 	case VUM_STATE_ATTACHING:
-		return req->kind == VUM_REQ_CONSUMER ? -EPROBE_DEFER : 0;
+		return req->kind == VUM_REQ_CONSUMER ||
+		       req->kind == VUM_REQ_POSTED ? -EPROBE_DEFER : 0;
 	default:
 		return -EIO;
 	}
@@ -136,6 +140,14 @@ int vum_req_queue(struct vum_device *dev, struct vum_req *req)
 	ret = vum_gate(ch, req);
 	if (ret)
 		goto out;
+	if (req->kind == VUM_REQ_POSTED && ch->nr_posted < VUM_MAX_POSTED) {
+		req->msg.hdr.flags = VFIO_USER_F_NO_REPLY;
+		ch->nr_posted++;
+		goto queue;
+	}
+	/* With too many unread, this one is waited for, and all before it. */
+	if (req->kind == VUM_REQ_POSTED)
+		req->kind = VUM_REQ_CONSUMER;
 	/* This can drop the lock for a while, hence the second look. */
 	ret = __xa_alloc_cyclic(&ch->inflight, &id, req, XA_LIMIT(0, U16_MAX),
 				&ch->next_id, GFP_KERNEL_ACCOUNT);
@@ -148,9 +160,10 @@ int vum_req_queue(struct vum_device *dev, struct vum_req *req)
 	}
 	req->msg.hdr.msg_id = id;
 	req->state = VUM_REQ_QUEUED;
-	refcount_inc(&req->ref);
 	if (req->kind == VUM_REQ_ASYNC)
 		ch->nr_async++;
+queue:
+	refcount_inc(&req->ref);
 	ch->stats.requests++;
 	list_add_tail(&req->node, &ch->out);
 out:
@@ -281,9 +294,9 @@ void vum_req_async(struct vum_device *dev, u16 cmd, const void *payload,
 }
 
 /**
- * vum_req_call - queue a consumer's request and wait for its reply
+ * vum_req_call - queue a consumer's request and wait for its reply, if any
  * @dev: device
- * @req: the request
+ * @req: the request, of kind VUM_REQ_CONSUMER or VUM_REQ_POSTED
  *
  * Returns what vum_req_queue() or vum_req_wait() do, never -EPROBE_DEFER.
  */
@@ -296,7 +309,9 @@ int vum_req_call(struct vum_device *dev, struct vum_req *req)
 		if (ret)
 			return ret;
 	}
-	return ret ?: vum_req_wait(dev, req);
+	if (ret || req->kind == VUM_REQ_POSTED)
+		return ret;
+	return vum_req_wait(dev, req);
 }
 
 /* What is wrong with this reply? Under the channel's lock. */
@@ -504,9 +519,10 @@ static void vum_session_abort(struct vum_channel *ch, struct list_head *dead)
 		vum_req_finish(ch, req, -EIO);
 		list_add_tail(&req->node, dead);
 	}
-	/* What is left are answers. Those that are yet to come will be dropped. */
+	/* What is left goes one way. Answers yet to come will be dropped. */
 	list_splice_init(&ch->out, dead);
 	ch->nr_answers = 0;
+	ch->nr_posted = 0;
 }
 
 /**

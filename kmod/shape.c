@@ -185,7 +185,8 @@ bool vum_shape_same(const struct vum_shape *a, const struct vum_shape *b)
 	u32 i;
 
 	if (a->flags != b->flags || a->num_regions != b->num_regions ||
-	    a->num_irqs != b->num_irqs || memcmp(a->irqs, b->irqs, sizeof(a->irqs)))
+	    a->num_irqs != b->num_irqs || a->memory_bars != b->memory_bars ||
+	    memcmp(a->irqs, b->irqs, sizeof(a->irqs)))
 		return false;
 	for (i = 0; i < a->num_regions; i++)
 		if (!vum_region_same(&a->regions[i], &b->regions[i]))

@@ -248,12 +248,34 @@ static ssize_t dma_fault_store(struct device *device,
 }
 static DEVICE_ATTR_RW(dma_fault);
 
+static ssize_t posted_writes_show(struct device *device,
+				  struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%d\n",
+			  READ_ONCE(vum_from_dev(device)->posted_writes));
+}
+
+static ssize_t posted_writes_store(struct device *device,
+				   struct device_attribute *attr,
+				   const char *buf, size_t count)
+{
+	bool on;
+	int ret = kstrtobool(buf, &on);
+
+	if (ret)
+		return ret;
+	WRITE_ONCE(vum_from_dev(device)->posted_writes, on);
+	return count;
+}
+static DEVICE_ATTR_RW(posted_writes);
+
 static struct attribute *vum_mdev_attrs[] = {
 	&dev_attr_socket.attr,
 	&dev_attr_state.attr,
 	&dev_attr_server.attr,
 	&dev_attr_attach_timeout_ms.attr,
 	&dev_attr_timeout_ms.attr,
+	&dev_attr_posted_writes.attr,
 	&dev_attr_dma_mode.attr,
 	&dev_attr_dma_announce.attr,
 	&dev_attr_dma_aperture.attr,

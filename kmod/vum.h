@@ -64,14 +64,22 @@ struct vum_msg {
  * @VUM_REQ_ATTACH: the attach work waits; may be queued while attaching
  * @VUM_REQ_ASYNC: nobody waits, and nobody may: sent from close_device(),
  *	where the task can be past its last signal
+ * @VUM_REQ_POSTED: a consumer's write that has no reply; nobody waits
  * @VUM_REQ_ANSWER: not a request: our reply to a command of the server
  */
 enum vum_req_kind {
 	VUM_REQ_CONSUMER,
 	VUM_REQ_ATTACH,
 	VUM_REQ_ASYNC,
+	VUM_REQ_POSTED,
 	VUM_REQ_ANSWER,
 };
+
+/* Nothing comes back: it is done once the helper has it. */
+static inline bool vum_req_one_way(enum vum_req_kind kind)
+{
+	return kind == VUM_REQ_POSTED || kind == VUM_REQ_ANSWER;
+}
 
 enum vum_req_state {
 	VUM_REQ_QUEUED,		/* on channel->out */
@@ -127,6 +135,7 @@ struct vum_stats {
  * @out: messages for the helper, oldest first
  * @nr_async: requests of kind VUM_REQ_ASYNC in @inflight
  * @nr_answers: messages of kind VUM_REQ_ANSWER in @out
+ * @nr_posted: messages of kind VUM_REQ_POSTED in @out
  * @state: of the attachment
  * @session: counts attachments, so that a late verdict hits no newer one
  * @opened: somebody has the channel open
@@ -147,6 +156,7 @@ struct vum_channel {
 	struct list_head out;
 	unsigned int nr_async;
 	unsigned int nr_answers;
+	unsigned int nr_posted;
 	enum vum_state state;
 	u32 session;
 	bool opened;
@@ -255,6 +265,7 @@ struct vum_irq {
  * @flags: VFIO_DEVICE_FLAGS_*
  * @num_regions: at least VFIO_PCI_NUM_REGIONS
  * @num_irqs: at least VFIO_PCI_NUM_IRQS
+ * @memory_bars: regions that are memory to PCI, as a bitmap
  * @regions: what the server does not have is of size 0
  * @irqs: what the server does not have is of count 0
  *
@@ -265,6 +276,7 @@ struct vum_shape {
 	u32 flags;
 	u32 num_regions;
 	u32 num_irqs;
+	u32 memory_bars;
 	struct vum_region regions[VUM_MAX_REGIONS];
 	struct vum_irq irqs[VUM_MAX_IRQ_INDEXES];
 };
@@ -507,6 +519,7 @@ enum vum_irq_action {
  * @ratelimit: of messages about it
  * @socket: where the server listens (channel's lock)
  * @attach_timeout_ms: how long an open waits for a server
+ * @posted_writes: writes to memory BARs are not waited for
  * @timeout_ms: how long a request waits for its reply; 0: for ever
  */
 struct vum_device {
@@ -527,6 +540,7 @@ struct vum_device {
 	struct vum_announce announce;
 	struct ratelimit_state ratelimit;
 	char socket[UNIX_PATH_MAX];
+	bool posted_writes;
 	u32 attach_timeout_ms;
 	u32 timeout_ms;
 };
@@ -566,6 +580,10 @@ ssize_t vum_region_read(struct vfio_device *vdev, char __user *buf,
 			size_t count, loff_t *ppos);
 ssize_t vum_region_write(struct vfio_device *vdev, const char __user *buf,
 			 size_t count, loff_t *ppos);
+
+/* feature.c */
+int vum_feature(struct vfio_device *vdev, u32 flags, void __user *arg,
+		size_t argsz);
 
 /* irq.c */
 int vum_irq_info(struct vum_device *dev, struct vfio_irq_info *info);

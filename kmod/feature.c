@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vfio-user-mdev: VFIO_DEVICE_FEATURE, which the server answers, if it knows it.
+ */
+
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "vum.h"
+
+/* No feature is larger. */
+#define VUM_FEATURE_MAX		SZ_64K
+
+/**
+ * vum_feature - VFIO_DEVICE_FEATURE, as far as VFIO does not deal with it
+ * @vdev: device, open
+ * @flags: VFIO_DEVICE_FEATURE_*, checked
+ * @arg: the feature's data
+ * @argsz: room there
+ *
+ * Returns 0; -ENOTTY if the server does not know the feature; what else it
+ * says; -E2BIG; -ENOMEM.
+ */
+int vum_feature(struct vfio_device *vdev, u32 flags, void __user *arg, size_t argsz)
+{
+	bool probe = flags & VFIO_DEVICE_FEATURE_PROBE;
+	bool set = flags & VFIO_DEVICE_FEATURE_SET && !probe;
+	bool get = flags & VFIO_DEVICE_FEATURE_GET && !probe;
+	struct vum_device *dev = vum_from_vfio(vdev);
+	struct vfio_user_device_feature *msg;
+	struct vum_req *req;
+	int ret = -EFAULT;
+
+	if (argsz > VUM_FEATURE_MAX)
+		return -E2BIG;
+	req = vum_req_alloc(VUM_REQ_CONSUMER, VFIO_USER_DEVICE_FEATURE,
+			    sizeof(*msg) + (set ? argsz : 0));
+	if (!req)
+		return -ENOMEM;
+	msg = (void *)req->msg.payload;
+	msg->argsz = sizeof(*msg) + argsz;
+	msg->flags = flags;
+	req->reply_max = sizeof(*msg) + argsz;
+	req->reply_min = get ? sizeof(*msg) : 0;
+	if (!set || !copy_from_user(msg->data, arg, argsz))
+		ret = vum_req_call(dev, req);
+	/* Servers say in several ways that they have never heard of it. */
+	if (ret == -EOPNOTSUPP || (probe && ret < 0 && ret != -EINTR && ret != -EIO))
+		ret = -ENOTTY;
+	if (!ret && get) {
+		msg = (void *)req->reply->payload;
+		if (copy_to_user(arg, msg->data, req->reply->size -
+				 sizeof(req->reply->hdr) - sizeof(*msg)))
+			ret = -EFAULT;
+	}
+	vum_req_put(req);
+	return ret;
+}
