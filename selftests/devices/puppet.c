@@ -270,6 +270,23 @@ static void puppet_disconnected(void *opaque)
 	puppet_dma_reset(opaque);
 }
 
+static int puppet_feature(void *opaque, __u32 flags, void *data, size_t size)
+{
+	struct puppet *puppet = opaque;
+
+	if ((flags & VFIO_DEVICE_FEATURE_MASK) != PUPPET_FEATURE)
+		return -EOPNOTSUPP;
+	if (flags & VFIO_DEVICE_FEATURE_PROBE)
+		return 0;
+	if (size != sizeof(puppet->feature))
+		return -EINVAL;
+	if (flags & VFIO_DEVICE_FEATURE_SET)
+		memcpy(puppet->feature, data, size);
+	else
+		memcpy(data, puppet->feature, size);
+	return 0;
+}
+
 static int serve(struct puppet *puppet)
 {
 	struct vus_region regions[VFIO_PCI_NUM_REGIONS];
@@ -288,6 +305,7 @@ static int serve(struct puppet *puppet)
 		.connected = connected,
 		.disconnected = puppet_disconnected,
 		.filter = puppet_filter,
+		.feature = puppet_feature,
 		.mapped = puppet->opt.touch ? puppet_touch : NULL,
 	};
 	int ret;

@@ -33,6 +33,10 @@
 
 #define PUPPET_PATTERN		0xa5a50000
 
+/* A feature that no other device has: this many bytes, to be got and set. */
+#define PUPPET_FEATURE		0x7f00
+#define PUPPET_FEATURE_SIZE	24
+
 /**
  * struct puppet_announced - BAR3, to be read from its beginning
  * @nr: DMA_MAPs that hold

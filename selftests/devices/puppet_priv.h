@@ -139,6 +139,7 @@ struct puppet {
 	__u32 nr_reads;
 	__u32 nr_writes;
 	__u32 last_count;
+	__u8 feature[PUPPET_FEATURE_SIZE];
 	struct puppet_held *held;
 	struct puppet_dma dma;
 };

@@ -31,6 +31,8 @@ static inline void puppet_fault(const struct consumer *c,
 	puppet_set(c, PUPPET_FAULT_CMD, cmd);
 	puppet_set(c, PUPPET_FAULT_ARG, arg);
 	puppet_set(c, PUPPET_FAULT, fault);
+	/* The writes are posted: see that they have arrived. */
+	CHECK_EQ(puppet_get(c, PUPPET_MAGIC), PUPPET_MAGIC_VALUE);
 }
 
 /* A read of BAR1: 4, or -errno. */

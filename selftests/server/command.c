@@ -8,6 +8,8 @@
 
 #include "private.h"
 
+#define VUS_FEATURE_MAX	0x10000
+
 /**
  * vus_reply_new() - a reply to be filled in
  * @msg: the command that is answered
@@ -188,6 +190,31 @@ static struct vus_reply *device_reset(struct vus_server *srv,
 	return vus_reply_new(msg, 0);
 }
 
+/* The reply has room for what was asked, and what came begins it. */
+static struct vus_reply *device_feature(struct vus_server *srv,
+					const struct vus_msg *msg)
+{
+	const struct vfio_user_device_feature *in = msg->payload;
+	struct vfio_user_device_feature *out;
+	struct vus_reply *reply;
+	int err;
+
+	if (msg->size < sizeof(*in) || in->argsz < msg->size ||
+	    in->argsz > VUS_FEATURE_MAX)
+		return vus_reply_error(msg, EINVAL);
+	if (!srv->dev->feature)
+		return vus_reply_error(msg, EOPNOTSUPP);
+	reply = vus_reply_new(msg, in->argsz);
+	out = vus_reply_payload(reply);
+	memcpy(out, in, msg->size);
+	err = srv->dev->feature(srv->dev->opaque, in->flags, out->data,
+				in->argsz - sizeof(*in));
+	if (!err)
+		return reply;
+	free(reply);
+	return vus_reply_error(msg, -err);
+}
+
 typedef struct vus_reply *(*handler_fn)(struct vus_server *srv,
 					const struct vus_msg *msg);
 
@@ -202,6 +229,7 @@ static const handler_fn handlers[] = {
 	[VFIO_USER_REGION_READ] = region_read,
 	[VFIO_USER_REGION_WRITE] = region_write,
 	[VFIO_USER_DEVICE_RESET] = device_reset,
+	[VFIO_USER_DEVICE_FEATURE] = device_feature,
 };
 
 /**
@@ -224,7 +252,7 @@ struct vus_reply *vus_execute(struct vus_server *srv,
 		return vus_reply_error(msg, EINVAL);
 	}
 	if (cmd >= known || !handlers[cmd])
-		return vus_reply_error(msg, ENOSYS);
+		return vus_reply_error(msg, EOPNOTSUPP);
 	return handlers[cmd](srv, msg);
 }
 

@@ -168,6 +168,8 @@ enum vus_verdict {
  * @disconnected: it is gone, and so are its memory and its eventfds
  * @filter: sees every message first
  * @mapped: the client has announced memory
+ * @feature: VFIO_DEVICE_FEATURE with these flags: fill @data or take it, @size
+ *	bytes of it; return 0 or a negative errno
  * @work: called before each wait; true if there is more to do than a wait
  *	would allow. For what need not be done before a reply is sent.
  *
@@ -187,6 +189,7 @@ struct vus_device {
 	void (*disconnected)(void *dev);
 	enum vus_verdict (*filter)(void *dev, const struct vus_msg *msg);
 	void (*mapped)(void *dev, __u64 addr, __u64 size);
+	int (*feature)(void *dev, __u32 flags, void *data, size_t size);
 	bool (*work)(void *dev);
 };
 

@@ -12,8 +12,7 @@
 #include <vfio_user.h>
 #include <vfio_user_mdev.h>
 
-#include "../lib/consumer.h"
-#include "../lib/test.h"
+#include "../lib/dma.h"
 
 static struct world w;
 static int fd;
@@ -49,7 +48,6 @@ static void attach(void)
 {
 	struct vum_attach a = good_attach();
 
-	up();
 	CHECK(!ioctl(fd, VUM_ATTACH, &a));
 	CHECK(world_state_is(&w, "attaching"));
 }
@@ -146,6 +144,7 @@ TEST(first_question)
 	char buf[256];
 	struct vfio_user_header hdr;
 
+	up();
 	attach();
 	hdr = next(buf, sizeof(buf));
 	CHECK_EQ(hdr.cmd, VFIO_USER_DEVICE_GET_INFO);
@@ -160,6 +159,7 @@ TEST(read_into_too_small_a_buffer)
 	struct vum_message m = { .argsz = sizeof(m), .buf = (uintptr_t)buf };
 	struct pollfd p = { .events = POLLIN };
 
+	up();
 	attach();
 	p.fd = fd;
 	CHECK_EQ(poll(&p, 1, 1000), 1);
@@ -181,6 +181,7 @@ TEST(message_ioctls_refuse_nonsense)
 	struct vum_message m;
 	__s32 fds[65] = { 0 };
 
+	up();
 	attach();
 	CHECK_ERRNO(ioctl(fd, VUM_SEND, NULL), EFAULT);
 	m = (struct vum_message){ .argsz = 8 };
@@ -205,6 +206,7 @@ TEST(rubbish_written)
 	char *big = calloc(1, VUM_MAX_MSG_SIZE + 1);
 	struct pollfd p = { .events = POLLIN };
 
+	up();
 	attach();
 	CHECK_ERRNO(write(fd, "x", 1), EINVAL);
 	CHECK_ERRNO(write(fd, &hdr, 0), EINVAL);
@@ -243,6 +245,7 @@ TEST(reply_before_the_question_was_read)
 	};
 	struct pollfd p = { .events = POLLIN };
 
+	up();
 	attach();
 	p.fd = fd;
 	CHECK_EQ(poll(&p, 1, 1000), 1);
@@ -264,6 +267,7 @@ TEST(answers_are_bounded)
 	char buf[256];
 	int n = 0;
 
+	up();
 	attach();
 	p.fd = fd;
 	next(buf, sizeof(buf));
@@ -283,6 +287,7 @@ static void bad_dma(uint16_t cmd, uint64_t count, uint32_t size)
 	struct vfio_user_header hdr = { .cmd = cmd, .msg_size = size };
 	struct vfio_user_dma_access dma = { .count = count };
 
+	up();
 	attach();
 	memcpy(buf, &hdr, sizeof(hdr));
 	memcpy(buf + sizeof(hdr), &dma, sizeof(dma));
@@ -321,7 +326,8 @@ static void answer(uint16_t cmd, const void *payload, size_t size)
 	hdr.flags = VFIO_USER_F_TYPE_REPLY;
 	hdr.msg_size = (uint32_t)(sizeof(hdr) + size);
 	memcpy(buf, &hdr, sizeof(hdr));
-	memcpy(buf + sizeof(hdr), payload, size);
+	if (size)
+		memcpy(buf + sizeof(hdr), payload, size);
 	CHECK_EQ(write(fd, buf, hdr.msg_size), hdr.msg_size);
 }
 
@@ -352,6 +358,19 @@ static struct fake good_fake(void)
 	return f;
 }
 
+/* Answers the look at the BARs: all of them memory, at 0. */
+static void answer_bars(void)
+{
+	struct {
+		struct vfio_user_region_access access;
+		uint32_t bars[6];
+	} reply = {
+		.access = { .offset = 0x10, .region = 7, .count = 24 },
+	};
+
+	answer(VFIO_USER_REGION_READ, &reply, sizeof(reply));
+}
+
 static void attach_fake(const struct fake *f)
 {
 	struct vfio_user_device_info info = {
@@ -369,10 +388,13 @@ static void attach_fake(const struct fake *f)
 	for (int i = 0; i < 5 && !over(); i++)
 		answer(VFIO_USER_DEVICE_GET_IRQ_INFO, &f->irq[i],
 		       sizeof(f->irq[i]));
+	if (!over())
+		answer_bars();
 }
 
 static void refused(const struct fake *f, const char *message)
 {
+	up();
 	attach_fake(f);
 	world_wait_state(&w, "broken");
 	CHECK_SOON(kernel_log_count(w.uuid, message) == 1, 1000);
@@ -382,8 +404,48 @@ TEST(attach_by_hand)
 {
 	struct fake f = good_fake();
 
+	up();
 	attach_fake(&f);
 	world_wait_state(&w, "attached");
+}
+
+/* Commands of a server that has gone are not carried out any longer. */
+TEST(dma_write_of_a_server_that_has_gone)
+{
+	enum { SIZE = 1 << 20, MSG = 32 + SIZE };
+	struct fake f = good_fake();
+	struct vfio_user_header *hdr;
+	unsigned char *p = dma_memory(SIZE), *buf = dma_memory(MSG);
+	struct vfio_user_dma_access *dma;
+	struct consumer c;
+
+	up();
+	world_attr_set(&w, "dma_mode", "message");
+	world_attr_set(&w, "dma_announce", "aperture");
+	attach_fake(&f);
+	answer(VFIO_USER_DMA_MAP, NULL, 0);
+	consumer_prepare(&c, &w);
+	dma_map(&c, p, 0, SIZE, DMA_WRITE);
+	CHECK_EQ(consumer_get_device(&c, &w), 0);
+	/* Its memory can be had from the first access on. */
+	CHECK_ERRNO(pread(c.device, buf, 1, region_at(0, 0)), EINVAL);
+
+	memset(buf, 0x77, MSG);
+	hdr = (struct vfio_user_header *)buf;
+	*hdr = (struct vfio_user_header){ .cmd = VFIO_USER_DMA_WRITE, .msg_size = MSG };
+	dma = (struct vfio_user_dma_access *)(hdr + 1);
+	*dma = (struct vfio_user_dma_access){ .addr = 0, .count = SIZE };
+	CHECK_EQ(write(fd, buf, MSG), MSG);
+	CHECK_SOON(p[0] == 0x77, 1000);
+	for (int i = 0; i < 60; i++)
+		CHECK_EQ(write(fd, buf, MSG), MSG);
+	close(fd);
+	CHECK(world_state_is(&w, "detached"));
+	memset(p, 0, SIZE);
+	for (int i = 0; i < 100; i++) {
+		test_sleep_ms(2);
+		CHECK(!p[0] && !p[SIZE / 2] && !p[SIZE - 1]);
+	}
 }
 
 TEST(region_too_large)
@@ -399,6 +461,7 @@ TEST(region_as_large_as_can_be)
 	struct fake f = good_fake();
 
 	f.region[0].size = 1ULL << 40;
+	up();
 	attach_fake(&f);
 	world_wait_state(&w, "attached");
 }
@@ -437,6 +500,7 @@ TEST(too_many_irqs)
 
 TEST(close_ends_the_attachment)
 {
+	up();
 	attach();
 	close(fd);
 	CHECK(world_state_is(&w, "detached"));
@@ -448,6 +512,7 @@ TEST(mdev_removed_under_the_opener)
 	struct pollfd p = { .events = POLLIN };
 	struct vum_attach a = good_attach();
 
+	up();
 	attach();
 	snprintf(path, sizeof(path), MDEV_DIR "%s/remove", w.uuid);
 	CHECK_EQ(write_file(path, "1"), 0);

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0
+/* VFIO_DEVICE_FEATURE reaches the server, if that knows it. */
+
+#include <sys/ioctl.h>
+
+#include "../lib/puppet.h"
+
+static struct world w;
+static struct consumer c;
+
+struct feature {
+	struct vfio_device_feature head;
+	unsigned char data[PUPPET_FEATURE_SIZE];
+};
+
+static int feature(struct feature *f, uint32_t flags, size_t size)
+{
+	f->head.argsz = (uint32_t)(sizeof(f->head) + size);
+	f->head.flags = flags;
+	return ioctl(c.device, VFIO_DEVICE_FEATURE, f);
+}
+
+static void up(void)
+{
+	world_up(&w, NULL);
+	consumer_open(&c, &w);
+}
+
+TEST(set_and_get)
+{
+	struct feature in = { .data = "what is set can be got" }, out = { 0 };
+
+	up();
+	CHECK(!feature(&in, VFIO_DEVICE_FEATURE_SET | PUPPET_FEATURE,
+		       sizeof(in.data)));
+	CHECK(!feature(&out, VFIO_DEVICE_FEATURE_GET | PUPPET_FEATURE,
+		       sizeof(out.data)));
+	CHECK(!memcmp(in.data, out.data, sizeof(in.data)));
+}
+
+TEST(probe)
+{
+	struct feature f = { 0 };
+
+	up();
+	CHECK(!feature(&f, VFIO_DEVICE_FEATURE_PROBE | PUPPET_FEATURE, 0));
+	CHECK(!feature(&f, VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_GET |
+		       VFIO_DEVICE_FEATURE_SET | PUPPET_FEATURE, 0));
+	CHECK_ERRNO(feature(&f, VFIO_DEVICE_FEATURE_PROBE | 0x7f01, 0), ENOTTY);
+	CHECK_ERRNO(feature(&f, VFIO_DEVICE_FEATURE_GET | 0x7f01,
+			    sizeof(f.data)), ENOTTY);
+}
+
+TEST(what_the_server_says_against_it)
+{
+	struct feature f = { 0 };
+
+	up();
+	CHECK_ERRNO(feature(&f, VFIO_DEVICE_FEATURE_GET | PUPPET_FEATURE, 8),
+		    EINVAL);
+	puppet_fault(&c, VFIO_USER_DEVICE_FEATURE, PUPPET_FAULT_ERROR, EBUSY);
+	CHECK_ERRNO(feature(&f, VFIO_DEVICE_FEATURE_SET | PUPPET_FEATURE,
+			    sizeof(f.data)), EBUSY);
+	/* More than any feature has. */
+	f.head.argsz = 1 << 20;
+	f.head.flags = VFIO_DEVICE_FEATURE_GET | PUPPET_FEATURE;
+	CHECK_ERRNO(ioctl(c.device, VFIO_DEVICE_FEATURE, &f), E2BIG);
+	CHECK_ERRNO(ioctl(c.device, VFIO_DEVICE_FEATURE, test_bad_address()),
+		    EFAULT);
+}
+
+/* A reply that is shorter than its head, or longer than was asked for. */
+TEST(wrong_replies)
+{
+	struct feature f = { 0 };
+
+	up();
+	puppet_fault(&c, VFIO_USER_DEVICE_FEATURE, PUPPET_FAULT_LONG_REPLY, 0);
+	CHECK_ERRNO(feature(&f, VFIO_DEVICE_FEATURE_GET | PUPPET_FEATURE,
+			    sizeof(f.data)), EIO);
+	world_wait_state(&w, "attached");
+	puppet_check(&c, 0);
+}
+
+/* Migration is the core's, as long as the bridge does not offer it. */
+TEST(migration)
+{
+	struct feature f = { 0 };
+
+	up();
+	CHECK_ERRNO(feature(&f, VFIO_DEVICE_FEATURE_GET |
+			    VFIO_DEVICE_FEATURE_MIGRATION, 8), ENOTTY);
+}
