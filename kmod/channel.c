@@ -63,13 +63,13 @@ static struct vum_req *vum_channel_next(struct vum_channel *ch, u32 *session,
 	ret = 0;
 	list_del(&req->node);
 	*session = ch->session;
+	req->state = VUM_REQ_SENT;
 	if (req->kind == VUM_REQ_ANSWER) {
 		writable = vum_answers_full(ch);
 		ch->nr_answers--;
 	} else if (req->kind == VUM_REQ_POSTED) {
 		ch->nr_posted--;
 	} else {
-		req->state = VUM_REQ_SENT;
 		refcount_inc(&req->ref);
 	}
 out_room:

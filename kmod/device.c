@@ -87,6 +87,7 @@ static void vum_device_close(struct vfio_device *vdev)
 {
 	struct vum_device *dev = vum_from_vfio(vdev);
 
+	vum_ioeventfd_release(dev);
 	vum_irq_release(dev);
 	vum_device_reset_async(dev);
 	vum_mapping_close(dev);
@@ -167,6 +168,8 @@ static long vum_device_ioctl(struct vfio_device *vdev, unsigned int cmd,
 		return vum_irq_set(dev, (void __user *)arg);
 	case VFIO_DEVICE_RESET:
 		return vum_ioctl_reset(dev);
+	case VFIO_DEVICE_IOEVENTFD:
+		return vum_ioeventfd_set(dev, (void __user *)arg);
 	default:
 		return -ENOTTY;
 	}
@@ -204,6 +207,8 @@ static int vum_device_init(struct vfio_device *vdev)
 	dev->attach_timeout_ms = VUM_ATTACH_TIMEOUT_MS;
 	dev->posted_writes = true;
 	mutex_init(&dev->irq_lock);
+	mutex_init(&dev->ioeventfd_lock);
+	INIT_LIST_HEAD(&dev->ioeventfds);
 	vum_announce_init(dev);
 	INIT_WORK(&dev->attach, vum_attach_work);
 	snprintf(dev->socket, sizeof(dev->socket),
@@ -228,6 +233,7 @@ static void vum_device_release(struct vfio_device *vdev)
 	vum_shape_free(dev->shape);
 	xa_destroy(&dev->ch.inflight);
 	mutex_destroy(&dev->irq_lock);
+	mutex_destroy(&dev->ioeventfd_lock);
 	vum_vfio_free(vdev);
 }
 

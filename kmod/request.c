@@ -141,6 +141,7 @@ int vum_req_queue(struct vum_device *dev, struct vum_req *req)
 	if (ret)
 		goto out;
 	if (req->kind == VUM_REQ_POSTED && ch->nr_posted < VUM_MAX_POSTED) {
+		req->state = VUM_REQ_QUEUED;
 		req->msg.hdr.flags = VFIO_USER_F_NO_REPLY;
 		ch->nr_posted++;
 		goto queue;

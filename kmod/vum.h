@@ -513,6 +513,8 @@ enum vum_irq_action {
  * @irq_enabled: indexes whose trigger has been set, as a bitmap
  * @irq_masked: indexes that the consumer has masked, as a bitmap
  * @eventfds: what the consumer set, by index, action and sub-index
+ * @ioeventfd_lock: @ioeventfds
+ * @ioeventfds: writes that the consumer can cause by an eventfd
  * @mapping: what the consumer has mapped of @shape
  * @dma: the consumer's memory
  * @announce: what the server is told of it
@@ -535,6 +537,8 @@ struct vum_device {
 	unsigned long irq_enabled;
 	unsigned long irq_masked;
 	struct file **eventfds[VUM_MAX_IRQ_INDEXES][VUM_IRQ_ACTIONS];
+	struct mutex ioeventfd_lock; /* ioeventfds */
+	struct list_head ioeventfds;
 	struct vum_mappings mapping;
 	struct vum_dma dma;
 	struct vum_announce announce;
@@ -580,6 +584,11 @@ ssize_t vum_region_read(struct vfio_device *vdev, char __user *buf,
 			size_t count, loff_t *ppos);
 ssize_t vum_region_write(struct vfio_device *vdev, const char __user *buf,
 			 size_t count, loff_t *ppos);
+
+/* ioeventfd.c */
+long vum_ioeventfd_set(struct vum_device *dev,
+		       struct vfio_device_ioeventfd __user *arg);
+void vum_ioeventfd_release(struct vum_device *dev);
 
 /* feature.c */
 int vum_feature(struct vfio_device *vdev, u32 flags, void __user *arg,

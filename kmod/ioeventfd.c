@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vfio-user-mdev: VFIO_DEVICE_IOEVENTFD: a signal of the consumer's eventfd is a
+ * write to a region.
+ *
+ * Where the server has an eventfd of its own for that write, the one signals
+ * the other and no message is sent. Else it is a posted write.
+ */
+
+#include <linux/eventfd.h>
+#include <linux/nospec.h>
+#include <linux/pci.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "compat.h"
+#include "vum.h"
+
+/* As vfio-pci has it. */
+#define VUM_IOEVENTFD_MAX	1000
+
+/* KVM's, whose header modules do not see on every architecture. */
+#define VUM_IO_FD_DATAMATCH	BIT(0)
+
+/**
+ * struct vum_ioeventfd - a write that waits for its signal
+ * @node: in dev->ioeventfds
+ * @dev: device
+ * @virqfd: the consumer's eventfd; VFIO's, which clears it when that is closed
+ * @where: what to write to
+ * @data: what to write
+ * @server: the server's eventfd for this, or NULL
+ * @session: the attachment that @server is of
+ * @last: the last write, which need not be repeated while it is queued
+ */
+struct vum_ioeventfd {
+	struct list_head node;
+	struct vum_device *dev;
+	struct virqfd *virqfd;
+	struct vfio_user_region_access where;
+	u64 data;
+	struct eventfd_ctx *server;
+	u32 session;
+	struct vum_req *last;
+};
+
+static bool vum_ioeventfd_direct(const struct vum_ioeventfd *io)
+{
+	return io->server && io->session == READ_ONCE(io->dev->ch.session);
+}
+
+/* Under the lock of the consumer's eventfd: what cannot be done here is left. */
+static int vum_ioeventfd_signalled(void *opaque, void *unused)
+{
+	struct vum_ioeventfd *io = opaque;
+
+	if (!vum_ioeventfd_direct(io) || !eventfd_signal_allowed())
+		return 1;
+	vum_eventfd_signal(io->server);
+	return 0;
+}
+
+static bool vum_ioeventfd_queued(const struct vum_ioeventfd *io)
+{
+	struct vum_channel *ch = &io->dev->ch;
+	bool queued;
+
+	vum_lock(ch);
+	queued = io->last && io->last->session == ch->session &&
+		 io->last->state == VUM_REQ_QUEUED;
+	vum_unlock(ch);
+	return queued;
+}
+
+static void vum_ioeventfd_write(struct vum_ioeventfd *io)
+{
+	struct vfio_user_region_access *payload;
+	struct vum_req *req;
+
+	if (vum_ioeventfd_queued(io))
+		return;
+	req = vum_req_alloc(VUM_REQ_POSTED, VFIO_USER_REGION_WRITE,
+			    sizeof(io->where) + io->where.count);
+	if (!req)
+		return;
+	payload = (void *)req->msg.payload;
+	*payload = io->where;
+	memcpy(payload->data, &io->data, io->where.count);
+	req->session = READ_ONCE(io->dev->ch.session);
+	req->echo = sizeof(io->where);
+	req->reply_min = sizeof(io->where);
+	req->reply_max = req->reply_min;
+	/* Without a server there is no device to write to. */
+	vum_req_queue(io->dev, req);
+	vum_req_put(io->last);
+	io->last = req;
+}
+
+static void vum_ioeventfd_thread(void *opaque, void *unused)
+{
+	struct vum_ioeventfd *io = opaque;
+
+	if (vum_ioeventfd_direct(io))
+		vum_eventfd_signal(io->server);
+	else
+		vum_ioeventfd_write(io);
+}
+
+/* Does entry @fd of the server's answer stand for this write? */
+static bool vum_ioeventfd_match(const struct vum_ioeventfd *io,
+				const struct vfio_user_sub_region_ioeventfd *fd)
+{
+	return fd->type == VFIO_USER_IO_FD_TYPE_IOEVENTFD &&
+	       fd->offset == io->where.offset &&
+	       (!fd->size || fd->size == io->where.count) &&
+	       (!(fd->flags & VUM_IO_FD_DATAMATCH) || fd->datamatch == io->data);
+}
+
+static void vum_ioeventfd_take(struct vum_ioeventfd *io, const struct vum_msg *reply)
+{
+	u32 size = reply->size - sizeof(reply->hdr), i;
+	struct {
+		struct vfio_user_region_io_fds head;
+		struct vfio_user_sub_region_ioeventfd fds[];
+	} const *answer = (const void *)reply->payload;
+
+	for (i = 0; i < answer->head.count; i++) {
+		if (struct_size(answer, fds, i + 1) > size)
+			return;
+		if (!vum_ioeventfd_match(io, &answer->fds[i]) ||
+		    answer->fds[i].fd_index >= reply->nr_files)
+			continue;
+		io->server = eventfd_ctx_fileget(reply->files[answer->fds[i].fd_index]);
+		if (IS_ERR(io->server))
+			io->server = NULL;
+		return;
+	}
+}
+
+/* Has the server an eventfd for it? That it has not is no error. */
+static int vum_ioeventfd_ask(struct vum_ioeventfd *io)
+{
+	struct vfio_user_region_io_fds ask = {
+		.argsz = VUM_MAX_MSG_SIZE - sizeof(struct vfio_user_header),
+		.index = io->where.region,
+	};
+	struct vum_req *req;
+	int ret;
+
+	req = vum_req_alloc(VUM_REQ_CONSUMER, VFIO_USER_DEVICE_GET_REGION_IO_FDS,
+			    sizeof(ask));
+	if (!req)
+		return -ENOMEM;
+	memcpy(req->msg.payload, &ask, sizeof(ask));
+	req->reply_min = sizeof(ask);
+	req->reply_max = VUM_MAX_MSG_SIZE;
+	req->reply_fds = VUM_MAX_MSG_FDS;
+	io->session = READ_ONCE(io->dev->ch.session);
+	ret = vum_req_call(io->dev, req);
+	if (!ret)
+		vum_ioeventfd_take(io, req->reply);
+	vum_req_put(req);
+	return ret == -EINTR ? ret : 0;
+}
+
+static void vum_ioeventfd_free(struct vum_ioeventfd *io)
+{
+	if (io->virqfd)
+		vfio_virqfd_disable(&io->virqfd);
+	if (io->server)
+		eventfd_ctx_put(io->server);
+	vum_req_put(io->last);
+	kfree(io);
+}
+
+static struct vum_ioeventfd *vum_ioeventfd_new(struct vum_device *dev,
+					       const struct vfio_user_region_access *where,
+					       u64 data, int fd)
+{
+	struct vum_ioeventfd *io = kzalloc(sizeof(*io), GFP_KERNEL_ACCOUNT);
+	int ret;
+
+	if (!io)
+		return ERR_PTR(-ENOMEM);
+	io->dev = dev;
+	io->where = *where;
+	io->data = data;
+	ret = vum_ioeventfd_ask(io);
+	if (!ret)
+		ret = vfio_virqfd_enable(io, vum_ioeventfd_signalled,
+					 vum_ioeventfd_thread, NULL,
+					 &io->virqfd, fd);
+	if (!ret)
+		return io;
+	vum_ioeventfd_free(io);
+	return ERR_PTR(ret);
+}
+
+static struct vum_ioeventfd *vum_ioeventfd_find(struct vum_device *dev,
+						const struct vfio_user_region_access *where,
+						u64 data, unsigned int *nr)
+{
+	struct vum_ioeventfd *io;
+
+	*nr = 0;
+	list_for_each_entry(io, &dev->ioeventfds, node) {
+		if (!memcmp(&io->where, where, sizeof(*where)) && io->data == data)
+			return io;
+		++*nr;
+	}
+	return NULL;
+}
+
+/*
+ * Without the lock while the server is asked. Who loses to another that sets
+ * the same at the same time finds it there.
+ */
+static int vum_ioeventfd_add(struct vum_device *dev,
+			     const struct vfio_user_region_access *where,
+			     u64 data, int fd)
+{
+	struct vum_ioeventfd *io = vum_ioeventfd_new(dev, where, data, fd);
+	unsigned int nr;
+	int ret = 0;
+
+	if (IS_ERR(io))
+		return PTR_ERR(io);
+	mutex_lock(&dev->ioeventfd_lock);
+	if (vum_ioeventfd_find(dev, where, data, &nr))
+		ret = -EEXIST;
+	else if (nr >= VUM_IOEVENTFD_MAX)
+		ret = -ENOSPC;
+	else
+		list_add(&io->node, &dev->ioeventfds);
+	mutex_unlock(&dev->ioeventfd_lock);
+	if (ret)
+		vum_ioeventfd_free(io);
+	return ret;
+}
+
+static int vum_ioeventfd_del(struct vum_device *dev,
+			     const struct vfio_user_region_access *where, u64 data)
+{
+	struct vum_ioeventfd *io;
+	unsigned int nr;
+
+	mutex_lock(&dev->ioeventfd_lock);
+	io = vum_ioeventfd_find(dev, where, data, &nr);
+	if (io)
+		list_del(&io->node);
+	mutex_unlock(&dev->ioeventfd_lock);
+	if (!io)
+		return -ENODEV;
+	vum_ioeventfd_free(io);
+	return 0;
+}
+
+/* A word of a BAR that can be written. */
+static int vum_ioeventfd_where(struct vum_device *dev, u64 pos, u32 count,
+			       struct vfio_user_region_access *where)
+{
+	u64 index = pos >> VUM_REGION_SHIFT;
+	const struct vum_region *region;
+
+	if (index >= PCI_STD_NUM_BARS)
+		return -EINVAL;
+	region = &dev->shape->regions[array_index_nospec(index, PCI_STD_NUM_BARS)];
+	where->offset = pos & (BIT_ULL(VUM_REGION_SHIFT) - 1);
+	where->region = index;
+	where->count = count;
+	if (!(region->flags & VFIO_REGION_INFO_FLAG_WRITE) ||
+	    where->offset >= region->size || count > region->size - where->offset)
+		return -EINVAL;
+	return 0;
+}
+
+/**
+ * vum_ioeventfd_set - VFIO_DEVICE_IOEVENTFD
+ * @dev: device, open
+ * @arg: the ioctl's argument
+ *
+ * Returns what vfio-pci does: 0; -EINVAL; -EEXIST if there is one already;
+ * -ENODEV if there is none to be taken away; -ENOSPC beyond 1000; -ENOMEM.
+ */
+long vum_ioeventfd_set(struct vum_device *dev,
+		       struct vfio_device_ioeventfd __user *arg)
+{
+	struct vfio_user_region_access where = {};
+	struct vfio_device_ioeventfd set;
+	u32 count;
+	u64 data;
+	int ret;
+
+	if (copy_from_user(&set, arg, offsetofend(typeof(set), fd)))
+		return -EFAULT;
+	count = set.flags & VFIO_DEVICE_IOEVENTFD_SIZE_MASK;
+	if (set.argsz < offsetofend(typeof(set), fd) || set.flags != count ||
+	    hweight8(count) != 1 || set.fd < -1)
+		return -EINVAL;
+	ret = vum_ioeventfd_where(dev, set.offset, count, &where);
+	if (ret)
+		return ret;
+	data = count == sizeof(u64) ? set.data : set.data & (BIT_ULL(8 * count) - 1);
+	return set.fd < 0 ? vum_ioeventfd_del(dev, &where, data) :
+			    vum_ioeventfd_add(dev, &where, data, set.fd);
+}
+
+/**
+ * vum_ioeventfd_release - the consumer goes
+ * @dev: device
+ */
+void vum_ioeventfd_release(struct vum_device *dev)
+{
+	struct vum_ioeventfd *io, *next;
+
+	list_for_each_entry_safe(io, next, &dev->ioeventfds, node)
+		vum_ioeventfd_free(io);
+	INIT_LIST_HEAD(&dev->ioeventfds);
+}
