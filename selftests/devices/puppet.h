@@ -33,6 +33,11 @@
 
 #define PUPPET_PATTERN		0xa5a50000
 
+/* In BAR0: any word here, and this word there, have an eventfd. */
+#define PUPPET_IO_FD_ANY	0x100
+#define PUPPET_IO_FD_MATCH	0x104
+#define PUPPET_IO_FD_DATA	0x600d
+
 /* A feature that no other device has: this many bytes, to be got and set. */
 #define PUPPET_FEATURE		0x7f00
 #define PUPPET_FEATURE_SIZE	24
@@ -101,6 +106,8 @@ struct puppet_announced {
  * @PUPPET_DMA_STATUS: ro: EINPROGRESS, or the errno with which it ended, 0 if
  *	it has done all
  * @PUPPET_DMA_SUM_RESULT: ro: sum of the bytes
+ * @PUPPET_IO_FD_HITS: ro: signals of the eventfds that stand for writes to
+ *	PUPPET_IO_FD_ANY and PUPPET_IO_FD_MATCH
  *
  * No register is changed by a device reset but PUPPET_INTX_LEVEL and
  * PUPPET_NR_RESETS.
@@ -132,6 +139,7 @@ enum puppet_register {
 	PUPPET_DMA_VALUE	= 0x98,
 	PUPPET_DMA_STATUS	= 0x9c,
 	PUPPET_DMA_SUM_RESULT	= 0xa0,
+	PUPPET_IO_FD_HITS	= 0xb0,
 };
 
 /**

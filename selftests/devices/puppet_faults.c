@@ -407,6 +407,8 @@ enum vus_verdict puppet_filter(void *opaque, const struct vus_msg *msg)
 		strike(puppet, fault, msg);
 		return VUS_TAKEN;
 	}
+	if (puppet_offer_io_fds(puppet, msg))
+		return VUS_TAKEN;
 	if (puppet->gather && is_bar1_read(msg)) {
 		hold(puppet, vus_execute(puppet->srv, msg), true)->gathered =
 			true;

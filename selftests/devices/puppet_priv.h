@@ -140,6 +140,8 @@ struct puppet {
 	__u32 nr_writes;
 	__u32 last_count;
 	__u8 feature[PUPPET_FEATURE_SIZE];
+	int io_fds[2];
+	__u32 io_fd_hits;
 	struct puppet_held *held;
 	struct puppet_dma dma;
 };
@@ -147,6 +149,10 @@ struct puppet {
 /* puppet_announced.c */
 int puppet_announced_read(void *opaque, __u64 offset, void *buf, __u32 count);
 void puppet_touch(void *opaque, __u64 addr, __u64 size);
+
+/* puppet_iofds.c */
+bool puppet_offer_io_fds(struct puppet *puppet, const struct vus_msg *msg);
+__u32 puppet_io_fd_hits(struct puppet *puppet);
 
 /* puppet_dma.c */
 void puppet_dma_write(struct puppet *puppet, __u64 offset, __u32 value);

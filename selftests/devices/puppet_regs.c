@@ -17,7 +17,7 @@ static __u32 dma_data(const struct puppet *puppet, __u64 offset)
 	return le32toh(word);
 }
 
-static __u32 read_register(const struct puppet *puppet, __u64 offset)
+static __u32 read_register(struct puppet *puppet, __u64 offset)
 {
 	switch (offset) {
 	case PUPPET_MAGIC:
@@ -58,6 +58,8 @@ static __u32 read_register(const struct puppet *puppet, __u64 offset)
 		return puppet->dma.status;
 	case PUPPET_DMA_SUM_RESULT:
 		return puppet->dma.sum;
+	case PUPPET_IO_FD_HITS:
+		return puppet_io_fd_hits(puppet);
 	default:
 		if (offset >= PUPPET_DMA_DATA &&
 		    offset < PUPPET_DMA_DATA + PUPPET_DMA_SIZE)
