@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -336,6 +338,96 @@ TEST(unmap_races_a_writer)
 	CHECK_EQ(show("pinned"), 0);
 }
 
+static unsigned long vmstat(const char *key)
+{
+	char buf[16384], *p;
+
+	CHECK_EQ(read_file("/proc/vmstat", buf, sizeof(buf)), 0);
+	p = strstr(buf, key);
+	CHECK(p);
+	return strtoul(p + strlen(key), NULL, 10);
+}
+
+/* Every page that VFIO has taken for us has been given back. */
+static bool pins_balance(void)
+{
+	/* The counters are kept by CPU. */
+	CHECK_EQ(write_file("/proc/sys/vm/stat_refresh", "1"), 0);
+	return vmstat("nr_foll_pin_acquired ") == vmstat("nr_foll_pin_released ");
+}
+
+/* The server's window, as if by SCM_RIGHTS. */
+static int window_fd(void)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, w.server, 0);
+	char path[64], target[PATH_MAX];
+	ssize_t n;
+
+	for (int fd = 3; fd < 64; fd++) {
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", w.server, fd);
+		n = readlink(path, target, sizeof(target) - 1);
+		target[n > 0 ? n : 0] = '\0';
+		if (strstr(target, "vfio-user-dma"))
+			return (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+	}
+	FAIL("the server has no window");
+}
+
+static void hammer(int window, size_t size, bool by_file)
+{
+	volatile unsigned char *p;
+	unsigned char byte = 0x99;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, window, IOVA);
+	for (size_t i = 0;; i = (i + PAGE) % size) {
+		if (!by_file)
+			p[i] = byte;
+		else if (pwrite(window, &byte, 1, (off_t)(IOVA + i)) < 0 &&
+			 errno != EFAULT)
+			_exit(errno);
+	}
+}
+
+/*
+ * VFIO takes it for a bug if pages are pinned again and again while it unmaps:
+ * four writers, which do nothing else.
+ */
+TEST(unmap_races_many_writers)
+{
+	const size_t size = 256 * PAGE;
+	pid_t pid[4];
+	int window, status;
+	unsigned char *p;
+
+	up("mmap");
+	puppet_check(&c, 0);
+	window = window_fd();
+	p = dma_memory(size);
+	for (int i = 0; i < 4; i++) {
+		pid[i] = fork();
+		if (!pid[i])
+			hammer(window, size, i & 1);
+	}
+	for (int i = 0; i < 1000; i++) {
+		map(p, IOVA, size, READ | WRITE);
+		for (int spin = 0; i % 8 == 0 && spin < 100000; spin++)
+			if (((volatile unsigned char *)p)[size - PAGE] == 0x99)
+				break;
+		unmap(IOVA, size);
+		memset(p, i, size);
+		CHECK(i % 50 || all(p, size, (unsigned char)i));
+	}
+	for (int i = 0; i < 4; i++) {
+		/* None of them saw an error that it should not. */
+		if (waitpid(pid[i], &status, WNOHANG))
+			FAIL("writer %d has ended: status 0x%x", i, status);
+		world_kill(&pid[i], SIGKILL);
+	}
+	CHECK_EQ(show("pinned"), 0);
+	CHECK(pins_balance());
+}
+
 static void read_only(const char *way, int want)
 {
 	unsigned char *p;
@@ -379,24 +471,6 @@ TEST(write_only_by_messages)
 	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, PAGE, 0x21212121), 0);
 	CHECK(all(p, PAGE, 0x21));
 	CHECK_EQ(dma(PUPPET_DMA_SUM, IOVA, PAGE, 0), EPERM);
-}
-
-static unsigned long vmstat(const char *key)
-{
-	char buf[16384], *p;
-
-	CHECK_EQ(read_file("/proc/vmstat", buf, sizeof(buf)), 0);
-	p = strstr(buf, key);
-	CHECK(p);
-	return strtoul(p + strlen(key), NULL, 10);
-}
-
-/* Every page that VFIO has taken for us has been given back. */
-static bool pins_balance(void)
-{
-	/* The counters are kept by CPU. */
-	CHECK_EQ(write_file("/proc/sys/vm/stat_refresh", "1"), 0);
-	return vmstat("nr_foll_pin_acquired ") == vmstat("nr_foll_pin_released ");
 }
 
 TEST(consumer_killed_in_the_middle)
