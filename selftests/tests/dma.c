@@ -17,6 +17,7 @@
 #include "../lib/test.h"
 
 #define PAGE	4096UL
+#define TRACING	"/sys/kernel/tracing/"
 #define IOVA	0x100000000ULL
 #define READ	DMA_READ
 #define WRITE	DMA_WRITE
@@ -389,6 +390,25 @@ static void hammer(int window, size_t size, bool by_file)
 	}
 }
 
+/* How often has VFIO called this function of ours? From now on, or so far. */
+static long calls(const char *function, bool begin)
+{
+	char line[128], profile[4096], *p;
+
+	if (begin) {
+		snprintf(line, sizeof(line), "p:vum_calls %s", function);
+		CHECK_EQ(write_file(TRACING "kprobe_events", line), 0);
+		CHECK_EQ(write_file(TRACING "events/kprobes/vum_calls/enable", "1"), 0);
+		return 0;
+	}
+	CHECK_EQ(read_file(TRACING "kprobe_profile", profile, sizeof(profile)), 0);
+	p = strstr(profile, "vum_calls");
+	CHECK(p);
+	CHECK_EQ(write_file(TRACING "events/kprobes/vum_calls/enable", "0"), 0);
+	CHECK_EQ(write_file(TRACING "kprobe_events", "-:vum_calls"), 0);
+	return strtol(p + strlen("vum_calls"), NULL, 10);
+}
+
 /*
  * VFIO takes it for a bug if pages are pinned again and again while it unmaps:
  * four writers, which do nothing else.
@@ -404,6 +424,7 @@ TEST(unmap_races_many_writers)
 	puppet_check(&c, 0);
 	window = window_fd();
 	p = dma_memory(size);
+	calls("vum_dma_unmap", true);
 	for (int i = 0; i < 4; i++) {
 		pid[i] = fork();
 		if (!pid[i])
@@ -426,6 +447,8 @@ TEST(unmap_races_many_writers)
 	}
 	CHECK_EQ(show("pinned"), 0);
 	CHECK(pins_balance());
+	/* Once it has been told, it has not to be told again. */
+	CHECK(calls("vum_dma_unmap", false) <= 1000);
 }
 
 static void read_only(const char *way, int want)
