@@ -68,6 +68,9 @@ TEST(other_ioctls_are_refused)
 	up(NULL);
 	CHECK_ERRNO(ioctl(c.device, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &info),
 		    ENOTTY);
+	CHECK_ERRNO(ioctl(c.device, VFIO_DEVICE_PCI_HOT_RESET, &info), ENOTTY);
+	CHECK_ERRNO(ioctl(c.device, VFIO_DEVICE_QUERY_GFX_PLANE, NULL), ENOTTY);
+	CHECK_ERRNO(ioctl(c.device, VFIO_DEVICE_GET_GFX_DMABUF, NULL), ENOTTY);
 	CHECK_ERRNO(ioctl(c.device, 0x1234, NULL), ENOTTY);
 }
 
