@@ -3,10 +3,13 @@
 # Inside the guest: the serial card, as the guest kernel's 8250_pci sees it.
 # Writes a line, reads one, and says what it cost in interrupts. Processes are
 # dear there, so this does with hardly any.
-for dir in /sys/bus/pci/drivers/serial/*/tty/ttyS*; do :; done
+for card in /sys/bus/pci/drivers/serial/*:*; do :; done
+# Since 6.5 a port is a device of its own, below a controller of its own.
+for dir in "$card"/tty/ttyS* "$card"/*/*/tty/ttyS*; do
+	[ ! -e "$dir" ] || break
+done
 tty=${dir##*/}
 [ -c "/dev/$tty" ] || { echo "no serial card: $dir"; cat /proc/tty/driver/serial; exit 1; }
-card=${dir%/tty/*}
 read -r irq <"$dir/irq"
 read -r type <"$dir/type"
 read -r vendor <"$card/vendor"
