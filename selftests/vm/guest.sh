@@ -10,7 +10,7 @@
 # or 124 = timeout (of 240 s), 125 = QEMU failed, 126 = the guest died.
 # The guest's kernel log: $VUM_GUEST_CONSOLE, default $VUM_RESULT/guest.log.
 #
-# --prepare, on the host, boots such a guest without any device and keeps it as
+# --prepare, outside but in the world's root (in-root.sh), boots such a guest without any device and keeps it as
 # a snapshot in the cache. The guest in the VM starts from there, finds its
 # device by a rescan of the PCI bus, and is up in seconds: an emulated machine
 # on an emulated machine takes a minute to boot. --cold lets it boot.
@@ -43,14 +43,14 @@ fi
 if [ -z "${VUM_ABI-}" ]; then
 	env=$("$here/kernel.sh")
 	eval "$env"
-	export VUM_ABI VUM_MODDIR
+	export VUM_ABI VUM_KERNEL VUM_MODDIR
 fi
 # shellcheck disable=SC2086	# a list of words
 initrd=$("$here/initramfs.sh" "$here/init.inner" $modules)
 
 qemu="qemu-system-x86_64 -accel tcg -M q35,hpet=off,vmport=off -m 256
 	-nodefaults -no-user-config -display none -no-reboot"
-key=$({ echo "$qemu $append ${initrd##*/} $VUM_ABI"; cat "${VUM_VMLINUX%/*}/version"
+key=$({ echo "$qemu $append ${initrd##*/} $VUM_ABI $VUM_KERNEL"
 	dpkg-query -W qemu-system-x86; } | sha256sum | cut -c 1-16)
 snapshot=$cache/guest/$key
 if [ -f "$snapshot" ]; then

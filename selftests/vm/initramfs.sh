@@ -16,7 +16,7 @@ init=$1
 shift
 
 tree=${VUM_MODDIR%/lib/modules/*}
-key=$({ cat "$0" "$init" "$tree/version"; echo "$VUM_ABI $*"; stat -c '%s %Y' "$busybox"; } |
+key=$({ cat "$0" "$init"; echo "$VUM_ABI $VUM_KERNEL $*"; stat -c '%s %Y' "$busybox"; } |
 	sha256sum | cut -c 1-16)
 out=$cache/initramfs/$key.cpio
 if [ -f "$out" ]; then
@@ -24,7 +24,7 @@ if [ -f "$out" ]; then
 	exit 0
 fi
 
-"$here/packages.sh" busybox-static cpio kmod
+"$here/packages.sh" busybox-static cpio kmod xz-utils
 tmp=''
 trap 'rm -rf "$tmp"' EXIT
 if ! mkdir -p "$cache/initramfs" || ! tmp=$(mktemp -d "$cache/initramfs/tmp.XXXXXX"); then
@@ -50,7 +50,12 @@ for module; do
 		grep -qsxF "$ko" "$tmp/seen" && continue
 		echo "$ko" >>"$tmp/seen"
 		n=$((n + 1))
-		cp "$ko" "$root/m/$n-${ko##*/}"
+		file=${ko##*/}
+		# busybox's insmod may not know how to unpack them.
+		case $file in
+		*.xz) xz -dc "$ko" >"$root/m/$n-${file%.xz}" ;;
+		*) cp "$ko" "$root/m/$n-$file" ;;
+		esac
 	done <"$tmp/deps"
 done
 

@@ -1,21 +1,27 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Usage: eval "$(kernel.sh [bookworm])"
+# Usage: eval "$(kernel.sh [world])"
 #
-# Provides the kernel of a world (a Debian suite) for the test VMs, without
-# installing it: the newest generic image, unpacked into the cache, and the
-# headers of the same ABI, installed, so that the module can be built for it.
-# Prints, for eval: VUM_ABI VUM_VMLINUX VUM_MODDIR VUM_KDIR
+# Provides a world for the test VMs: bookworm (the default), trixie, backports.
+# bookworm is the host itself, but for the kernel, which is not installed: the
+# newest generic image, unpacked into the cache, and the headers of the same
+# ABI, installed, so that the module can be built for it. The others have a
+# root directory of their own, with everything in it: see root.sh.
+# Prints, for eval, with paths as the host and the VMs have them:
+# VUM_ABI VUM_KERNEL (its package's version) VUM_VMLINUX VUM_MODDIR VUM_ROOT,
+# and VUM_KDIR, its headers as seen in that root
 set -eu
 
 here=$(dirname "$(readlink -f "$0")")
 cache=${VUM_CACHE:-/var/cache/vfio-user-mdev}
 world=${1:-bookworm}
-case $world in
-bookworm) meta=linux-image-amd64 ;;
-*) echo "kernel.sh: unknown world '$world' (known: bookworm)" >&2; exit 1 ;;
-esac
+meta=linux-image-amd64
 env=$cache/$world.env
+if [ "$world" != bookworm ]; then
+	root=$("$here/root.sh" "$world")
+	cat "$root/vum.env"
+	exit 0
+fi
 
 say() { echo "kernel: $*" >&2; }
 die() { say "$*"; exit 1; }
@@ -24,10 +30,10 @@ die() { say "$*"; exit 1; }
 # lists change.
 if [ -f "$env" ] && [ -z "$(find "$env" -prune ! -newer /var/lib/apt/lists)" ] &&
    [ -z "$(find "$here/kernel.sh" -newer "$env")" ]; then
-	VUM_KDIR="" VUM_VMLINUX=""
+	VUM_KDIR="" VUM_VMLINUX="" VUM_ROOT=""
 	# shellcheck disable=SC1090
 	. "$env"
-	if [ -f "$VUM_KDIR/Makefile" ] && [ -f "$VUM_VMLINUX" ]; then
+	if [ -f "$VUM_KDIR/Makefile" ] && [ -f "$VUM_VMLINUX" ] && [ "$VUM_ROOT" ]; then
 		cat "$env"
 		exit 0
 	fi
@@ -76,15 +82,7 @@ if ! unpacked; then
 	say "unpacking $image"
 	new=$cache/tmp/tree
 	dpkg-deb -x "$cache/tmp/$image"_*.deb "$new"
-	# Without the kernel's own xz decoder a boot under emulation is seconds
-	# shorter. QEMU starts an ELF image by its PVH entry point. Layout of a
-	# bzImage: Documentation/arch/x86/boot.rst.
-	bz=$new/boot/vmlinuz-$abi
-	field() { od -An -t "u$2" -j "$1" -N "$2" "$bz" | tr -d ' '; }
-	start=$((($(field 497 1) + 1) * 512 + $(field 584 4)))
-	tail -c "+$((start + 1))" "$bz" | head -c "$(field 588 4)" |
-		xz -dc --single-stream >"$new/vmlinux"
-	[ "$(head -c 4 "$new/vmlinux" | tail -c 3)" = ELF ] || die "no ELF kernel in $bz"
+	"$here/vmlinux.sh" "$new/boot/vmlinuz-$abi" "$new/vmlinux"
 	ln -s "/usr/src/linux-headers-$abi" "$new/lib/modules/$abi/build"
 	depmod -b "$new" "$abi"
 	echo "$version" >"$new/version"
@@ -94,9 +92,11 @@ fi
 
 cat >"$cache/tmp/env" <<END
 VUM_ABI=$abi
+VUM_KERNEL=$version
 VUM_VMLINUX=$tree/vmlinux
 VUM_MODDIR=$tree/lib/modules/$abi
 VUM_KDIR=/usr/src/linux-headers-$abi
+VUM_ROOT=/
 END
 mv "$cache/tmp/env" "$env"
 cat "$env"

@@ -3,7 +3,8 @@
 # Usage: run.sh [--timeout S] [--mem M] [--smp N] [--append STR] [--share DIR]
 #               [--interactive] -- command [args...]
 #
-# Runs a command as root in a throw-away VM that has the host's files: it may
+# Runs a command as root in a throw-away VM that has the files of VUM_WORLD
+# (default bookworm, the host), and this tree and the cache in any case. It may
 # write anywhere, and nothing of it lasts except below $VUM_RESULT, until
 # run.sh ends, and below --share DIR, the host's directory at the same path.
 # VUM_ABI's modules are in /lib/modules. Environment variables VUM_* are passed
@@ -21,7 +22,10 @@
 set -eu
 
 here=$(dirname "$(readlink -f "$0")")
-build=$(readlink -f "$here/../..")/.build
+top=$(readlink -f "$here/../..")
+build=$top/.build
+# shellcheck disable=SC2034	# for init.outer
+cache=${VUM_CACHE:-/var/cache/vfio-user-mdev}
 timeout=120 mem=2048 smp=2 append='' share='' interactive=''
 die() { echo "run.sh: $*" >&2; exit 125; }
 while [ $# -gt 0 ]; do
@@ -40,9 +44,12 @@ done
 [ $# -gt 0 ] || die "no command"
 
 "$here/packages.sh" qemu-system-x86 || exit 125
-kernel=$("$here/kernel.sh") || exit 125
-eval "$kernel"
-export VUM_ABI VUM_VMLINUX VUM_MODDIR VUM_KDIR
+# Whoever has built something already has got this, and must not get another.
+if [ -z "${VUM_ABI-}" ]; then
+	kernel=$("$here/kernel.sh" "${VUM_WORLD:-bookworm}") || exit 125
+	eval "$kernel"
+	export VUM_ABI VUM_KERNEL VUM_VMLINUX VUM_MODDIR VUM_KDIR VUM_ROOT
+fi
 initrd=$("$here/initramfs.sh" "$here/init.outer" \
 	virtio_pci 9pnet_virtio 9p overlay virtio_console) || exit 125
 
@@ -62,7 +69,7 @@ trap 'exit 143' TERM HUP
 mkdir -p "$VUM_RESULT" || exit 125
 
 quote() { printf %s "$1" | sed "s/'/'\\\\''/g; 1s/^/'/; \$s/\$/'/"; }
-for v in share interactive VUM_ABI VUM_MODDIR VUM_RESULT; do
+for v in top cache share interactive VUM_ABI VUM_MODDIR VUM_RESULT VUM_ROOT; do
 	eval "printf '%s=%s\n' $v \"\$(quote \"\$$v\")\""
 done >"$VUM_RESULT/env"
 {
