@@ -2,11 +2,12 @@
 #
 # make          the module and the programs
 # make demo     the whole chain alive, in a VM                (root)
-# make check    every test; TEST=name runs one                (root)
+# make check    every test in every world; TEST=name runs one (root)
 # make shell    a test VM with everything loaded, interactive (root)
 # make lint     what the compilers and checkers have to say
 # make install  programs, manual pages, unit; `make modules_install` the module
 #
+# WORLD=        bookworm, trixie or backports: the Debian to test on
 # KDIR=         kernel headers to build the module for; by default those of the
 #               running kernel, else the newest installed
 # SAN=1         programs with AddressSanitizer and UBSan (`make check` does)
@@ -98,16 +99,16 @@ $(foreach t,$(TESTS),$(eval $(call program,test-$(t),$(call objs,selftests/tests
 -include $(shell find $(B) -name '*.d' -path '*/obj/*' 2>/dev/null)
 
 demo:
-	@selftests/demo.sh
+	@WORLD='$(WORLD)' selftests/demo.sh
 
 check:
-	@selftests/check.sh $(TEST)
+	@WORLD='$(WORLD)' selftests/check.sh $(TEST)
 
 shell:
-	@selftests/shell.sh
+	@WORLD='$(WORLD)' selftests/shell.sh
 
 lint:
-	@selftests/lint.sh
+	@selftests/lint.sh $(WORLD)
 
 PREFIX ?= /usr/local
 UNITDIR ?= /lib/systemd/system

@@ -2,21 +2,33 @@
 # shellcheck shell=sh
 # To be sourced, from the top: what has to be there before a VM is started.
 
-# build SAN: packages, the kernel, the module for it, and the programs, with
-# sanitizers if SAN is not empty. Sets VUM_* for the scripts inside the VM.
+# build WORLD SAN: packages, the world, the module for its kernel, and the
+# programs, with sanitizers if SAN is not empty; each world compiles its own.
+# Sets VUM_* for the scripts inside the VM and those in selftests/vm.
 build() {
-	echo "# packages"
-	selftests/vm/packages.sh gcc make pkg-config libnl-3-dev \
-		libnl-genl-3-dev libjson-c-dev qemu-system-x86 busybox-static \
-		cpio kmod xz-utils e2fsprogs
-	kernel=$(selftests/vm/kernel.sh)
+	export VUM_WORLD="$1"
+	build=.build
+	[ "$1" = bookworm ] || build=.build/$1
+	mkdir -p "$build"
+	# shellcheck disable=SC2046	# a list of words
+	selftests/vm/packages.sh $(cat selftests/vm/needs) || return 1
+	kernel=$(selftests/vm/kernel.sh "$1") || return 1
 	eval "$kernel"
-	echo "# module for $VUM_ABI, programs${1:+ with sanitizers}"
-	if ! make --no-print-directory module KDIR="$VUM_KDIR" >.build/make.log 2>&1 ||
-	   ! make --no-print-directory -j2 programs SAN="$1" >>.build/make.log 2>&1; then
-		cat .build/make.log
+	export VUM_ABI VUM_KERNEL VUM_VMLINUX VUM_MODDIR VUM_KDIR VUM_ROOT
+	# Nobody removes a root that is in use.
+	if [ "$VUM_ROOT" != / ]; then
+		exec 8<"$VUM_ROOT/vum.env"
+		flock --shared 8
+	fi
+	if ! build_make module KDIR="$VUM_KDIR" >"$build/make.log" 2>&1 ||
+	   ! build_make programs SAN="$2" >>"$build/make.log" 2>&1; then
+		cat "$build/make.log"
 		return 1
 	fi
-	export VUM_MODULE=".build/module-$VUM_ABI/vfio_user_mdev.ko"
-	export VUM_BIN=".build/${1:+san/}bin"
+	export VUM_MODULE="$build/module-$VUM_ABI/vfio_user_mdev.ko"
+	export VUM_BIN="$build/${2:+san/}bin"
+}
+
+build_make() {
+	selftests/vm/in-root.sh make --no-print-directory -j2 B="$build" "$@"
 }

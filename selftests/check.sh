@@ -1,26 +1,22 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Usage: check.sh [TEST...]
+# Usage: [WORLD="world..."] check.sh [TEST...]
 #
-# Builds everything and runs the tests, all of them or those named: the
-# programs in selftests/tests/ and the scripts beside them, inside the test VM,
-# unless a script's first lines say "runs on: host", or "runs on: 1 CPU", which
-# is best for a machine that is emulated on an emulated one. The output is TAP,
-# the last line a summary; both stay in .build/check.log, the VMs' kernel logs
-# in .build/check.*.console.
+# Builds everything and runs the tests, all of them or those named, in each
+# world or those named (see vm/kernel.sh): the programs in selftests/tests/ and
+# the scripts beside them, inside the test VM, unless a script's first lines say
+# "runs on: host", or "runs on: 1 CPU", which is best for a machine that is
+# emulated on an emulated one. The output is TAP, then a table, the last line a
+# summary; it stays in .build/check.log, the VMs' kernel logs beside it in
+# check.*.console.
 set -eu
 
 cd "$(dirname "$(readlink -f "$0")")/.."
 vm=selftests/vm
 log=.build/check.log
+worlds=${WORLD:-bookworm trixie backports}
 mkdir -p .build
-
 . selftests/build.sh
-build 1 || {
-	echo "not ok - build"
-	echo "0 passed, 1 failed, 0 skipped"
-	exit 1
-}
 
 all=$(find selftests/tests -name '*.c' -o -name '*.sh' |
 	sed 's|.*/\(.*\)\..*|\1|' | sort)
@@ -43,31 +39,66 @@ run_vm() {
 	cpus=$1
 	shift
 	[ $# -gt 0 ] || return 0
-	VUM_CONSOLE=.build/check.$cpus.console $vm/run.sh --timeout 900 \
+	VUM_CONSOLE=$build/check.$cpus.console $vm/run.sh --timeout 900 \
 		--smp "$cpus" -- selftests/in-vm.sh "$@" ||
-		echo "not ok - the VM: exit status $? (124: timeout, 125: it died; see .build/check.$cpus.console)"
+		echo "not ok - the VM: exit status $? (124: timeout, 125: it died; see $build/check.$cpus.console)"
 }
 
-# There, sanitizers would cost what the guest needs.
-if [ -n "$in_small_vm" ]; then
-	make --no-print-directory -j2 programs >>.build/make.log 2>&1
-	$vm/guest.sh --prepare
-fi
-
-{
+run_world() {
+	echo "# world $1"
+	echo "# == build"
+	build "$1" 1 || { echo "not ok - build"; return; }
+	# There, sanitizers would cost what the guest needs.
+	if [ -n "$in_small_vm" ]; then
+		build_make programs >>"$build/make.log" 2>&1
+		$vm/in-root.sh $vm/guest.sh --prepare
+	fi || { echo "not ok - build for the guest"; return; }
 	for t in $on_host; do
 		echo "# == $t"
 		"selftests/tests/$t.sh" || echo "not ok - $t: exit status $?"
 	done
 	# shellcheck disable=SC2086	# lists of words
-	VUM_BIN=.build/bin run_vm 1 $in_small_vm
+	VUM_BIN=$build/bin run_vm 1 $in_small_vm
 	# shellcheck disable=SC2086
 	run_vm 2 $in_vm
-} </dev/null 2>&1 | tee $log
+}
 
-awk '	/^ok / { if (/# SKIP/) skipped++; else passed++ }
-	/^not ok / { failed++ }
+# A world's tests in a shell of its own, with its own idea of VUM_*.
+for world in $worlds; do
+	(run_world "$world")
+done </dev/null 2>&1 | tee $log
+
+# Of each test in each world, how many passed, and what else became of it.
+awk -v worlds="$worlds" '
+	function result(count) {
+		count[test, world]++
+		if (!(test in known)) {
+			known[test]
+			row[++rows] = test
+		}
+	}
+	/^# world / { world = $3 }
+	/^# == / { test = $3 }
+	/^ok .*# SKIP/ { skipped++; result(skip); next }
+	/^ok / { passed++; result(pass) }
+	/^not ok / { failed++; result(fail) }
 	END {
-		printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped
+		columns = split(worlds, column)
+		printf "%-12s", ""
+		for (w = 1; w <= columns; w++)
+			printf "  %-22s", column[w]
+		for (r = 1; r <= rows; r++) {
+			printf "\n%-12s", row[r]
+			for (w = 1; w <= columns; w++) {
+				at = row[r] SUBSEP column[w]
+				cell = pass[at] ? pass[at] " ok" : ""
+				if (fail[at])
+					cell = cell " " fail[at] " FAILED"
+				if (skip[at])
+					cell = cell " " skip[at] " skipped"
+				printf "  %-22s", cell ? cell : "-"
+			}
+		}
+		printf "\n%d passed, %d failed, %d skipped\n", passed, failed, skipped
 		exit failed || !passed
 	}' $log
