@@ -88,12 +88,14 @@ static void print_stats(const struct blk_stats *stats)
 		PRIu64 " flushes, %" PRIu64 " others, %" PRIu64
 		" bytes read, %" PRIu64 " bytes written, %" PRIu64
 		" of them not copied, %" PRIu64 " errors, %" PRIu64
-		" breaks, %" PRIu64 " interrupts\n",
+		" breaks, %" PRIu64 " interrupts, %#" PRIx64
+		" the lowest address\n",
 		(uint64_t)stats->reads, (uint64_t)stats->writes,
 		(uint64_t)stats->flushes, (uint64_t)stats->others,
 		(uint64_t)stats->read_bytes, (uint64_t)stats->written_bytes,
 		(uint64_t)stats->mapped_bytes, (uint64_t)stats->errors,
-		(uint64_t)stats->breaks, (uint64_t)stats->interrupts);
+		(uint64_t)stats->breaks, (uint64_t)stats->interrupts,
+		(uint64_t)stats->lowest);
 }
 
 static void stats_wanted(void *opaque, int fd, short revents __maybe_unused)
@@ -185,7 +187,7 @@ static void free_queues(struct blk *blk)
 
 int main(int argc, char **argv)
 {
-	static struct blk blk;
+	static struct blk blk = { .stats.lowest = UINT64_MAX };
 	int usr1, ret;
 
 	if (blk_parse(&blk.opt, argc, argv))

@@ -61,6 +61,7 @@ struct blk_options {
  * @errors: requests not ended with VIRTIO_BLK_S_OK
  * @breaks: times that the driver had to be told to reset us
  * @interrupts: sent, or added to a line that was already asserted
+ * @lowest: lowest IOVA of a request
  */
 struct blk_stats {
 	__u64 reads;
@@ -73,6 +74,7 @@ struct blk_stats {
 	__u64 errors;
 	__u64 breaks;
 	__u64 interrupts;
+	__u64 lowest;
 };
 
 struct blk;

@@ -321,6 +321,17 @@ static void start(struct blk_queue *q)
 	}
 }
 
+static void note_lowest(struct blk_stats *stats,
+			const struct virtqueue_chain *chain)
+{
+	unsigned int i;
+
+	for (i = 0; i < chain->nr_out + chain->nr_in; i++) {
+		if (chain->seg[i].addr < stats->lowest)
+			stats->lowest = chain->seg[i].addr;
+	}
+}
+
 static void read_header(struct virtqueue *vq)
 {
 	struct blk_queue *q = queue_of(vq);
@@ -352,6 +363,7 @@ void blk_request(struct virtqueue *vq)
 		virtqueue_break(vq, "a request lacks its header or its status");
 		return;
 	}
+	note_lowest(&q->blk->stats, chain);
 	q->at = (struct blk_cursor){ 0 };
 	q->got = 0;
 	q->chunk = 0;
