@@ -6,9 +6,9 @@
 # world or those named (see vm/kernel.sh): the programs in selftests/tests/ and
 # the scripts beside them, inside the test VM, unless a script's first lines say
 # "runs on: host", or "runs on: 1 CPU", which is best for a machine that is
-# emulated on an emulated one. The output is TAP, then a table, the last line a
-# summary; it stays in .build/check.log, the VMs' kernel logs beside it in
-# check.*.console.
+# emulated on an emulated one; "guest:" is what guest.sh is to prepare for it.
+# The output is TAP, then a table, the last line a summary; it stays in
+# .build/check.log, the VMs' kernel logs beside it in check.*.console.
 set -eu
 
 cd "$(dirname "$(readlink -f "$0")")/.."
@@ -44,23 +44,35 @@ run_vm() {
 		echo "not ok - the VM: exit status $? (124: timeout, 125: it died; see $build/check.$cpus.console)"
 }
 
+prepare_guests() {
+	for t in $in_small_vm; do
+		# shellcheck disable=SC2046	# a list of words
+		$vm/in-root.sh $vm/guest.sh \
+			$(sed -n '1,5s/^# guest: //p' "selftests/tests/$t.sh") \
+			--prepare || return 1
+	done
+}
+
+# Tests with a guest wait for the emulator most of the time, the others for time
+# to pass: the two VMs of a world run side by side.
 run_world() {
 	echo "# world $1"
 	echo "# == build"
 	build "$1" 1 || { echo "not ok - build"; return; }
 	# There, sanitizers would cost what the guest needs.
 	if [ -n "$in_small_vm" ]; then
-		build_make programs >>"$build/make.log" 2>&1
-		$vm/in-root.sh $vm/guest.sh --prepare
+		build_make programs >>"$build/make.log" 2>&1 && prepare_guests
 	fi || { echo "not ok - build for the guest"; return; }
+	# shellcheck disable=SC2086	# lists of words
+	VUM_BIN=$build/bin run_vm 1 $in_small_vm >$build/check.1.log &
 	for t in $on_host; do
 		echo "# == $t"
 		"selftests/tests/$t.sh" || echo "not ok - $t: exit status $?"
 	done
-	# shellcheck disable=SC2086	# lists of words
-	VUM_BIN=$build/bin run_vm 1 $in_small_vm
 	# shellcheck disable=SC2086
 	run_vm 2 $in_vm
+	wait
+	cat $build/check.1.log
 }
 
 # A world's tests in a shell of its own, with its own idea of VUM_*.

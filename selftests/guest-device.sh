@@ -42,11 +42,12 @@ device_attached() {
 	done
 }
 
-# device_guest NAME guest.sh... SCRIPT: its output is in $device_dir/NAME.
+# device_guest NAME guest.sh... SCRIPT: its output is in $device_dir/NAME. The
+# device is on $device_bus, or wherever QEMU puts it.
 device_guest() {
 	guest_out=$device_dir/$1
 	shift
-	"$@" -device vfio-pci,sysfsdev=$device_mdev >"$guest_out" 2>&1
+	"$@" -device "vfio-pci,sysfsdev=$device_mdev${device_bus:+,bus=$device_bus}" >"$guest_out" 2>&1
 }
 
 # Answers a guest's greeting with another, through a serial card. Not in haste:

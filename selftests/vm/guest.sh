@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Usage: guest.sh [--timeout S] [--cold] script [qemu-argument...]
-#        guest.sh --prepare
+# Usage: guest.sh [--timeout S] [--viommu] [--cold] script [qemu-argument...]
+#        guest.sh [--viommu] --prepare
 #
 # Inside the VM of run.sh: starts a guest under the distribution's QEMU with,
 # for example, -device vfio-pci,sysfsdev=/sys/bus/mdev/devices/<uuid>, and runs
@@ -9,9 +9,11 @@
 # stdout is the script's stdout and stderr; the exit status is the script's,
 # or 124 = timeout (of 240 s), 125 = QEMU failed, 126 = the guest died.
 # The guest's kernel log: $VUM_GUEST_CONSOLE, default $VUM_RESULT/guest.log.
+# With --viommu the guest has an Intel IOMMU, and for devices behind it (which
+# say bus=viommu) maps each buffer when it is used and unmaps it at once.
 #
-# --prepare, outside but in the world's root (in-root.sh), boots such a guest without any device and keeps it as
-# a snapshot in the cache. The guest in the VM starts from there, finds its
+# --prepare, outside but in the world's root (in-root.sh), boots such a guest
+# without any device and keeps it as a snapshot in the cache. The guest in the VM starts from there, finds its
 # device by a rescan of the PCI bus, and is up in seconds: an emulated machine
 # on an emulated machine takes a minute to boot. --cold lets it boot.
 set -eu
@@ -23,9 +25,16 @@ append="console=ttyS0,115200 quiet panic=-1 8250.nr_uarts=8 mitigations=off noka
 tsc=reliable cryptomgr.notests"
 
 timeout=240 mode=warm
+qemu="qemu-system-x86_64 -accel tcg -M q35,hpet=off,vmport=off -m 256
+	-nodefaults -no-user-config -display none -no-reboot"
 while :; do
 	case ${1-} in
 	--timeout) timeout=$2; shift 2 ;;
+	--viommu)	# which is for what was there at boot, and what is below that
+		qemu="$qemu -device intel-iommu,caching-mode=on
+			-device pcie-root-port,id=viommu,power_controller_present=off"
+		append="$append intel_iommu=on iommu.strict=1"
+		shift ;;
 	--cold) mode=cold; shift ;;
 	--prepare) mode=prepare; shift; set -- /dev/null ;;
 	-*) echo "guest.sh: unknown option $1" >&2; exit 125 ;;
@@ -48,8 +57,6 @@ fi
 # shellcheck disable=SC2086	# a list of words
 initrd=$("$here/initramfs.sh" "$here/init.inner" $modules)
 
-qemu="qemu-system-x86_64 -accel tcg -M q35,hpet=off,vmport=off -m 256
-	-nodefaults -no-user-config -display none -no-reboot"
 key=$({ echo "$qemu $append ${initrd##*/} $VUM_ABI $VUM_KERNEL"
 	dpkg-query -W qemu-system-x86; } | sha256sum | cut -c 1-16)
 snapshot=$cache/guest/$key
