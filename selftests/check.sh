@@ -64,7 +64,7 @@ run_world() {
 		build_make programs >>"$build/make.log" 2>&1 && prepare_guests
 	fi || { echo "not ok - build for the guest"; return; }
 	# shellcheck disable=SC2086	# lists of words
-	VUM_BIN=$build/bin run_vm 1 $in_small_vm >$build/check.1.log &
+	VUM_BIN=$build/bin run_vm 1 $in_small_vm >"$build/check.1.log" &
 	for t in $on_host; do
 		echo "# == $t"
 		"selftests/tests/$t.sh" || echo "not ok - $t: exit status $?"
@@ -72,7 +72,7 @@ run_world() {
 	# shellcheck disable=SC2086
 	run_vm 2 $in_vm
 	wait
-	cat $build/check.1.log
+	cat "$build/check.1.log"
 }
 
 # A world's tests in a shell of its own, with its own idea of VUM_*.

@@ -13,9 +13,10 @@
 # say bus=viommu) maps each buffer when it is used and unmaps it at once.
 #
 # --prepare, outside but in the world's root (in-root.sh), boots such a guest
-# without any device and keeps it as a snapshot in the cache. The guest in the VM starts from there, finds its
-# device by a rescan of the PCI bus, and is up in seconds: an emulated machine
-# on an emulated machine takes a minute to boot. --cold lets it boot.
+# without any device and keeps it as a snapshot in the cache. The guest in the VM
+# starts from there, finds its device by a rescan of the PCI bus, and is up in
+# seconds: an emulated machine on an emulated machine takes a minute to boot.
+# --cold lets it boot.
 set -eu
 
 here=$(dirname "$(readlink -f "$0")")
