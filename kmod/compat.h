@@ -64,7 +64,7 @@ static inline void vum_fault_unlock(struct vm_fault *vmf)
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
 #define VUM_OPS_HUGE_FAULT(fn)	.huge_fault = (fn),
 
-#if __has_include(<linux/pfn_t.h>)
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
 #include <linux/pfn_t.h>
 
 static inline vm_fault_t vum_insert_pfn_pmd(struct vm_fault *vmf,
