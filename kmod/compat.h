@@ -60,35 +60,6 @@ static inline void vum_fault_unlock(struct vm_fault *vmf)
 }
 #endif
 
-/* Huge entries for page frames, in what is not DAX. */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
-#define VUM_OPS_HUGE_FAULT(fn)	.huge_fault = (fn),
-
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
-#include <linux/pfn_t.h>
-
-static inline vm_fault_t vum_insert_pfn_pmd(struct vm_fault *vmf,
-					    unsigned long pfn, bool writable)
-{
-	return vmf_insert_pfn_pmd(vmf, __pfn_to_pfn_t(pfn, 0), writable);
-}
-#else
-static inline vm_fault_t vum_insert_pfn_pmd(struct vm_fault *vmf,
-					    unsigned long pfn, bool writable)
-{
-	return vmf_insert_pfn_pmd(vmf, pfn, writable);
-}
-#endif
-#else
-#define VUM_OPS_HUGE_FAULT(fn)
-
-static inline vm_fault_t vum_insert_pfn_pmd(struct vm_fault *vmf,
-					    unsigned long pfn, bool writable)
-{
-	return VM_FAULT_FALLBACK;
-}
-#endif
-
 /* Whoever allocated a vfio device once had to free it. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
 static inline void vum_vfio_free(struct vfio_device *vdev)

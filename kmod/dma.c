@@ -93,30 +93,6 @@ static bool vum_dma_all_there(struct vum_dma *dma, unsigned long first,
 	return nr == last - first + 1;
 }
 
-/**
- * vum_dma_lookup_huge - is a whole block there, as one piece of memory?
- * @dev: device, dma lock held
- * @first: IOVA >> PAGE_SHIFT, aligned
- * @need: IOMMU_READ, IOMMU_WRITE
- * @pfn: where it is
- * @writable: may be written
- */
-bool vum_dma_lookup_huge(struct vum_device *dev, unsigned long first, int need,
-			 unsigned long *pfn, bool *writable)
-{
-	unsigned long index, here;
-	bool also;
-
-	if (vum_dma_lookup(dev, first, need, pfn, writable) <= 0 ||
-	    !IS_ALIGNED(*pfn, HPAGE_PMD_NR))
-		return false;
-	for (index = 1; index < HPAGE_PMD_NR; index++)
-		if (vum_dma_lookup(dev, first + index, need, &here, &also) <= 0 ||
-		    here != *pfn + index || also != *writable)
-			return false;
-	return true;
-}
-
 /*
  * Which pages to pin for a touch of this one? It alone, unless memory is being
  * touched piece by piece: if all of a block is there, then all of the next, so

@@ -418,8 +418,6 @@ struct file *vum_dma_window(struct vum_device *dev, u32 *session);
 void vum_dma_detach(struct vum_device *dev, u32 session);
 int vum_dma_lookup(struct vum_device *dev, unsigned long index, int need,
 		   unsigned long *pfn, bool *writable);
-bool vum_dma_lookup_huge(struct vum_device *dev, unsigned long first, int need,
-			 unsigned long *pfn, bool *writable);
 int vum_dma_pin(struct vum_device *dev, unsigned long index, int need,
 		unsigned long *pfn);
 int vum_dma_wait_unmapped(struct vum_device *dev, unsigned long index);

@@ -130,34 +130,6 @@ static vm_fault_t vum_window_fault(struct vm_fault *vmf)
 	return ret;
 }
 
-/*
- * Comes before vum_window_fault() where the page table is empty: first in vain,
- * and then, if all of the 2 MiB were pinned at once, as a block is that follows
- * another, it puts them there in one entry.
- */
-static vm_fault_t __maybe_unused vum_window_huge_fault(struct vm_fault *vmf,
-						       unsigned int order)
-{
-	struct vm_area_struct *vma = vmf->vma;
-	struct vum_device *dev = vma->vm_file->private_data;
-	unsigned long start = vmf->address & PMD_MASK, pfn;
-	unsigned long first = vma->vm_pgoff + ((start - vma->vm_start) >> PAGE_SHIFT);
-	int need = IOMMU_READ | (vmf->flags & FAULT_FLAG_WRITE ? IOMMU_WRITE : 0);
-	vm_fault_t ret = VM_FAULT_FALLBACK;
-	bool writable;
-
-	if (order != PMD_SHIFT - PAGE_SHIFT || start < vma->vm_start ||
-	    vma->vm_end - start < PMD_SIZE || !IS_ALIGNED(first, HPAGE_PMD_NR) ||
-	    !mutex_trylock(&dev->dma.lock))
-		return VM_FAULT_FALLBACK;
-	if (dev->dma.window == vma->vm_file &&
-	    vum_dma_lookup_huge(dev, first, need, &pfn, &writable))
-		ret = vum_insert_pfn_pmd(vmf, pfn,
-					 writable && vma->vm_flags & VM_WRITE);
-	mutex_unlock(&dev->dma.lock);
-	return ret;
-}
-
 /* A write where reading was allowed: from the beginning, as a write. */
 static vm_fault_t vum_window_mkwrite(struct vm_fault *vmf)
 {
@@ -167,7 +139,6 @@ static vm_fault_t vum_window_mkwrite(struct vm_fault *vmf)
 
 static const struct vm_operations_struct vum_window_vm_ops = {
 	.fault		= vum_window_fault,
-	VUM_OPS_HUGE_FAULT(vum_window_huge_fault)
 	.pfn_mkwrite	= vum_window_mkwrite,
 };
 

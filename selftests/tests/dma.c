@@ -10,7 +10,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -450,33 +449,6 @@ TEST(unmap_races_many_writers)
 	CHECK(pins_balance());
 	/* Once it has been told, it has not to be told again. */
 	CHECK(calls("vum_dma_unmap", false) <= 1000);
-}
-
-/* Of huge pages, touched one after the other, all but the first are mapped as such. */
-TEST(huge_mappings)
-{
-	const size_t size = 16 << 20;
-	unsigned char *p;
-	struct utsname u;
-	int major, minor;
-
-	CHECK(!uname(&u) && sscanf(u.release, "%d.%d", &major, &minor) == 2);
-	if (major < 6 || (major == 6 && minor < 12))
-		test_skip("no huge mappings of page frames before 6.12");
-	up("mmap");
-	CHECK_EQ(write_file("/proc/sys/vm/nr_hugepages", "10"), 0);
-	p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
-	CHECK(p != MAP_FAILED);
-	map(p, IOVA, size, READ | WRITE);
-	calls("vmf_insert_pfn_pmd", true);
-	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, size, 0x61616161), 0);
-	CHECK(calls("vmf_insert_pfn_pmd", false) >= 5);
-	CHECK(all(p, size, 0x61));
-	unmap(IOVA, size);
-	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, size, 0x62626262), 0);
-	CHECK(all(p, size, 0x61));
-	CHECK_EQ(show("pinned"), 0);
 }
 
 static void read_only(const char *way, int want)
