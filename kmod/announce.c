@@ -15,6 +15,9 @@
 
 #include "vum.h"
 
+/* A server may leave so many messages unanswered before it is told more. */
+#define VUM_ANNOUNCE_MAX	1024
+
 static bool vum_mapping_same(const struct vum_mapping *a,
 			     const struct vum_mapping *b)
 {
@@ -140,7 +143,8 @@ static void vum_announce_tell(struct vum_device *dev, struct vum_mapping *maps,
 /* The window ends where a file can: at 2^63. */
 static unsigned int vum_announce_clip(struct vum_mapping *maps, unsigned int nr)
 {
-	while (nr && maps[nr - 1].iova + maps[nr - 1].size > VUM_WINDOW_SIZE)
+	while (nr && (maps[nr - 1].iova >= VUM_WINDOW_SIZE ||
+		      maps[nr - 1].size > VUM_WINDOW_SIZE - maps[nr - 1].iova))
 		nr--;
 	return nr;
 }
@@ -218,6 +222,11 @@ static int vum_announce_update(struct vum_device *dev)
 	/* Else the server is still being asked whether it takes any: attach.c. */
 	if (!window || session != dev->announce.session)
 		goto out;
+	/* It has enough to do: the next answer gets us here again. */
+	if (READ_ONCE(dev->ch.nr_async) > VUM_ANNOUNCE_MAX) {
+		fput(window);
+		return 0;
+	}
 	vum_announce_refusals(dev);
 	maps = vum_announce_wanted(dev, &nr);
 	ret = vum_announce_difference(dev, window, session, maps, nr);
@@ -246,8 +255,12 @@ out:
  */
 int vum_announce_now(struct vum_device *dev)
 {
+	struct vum_channel *ch = &dev->ch;
 	int ret;
 
+	if (wait_event_killable(ch->settled,
+				READ_ONCE(ch->nr_async) <= VUM_ANNOUNCE_MAX))
+		return -EINTR;
 	if (mutex_lock_killable(&dev->announce.lock))
 		return -EINTR;
 	if (!READ_ONCE(dev->dma.open)) {
@@ -342,6 +355,7 @@ void vum_announce_init(struct vum_device *dev)
 
 void vum_announce_exit(struct vum_device *dev)
 {
+	cancel_work_sync(&dev->announce.work);
 	kvfree(dev->announce.told);
 	mutex_destroy(&dev->announce.lock);
 }

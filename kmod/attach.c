@@ -157,7 +157,9 @@ static void vum_ask_bars(struct vum_asking *a)
 	if (!vum_ask_wait(a, req)) {
 		memcpy(bars, req->reply->payload + sizeof(access), sizeof(bars));
 		for (i = 0; i < PCI_STD_NUM_BARS; i++)
-			if (!(le32_to_cpu(bars[i]) & PCI_BASE_ADDRESS_SPACE_IO))
+			/* Not the upper half of another, which is an address. */
+			if (a->shape->regions[i].size &&
+			    !(le32_to_cpu(bars[i]) & PCI_BASE_ADDRESS_SPACE_IO))
 				a->shape->memory_bars |= BIT(i);
 	}
 	vum_req_put(req);
@@ -254,6 +256,8 @@ static int vum_ask_dma(struct vum_asking *a, struct file *window,
 			ret = vum_ask_map(a, window, ways[i], &map);
 	if (!ret && exact)
 		ret = vum_ask_unmap(a, &map);
+	if (ret)
+		WRITE_ONCE(a->dev->dma.announced, VUM_DMA_NONE);
 	return ret;
 }
 
@@ -336,10 +340,21 @@ void vum_attach_work(struct work_struct *work)
 			vum_attach_ready(dev, a->session);
 		/* If it ended before there was a window, that is still there. */
 		if (flaw)
-			vum_dma_detach(dev, a->session);
+			vum_dma_detach(dev);
 	}
 	vum_shape_free(a->shape);
 	kfree(a);
+}
+
+/**
+ * vum_attach_queue - have work done that ends before the module does
+ * @work: which
+ *
+ * Returns whether it was not queued before.
+ */
+bool vum_attach_queue(struct work_struct *work)
+{
+	return queue_work(vum_attach_wq, work);
 }
 
 /**

@@ -70,12 +70,13 @@ static int vum_device_open(struct vfio_device *vdev)
 					   READ_ONCE(dev->going) ||
 					   vum_device_claim(dev),
 					   msecs_to_jiffies(ms));
-	if (left < 0)
-		return -EINTR;
 	if (!left)
 		vum_device_explain(dev);
-	if (!READ_ONCE(dev->open))
-		return -ENODEV;
+	if (!READ_ONCE(dev->open)) {
+		/* From 6.2 on the container already knows it, and keeps it. */
+		vum_observe_unbind(dev);
+		return left < 0 ? -EINTR : -ENODEV;
+	}
 
 	/* The last consumer may have left while no server was attached. */
 	vum_device_reset_async(dev);
@@ -91,8 +92,8 @@ static void vum_device_close(struct vfio_device *vdev)
 	vum_irq_release(dev);
 	vum_device_reset_async(dev);
 	vum_mapping_close(dev);
-	vum_observe_unbind(dev);
 	vum_dma_close(dev);
+	vum_observe_unbind(dev);
 	/* Not here: a task that is being killed may wait for no lock. */
 	vum_announce_later(dev);
 	vum_lock(&dev->ch);

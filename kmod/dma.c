@@ -16,6 +16,7 @@
 #include <linux/file.h>
 #include <linux/highmem.h>
 #include <linux/iommu.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "vum.h"
@@ -34,8 +35,13 @@
 #define VUM_BATCH_MIN	8UL
 #define VUM_BATCH_MAX	512UL
 
-/* For so long nothing is pinned where the consumer may still be unmapping. */
-#define VUM_UNMAP_US	200
+/*
+ * Where it is not observed what the consumer unmaps: for so long after VFIO
+ * told any device of an unmap nothing is pinned, since VFIO looks again.
+ */
+#define VUM_UNMAP_US	1000
+static atomic_t vum_unmaps = ATOMIC_INIT(0);
+static ktime_t vum_unmapped_at;
 
 static void *vum_page_entry(unsigned long pfn, int prot)
 {
@@ -119,6 +125,18 @@ static unsigned long vum_dma_batch(struct vum_dma *dma, unsigned long index,
 	return last - *first + 1;
 }
 
+/* Is the consumer unmapping any of this? See observe.c for what it is about. */
+static bool vum_dma_unmapping(struct vum_device *dev, unsigned long index,
+			      unsigned long nr)
+{
+	int seen = vum_observe_unmapping(dev, index, nr);
+
+	if (seen >= 0)
+		return seen;
+	return atomic_read(&vum_unmaps) ||
+	       ktime_us_delta(ktime_get(), READ_ONCE(vum_unmapped_at)) < VUM_UNMAP_US;
+}
+
 /*
  * With all the permissions that there are, so that once is enough. Returns
  * them; @nr pages from @first on are in dma->batch.
@@ -132,7 +150,7 @@ static int vum_dma_pin_pages(struct vum_device *dev, unsigned long index,
 	int ret = 0;
 
 	*nr = vum_dma_batch(&dev->dma, index, first);
-	if (*nr > 1)
+	if (*nr > 1 && !vum_dma_unmapping(dev, *first, *nr))
 		ret = vfio_pin_pages(&dev->vdev, (dma_addr_t)*first << PAGE_SHIFT,
 				     *nr, prot, pages);
 	if (ret > 0)
@@ -173,20 +191,6 @@ static unsigned long vum_dma_store(struct vum_device *dev, unsigned long index,
 	return i;
 }
 
-/*
- * Is the consumer unmapping this? Where that is not observed, the time since
- * VFIO told us has to do; see observe.c for what it is about.
- */
-static bool vum_dma_unmapping(struct vum_device *dev, unsigned long index)
-{
-	struct vum_dma *dma = &dev->dma;
-
-	if (READ_ONCE(dma->container))
-		return vum_observe_unmapping(dev, index);
-	return index >= dma->unmapped && index <= dma->unmapped_last &&
-	       ktime_us_delta(ktime_get(), dma->unmapped_at) < VUM_UNMAP_US;
-}
-
 /**
  * vum_dma_wait_unmapped - wait until a page is no longer being unmapped
  * @dev: device, dma lock not held
@@ -196,10 +200,10 @@ static bool vum_dma_unmapping(struct vum_device *dev, unsigned long index)
  */
 int vum_dma_wait_unmapped(struct vum_device *dev, unsigned long index)
 {
-	if (READ_ONCE(dev->dma.container))
+	if (vum_observe_unmapping(dev, index, 1) > 0)
 		return vum_observe_wait_unmapped(dev, index);
-	usleep_range(VUM_UNMAP_US, 2 * VUM_UNMAP_US);
-	return 0;
+	usleep_range(VUM_UNMAP_US / 2, VUM_UNMAP_US);
+	return fatal_signal_pending(current) ? -EINTR : 0;
 }
 
 /**
@@ -227,7 +231,7 @@ int vum_dma_pin(struct vum_device *dev, unsigned long index, int need,
 	/* What is there was pinned for all that the mapping permits. */
 	if (found > 0 || found == -EPERM)
 		return min(found, 0);
-	if (vum_dma_unmapping(dev, index))
+	if (vum_dma_unmapping(dev, index, 1))
 		return -EAGAIN;
 	prot = vum_dma_pin_pages(dev, index, need, &first, &nr);
 	if (prot < 0)
@@ -322,12 +326,22 @@ void vum_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
 	struct vum_device *dev = vum_from_vfio(vdev);
 	struct vum_dma *dma = &dev->dma;
 
+	vum_observe_told(dev, iova, iova + (length - 1));
+	atomic_inc(&vum_unmaps);
 	mutex_lock(&dma->lock);
-	dma->unmapped = iova >> PAGE_SHIFT;
-	dma->unmapped_last = (iova + length - 1) >> PAGE_SHIFT;
-	vum_dma_forget(dev, dma->unmapped, dma->unmapped_last);
-	dma->unmapped_at = ktime_get();
+	vum_dma_forget(dev, iova >> PAGE_SHIFT,
+		       (iova + (length - 1)) >> PAGE_SHIFT);
 	mutex_unlock(&dma->lock);
+	WRITE_ONCE(vum_unmapped_at, ktime_get());
+	atomic_dec(&vum_unmaps);
+}
+
+/* Not all memory of devices can be had in the kernel, as RAM can. */
+static bool vum_pfn_reserved(unsigned long pfn)
+{
+	struct page *page = pfn_to_page(pfn);
+
+	return PageReserved(page) && page != ZERO_PAGE(0);
 }
 
 /**
@@ -356,11 +370,14 @@ int vum_dma_copy(struct vum_device *dev, u32 session, u64 iova, void *buf,
 
 		if (mutex_lock_killable(&dma->lock))
 			return -EINTR;
-		if (dma->window && dma->session == session)
+		if (dma->window && vum_session_current(&dev->ch, session) &&
+		    dma->session == session)
 			ret = vum_dma_pin(dev, index, write ? IOMMU_WRITE :
 					  IOMMU_READ, &pfn);
 		else
 			ret = -EIO;
+		if (!ret && vum_pfn_reserved(pfn))
+			ret = -EFAULT;
 		if (!ret) {
 			page = kmap_local_pfn(pfn);
 			if (write)
@@ -447,44 +464,6 @@ static void vum_dma_execute(struct work_struct *work)
 	}
 }
 
-static void vum_dma_free(struct vum_dma *dma)
-{
-	if (dma->scratch)
-		__free_page(dma->scratch);
-	kfree(dma->batch);
-}
-
-int vum_dma_init(struct vum_device *dev)
-{
-	struct vum_dma *dma = &dev->dma;
-
-	dma->scratch = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
-	dma->batch = kcalloc(VUM_BATCH_MAX, sizeof(*dma->batch),
-			     GFP_KERNEL_ACCOUNT);
-	if (!dma->scratch || !dma->batch) {
-		vum_dma_free(dma);
-		return -ENOMEM;
-	}
-	mutex_init(&dma->lock);
-	xa_init(&dma->pages);
-	INIT_DELAYED_WORK(&dma->present, vum_dma_present);
-	INIT_LIST_HEAD(&dma->commands);
-	INIT_WORK(&dma->execute, vum_dma_execute);
-	dma->announced = VUM_DMA_NONE;
-	dma->aperture = VUM_DMA_APERTURE;
-	return 0;
-}
-
-/* The last reference to the device goes: nobody is left who could fault. */
-void vum_dma_exit(struct vum_device *dev)
-{
-	cancel_delayed_work_sync(&dev->dma.present);
-	cancel_work_sync(&dev->dma.execute);
-	xa_destroy(&dev->dma.pages);
-	mutex_destroy(&dev->dma.lock);
-	vum_dma_free(&dev->dma);
-}
-
 /**
  * vum_dma_window - the present attachment's window
  * @dev: device
@@ -555,6 +534,8 @@ struct file *vum_dma_attach(struct vum_device *dev, u32 session)
 		return window;
 	mutex_lock(&dev->dma.lock);
 	old = vum_dma_take_window(dev);
+	/* Whatever the last server left there. */
+	clear_highpage(dev->dma.scratch);
 	dev->dma.session = session;
 	WRITE_ONCE(dev->dma.window, get_file(window));
 	mutex_unlock(&dev->dma.lock);
@@ -563,19 +544,71 @@ struct file *vum_dma_attach(struct vum_device *dev, u32 session)
 	return window;
 }
 
-/**
- * vum_dma_detach - nothing is the server's any longer
- * @dev: device
- * @session: the attachment that has ended
- */
-void vum_dma_detach(struct vum_device *dev, u32 session)
+/* What is left of an attachment that has ended. */
+static void vum_dma_detach_work(struct work_struct *work)
 {
+	struct vum_dma *dma = container_of(work, struct vum_dma, detach);
+	struct vum_device *dev = container_of(dma, struct vum_device, dma);
 	struct file *window = NULL;
 
-	mutex_lock(&dev->dma.lock);
-	if (dev->dma.session == session)
+	mutex_lock(&dma->lock);
+	if (!vum_session_current(&dev->ch, dma->session))
 		window = vum_dma_take_window(dev);
-	mutex_unlock(&dev->dma.lock);
+	mutex_unlock(&dma->lock);
 	if (window)
 		fput(window);
+	vfio_put_device(&dev->vdev);
+}
+
+/**
+ * vum_dma_detach - nothing is the server's any longer, if it is not attached
+ * @dev: device
+ *
+ * Left to a worker: whoever sees the end of an attachment, the helper above
+ * all, serves others as well, and the lock is held as long as memory takes.
+ */
+void vum_dma_detach(struct vum_device *dev)
+{
+	get_device(&dev->vdev.device);
+	if (!vum_attach_queue(&dev->dma.detach))
+		vfio_put_device(&dev->vdev);
+}
+
+static void vum_dma_free(struct vum_dma *dma)
+{
+	if (dma->scratch)
+		__free_page(dma->scratch);
+	kfree(dma->batch);
+}
+
+int vum_dma_init(struct vum_device *dev)
+{
+	struct vum_dma *dma = &dev->dma;
+
+	dma->scratch = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	dma->batch = kcalloc(VUM_BATCH_MAX, sizeof(*dma->batch),
+			     GFP_KERNEL_ACCOUNT);
+	if (!dma->scratch || !dma->batch) {
+		vum_dma_free(dma);
+		return -ENOMEM;
+	}
+	mutex_init(&dma->lock);
+	xa_init(&dma->pages);
+	INIT_DELAYED_WORK(&dma->present, vum_dma_present);
+	INIT_LIST_HEAD(&dma->commands);
+	INIT_WORK(&dma->execute, vum_dma_execute);
+	INIT_WORK(&dma->detach, vum_dma_detach_work);
+	dma->announced = VUM_DMA_NONE;
+	dma->aperture = VUM_DMA_APERTURE;
+	return 0;
+}
+
+/* The last reference to the device goes: nobody is left who could fault. */
+void vum_dma_exit(struct vum_device *dev)
+{
+	cancel_delayed_work_sync(&dev->dma.present);
+	cancel_work_sync(&dev->dma.execute);
+	xa_destroy(&dev->dma.pages);
+	mutex_destroy(&dev->dma.lock);
+	vum_dma_free(&dev->dma);
 }

@@ -31,7 +31,7 @@
  * @data: what to write
  * @server: the server's eventfd for this, or NULL
  * @session: the attachment that @server is of
- * @last: the last write, which need not be repeated while it is queued
+ * @last: the last write, which need not be repeated while it is the last queued
  */
 struct vum_ioeventfd {
 	struct list_head node;
@@ -49,17 +49,7 @@ static bool vum_ioeventfd_direct(const struct vum_ioeventfd *io)
 	return io->server && io->session == READ_ONCE(io->dev->ch.session);
 }
 
-/* Under the lock of the consumer's eventfd: what cannot be done here is left. */
-static int vum_ioeventfd_signalled(void *opaque, void *unused)
-{
-	struct vum_ioeventfd *io = opaque;
-
-	if (!vum_ioeventfd_direct(io) || !eventfd_signal_allowed())
-		return 1;
-	vum_eventfd_signal(io->server);
-	return 0;
-}
-
+/* Is the same write the last that is queued? */
 static bool vum_ioeventfd_queued(const struct vum_ioeventfd *io)
 {
 	struct vum_channel *ch = &io->dev->ch;
@@ -67,7 +57,8 @@ static bool vum_ioeventfd_queued(const struct vum_ioeventfd *io)
 
 	vum_lock(ch);
 	queued = io->last && io->last->session == ch->session &&
-		 io->last->state == VUM_REQ_QUEUED;
+		 io->last->state == VUM_REQ_QUEUED &&
+		 list_is_last(&io->last->node, &ch->out);
 	vum_unlock(ch);
 	return queued;
 }
@@ -91,7 +82,10 @@ static void vum_ioeventfd_write(struct vum_ioeventfd *io)
 	req->reply_min = sizeof(io->where);
 	req->reply_max = req->reply_min;
 	/* Without a server there is no device to write to. */
-	vum_req_queue(io->dev, req);
+	if (vum_req_queue(io->dev, req)) {
+		vum_req_put(req);
+		return;
+	}
 	vum_req_put(io->last);
 	io->last = req;
 }
@@ -118,7 +112,7 @@ static bool vum_ioeventfd_match(const struct vum_ioeventfd *io,
 
 static void vum_ioeventfd_take(struct vum_ioeventfd *io, const struct vum_msg *reply)
 {
-	u32 size = reply->size - sizeof(reply->hdr), i;
+	u32 size = reply->size - sizeof(reply->hdr), i, at;
 	struct {
 		struct vfio_user_region_io_fds head;
 		struct vfio_user_sub_region_ioeventfd fds[];
@@ -127,10 +121,11 @@ static void vum_ioeventfd_take(struct vum_ioeventfd *io, const struct vum_msg *r
 	for (i = 0; i < answer->head.count; i++) {
 		if (struct_size(answer, fds, i + 1) > size)
 			return;
-		if (!vum_ioeventfd_match(io, &answer->fds[i]) ||
-		    answer->fds[i].fd_index >= reply->nr_files)
+		at = answer->fds[i].fd_index;
+		if (!vum_ioeventfd_match(io, &answer->fds[i]) || at >= reply->nr_files)
 			continue;
-		io->server = eventfd_ctx_fileget(reply->files[answer->fds[i].fd_index]);
+		at = array_index_nospec(at, reply->nr_files);
+		io->server = eventfd_ctx_fileget(reply->files[at]);
 		if (IS_ERR(io->server))
 			io->server = NULL;
 		return;
@@ -165,8 +160,8 @@ static int vum_ioeventfd_ask(struct vum_ioeventfd *io)
 
 static void vum_ioeventfd_free(struct vum_ioeventfd *io)
 {
-	if (io->virqfd)
-		vfio_virqfd_disable(&io->virqfd);
+	/* Even if the eventfd was closed, and it is gone: this waits for it. */
+	vfio_virqfd_disable(&io->virqfd);
 	if (io->server)
 		eventfd_ctx_put(io->server);
 	vum_req_put(io->last);
@@ -187,8 +182,7 @@ static struct vum_ioeventfd *vum_ioeventfd_new(struct vum_device *dev,
 	io->data = data;
 	ret = vum_ioeventfd_ask(io);
 	if (!ret)
-		ret = vfio_virqfd_enable(io, vum_ioeventfd_signalled,
-					 vum_ioeventfd_thread, NULL,
+		ret = vfio_virqfd_enable(io, NULL, vum_ioeventfd_thread, NULL,
 					 &io->virqfd, fd);
 	if (!ret)
 		return io;

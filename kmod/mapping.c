@@ -49,6 +49,9 @@ static vm_fault_t vum_mapping_fault(struct vm_fault *vmf)
 	struct page *page;
 	vm_fault_t ret;
 
+	/* Nothing can pin these; nobody shall make them on somebody's behalf. */
+	if (vmf->flags & FAULT_FLAG_REMOTE)
+		return VM_FAULT_SIGBUS;
 	mutex_lock(&dev->mapping.lock);
 	page = vum_mapping_page(dev, vmf->pgoff);
 	if (page == ERR_PTR(-ENOMEM))

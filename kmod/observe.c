@@ -29,6 +29,8 @@ MODULE_PARM_DESC(observe, "watch consumers map memory, for vfio_user/dma_announc
 
 /* Beyond this, a server is better off with an aperture. */
 #define VUM_OBSERVE_MAX		4096
+/* Ioctls of one container at a time; nobody has that many threads that map. */
+#define VUM_OBSERVE_CALLS	128
 
 /**
  * struct vum_container - a type1 container, from open to release
@@ -38,6 +40,8 @@ MODULE_PARM_DESC(observe, "watch consumers map memory, for vfio_user/dma_announc
  * @maps: struct vum_observed by IOVA; they do not overlap
  * @nr: how many
  * @missed: calls that the probe had missed when this was opened
+ * @calls: ioctls that are under way and followed
+ * @blind: there were more than are followed
  * @lost: why @maps is not what is mapped, or NULL
  * @unmaps: struct vum_call of the unmaps that are under way
  * @devices: ours that are in it
@@ -49,6 +53,8 @@ struct vum_container {
 	struct rb_root maps;
 	unsigned int nr;
 	int missed;
+	unsigned int calls;
+	bool blind;
 	const char *lost;
 	struct list_head unmaps;
 	struct list_head devices;
@@ -65,6 +71,7 @@ struct vum_observed {
  * @node: in container->unmaps, if it is an unmap
  * @iommu: VFIO's name for the container
  * @seq: container's, when the call began
+ * @task: who calls
  * @cmd: VFIO_IOMMU_MAP_DMA or VFIO_IOMMU_UNMAP_DMA
  * @uarg: where the argument is
  * @unread: it could not be read
@@ -75,6 +82,7 @@ struct vum_call {
 	struct list_head node;
 	const void *iommu;
 	u64 seq;
+	const struct task_struct *task;
 	unsigned int cmd;
 	unsigned long uarg;
 	bool unread;
@@ -172,6 +180,12 @@ static void vum_container_map(struct vum_container *c, struct vum_call *call)
 
 	if (call->map.flags & VFIO_DMA_MAP_FLAG_VADDR || c->lost)
 		return;
+	/* VFIO accepts no such thing: the consumer has changed it meanwhile. */
+	if (!call->map.size || last < call->map.iova ||
+	    !PAGE_ALIGNED(call->map.iova | call->map.size)) {
+		vum_container_lose(c, "an ioctl of the consumer's could not be followed");
+		return;
+	}
 	o = c->nr < VUM_OBSERVE_MAX ? kmalloc(sizeof(*o), GFP_ATOMIC) : NULL;
 	if (!o) {
 		vum_container_lose(c, c->nr < VUM_OBSERVE_MAX ?
@@ -253,9 +267,16 @@ static int vum_ioctl_enter(struct kretprobe_instance *ri, struct pt_regs *regs)
 	if (!vum_call_size(call->cmd))
 		return 1;
 	vum_call_read(call);
+	call->task = current;
 	raw_spin_lock_irqsave(&vum_observe_lock, flags);
 	c = vum_container_find(call->iommu);
+	if (c && c->calls == VUM_OBSERVE_CALLS) {
+		c->blind = true;
+		vum_container_lose(c, "the consumer maps and unmaps too much at once");
+		c = NULL;
+	}
 	if (c) {
+		c->calls++;
 		call->seq = ++c->seq;
 		if (call->cmd == VFIO_IOMMU_UNMAP_DMA)
 			list_add(&call->node, &c->unmaps);
@@ -270,6 +291,7 @@ static void vum_container_returned(struct vum_container *c,
 {
 	bool unmap = call->cmd == VFIO_IOMMU_UNMAP_DMA;
 
+	c->calls--;
 	if (unmap)
 		list_del(&call->node);
 	/* An error of a map changes nothing, nor does EINVAL of an unmap. */
@@ -327,14 +349,25 @@ static int vum_open_return(struct kretprobe_instance *ri, struct pt_regs *regs)
 	return 0;
 }
 
+static void vum_container_unlink(struct vum_device *dev)
+{
+	if (dev->dma.container)
+		list_del(&dev->dma.in_container);
+	WRITE_ONCE(dev->dma.container, NULL);
+}
+
 static void vum_container_free(struct vum_container *c)
 {
+	struct vum_device *dev, *next;
+
+	list_for_each_entry_safe(dev, next, &c->devices, dma.in_container)
+		vum_container_unlink(dev);
 	list_del(&c->node);
 	vum_container_empty(c);
 	kfree(c);
 }
 
-/* vfio_iommu_type1_release(iommu): no device is in it any longer. */
+/* vfio_iommu_type1_release(iommu) */
 static int vum_release_enter(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
 	struct vum_container *c;
@@ -361,6 +394,7 @@ static int vum_register_enter(struct kretprobe_instance *ri, struct pt_regs *reg
 	dev = vum_from_vfio(vdev);
 	raw_spin_lock_irqsave(&vum_observe_lock, flags);
 	c = vum_container_find((void *)regs_get_kernel_argument(regs, 0));
+	vum_container_unlink(dev);
 	dev->dma.type1 = true;
 	WRITE_ONCE(dev->dma.gen, dev->dma.gen + 1);
 	WRITE_ONCE(dev->dma.container, c);
@@ -379,36 +413,72 @@ void vum_observe_unbind(struct vum_device *dev)
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&vum_observe_lock, flags);
-	if (dev->dma.container)
-		list_del(&dev->dma.in_container);
-	WRITE_ONCE(dev->dma.container, NULL);
+	vum_container_unlink(dev);
 	dev->dma.type1 = false;
 	raw_spin_unlock_irqrestore(&vum_observe_lock, flags);
 	wake_up_all(&vum_observe_wait);
 }
 
-/**
- * vum_observe_unmapping - is this page being unmapped right now?
- * @dev: device
- * @index: IOVA >> PAGE_SHIFT
- */
-bool vum_observe_unmapping(struct vum_device *dev, unsigned long index)
+static bool vum_container_blind(const struct vum_container *c)
 {
-	u64 iova = (u64)index << PAGE_SHIFT, first, last;
+	return c->blind || c->missed != vum_ioctl_probe.nmissed;
+}
+
+/**
+ * vum_observe_unmapping - is any of this being unmapped right now?
+ * @dev: device
+ * @index: first page, IOVA >> PAGE_SHIFT
+ * @nr: pages
+ *
+ * Returns 1 if so, 0 if not, -ENODATA if that is not known.
+ */
+int vum_observe_unmapping(struct vum_device *dev, unsigned long index,
+			  unsigned long nr)
+{
+	u64 from = (u64)index << PAGE_SHIFT, to = from + ((u64)nr << PAGE_SHIFT) - 1;
+	u64 first, last;
+	struct vum_container *c;
 	struct vum_call *call;
 	unsigned long flags;
-	bool found = false;
+	int ret = -ENODATA;
+
+	raw_spin_lock_irqsave(&vum_observe_lock, flags);
+	c = dev->dma.container;
+	if (c && !vum_container_blind(c)) {
+		ret = 0;
+		list_for_each_entry(call, &c->unmaps, node) {
+			vum_call_range(call, &first, &last);
+			if (to >= first && from <= last)
+				ret = 1;
+		}
+	}
+	raw_spin_unlock_irqrestore(&vum_observe_lock, flags);
+	return ret;
+}
+
+/**
+ * vum_observe_told - VFIO tells of an unmap, in the context of whoever unmaps
+ * @dev: device
+ * @iova: first byte
+ * @last: last byte
+ *
+ * If that is not what was read, the consumer has changed it in between.
+ */
+void vum_observe_told(struct vum_device *dev, u64 iova, u64 last)
+{
+	u64 from, to;
+	struct vum_call *call;
+	unsigned long flags;
 
 	raw_spin_lock_irqsave(&vum_observe_lock, flags);
 	if (dev->dma.container) {
 		list_for_each_entry(call, &dev->dma.container->unmaps, node) {
-			vum_call_range(call, &first, &last);
-			if (iova >= first && iova <= last)
-				found = true;
+			vum_call_range(call, &from, &to);
+			if (call->task == current && (iova < from || last > to))
+				call->unread = true;
 		}
 	}
 	raw_spin_unlock_irqrestore(&vum_observe_lock, flags);
-	return found;
 }
 
 /**
@@ -421,7 +491,7 @@ bool vum_observe_unmapping(struct vum_device *dev, unsigned long index)
 int vum_observe_wait_unmapped(struct vum_device *dev, unsigned long index)
 {
 	return wait_event_killable(vum_observe_wait,
-				   !vum_observe_unmapping(dev, index)) ?
+				   vum_observe_unmapping(dev, index, 1) <= 0) ?
 	       -EINTR : 0;
 }
 
@@ -435,7 +505,7 @@ static const char *vum_observe_why_not(const struct vum_device *dev)
 		return "the consumer's memory is not in a type1 container";
 	if (!c)
 		return "the consumer's container is older than the module";
-	if (c->missed != vum_ioctl_probe.nmissed)
+	if (vum_container_blind(c) && !c->lost)
 		return "too many ioctls at once to be observed";
 	return c->lost;
 }

@@ -86,8 +86,6 @@ static void vum_remove(struct mdev_device *mdev)
 	mutex_unlock(&vum_devices_lock);
 	vum_channel_del(dev);
 	cancel_work_sync(&dev->attach);
-	cancel_work_sync(&dev->dma.execute);
-	cancel_work_sync(&dev->announce.work);
 	vum_event(dev, VUM_EVENT_REMOVED);
 	vfio_put_device(&dev->vdev);
 	module_put(THIS_MODULE);

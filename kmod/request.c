@@ -379,6 +379,8 @@ static int vum_submit_reply(struct vum_device *dev, struct vum_msg *msg)
 	vum_msg_free(msg);
 	if (req && req->kind == VUM_REQ_ASYNC) {
 		wake_up_all(&ch->settled);
+		if (vum_announce_stale(dev))
+			vum_announce_later(dev);
 		if (cmd == VFIO_USER_DMA_MAP &&
 		    (req->reply->hdr.flags & VFIO_USER_F_ERROR))
 			vum_announce_refused(dev, req);
@@ -561,7 +563,7 @@ void vum_session_stopped(struct vum_device *dev, u32 session,
 		vum_req_put(req);
 	wake_up_all(&dev->ch.settled);
 	wake_up_poll(&dev->ch.readers, EPOLLIN | EPOLLERR | EPOLLHUP);
-	vum_dma_detach(dev, session);
+	vum_dma_detach(dev);
 	vum_event(dev, event);
 }
 

@@ -207,6 +207,15 @@ static inline bool vum_session_alive(const struct vum_channel *ch)
 	       ch->state == VUM_STATE_ATTACHED;
 }
 
+/* Is this attachment the present one, and has it not ended? */
+static inline bool vum_session_current(const struct vum_channel *ch, u32 session)
+{
+	enum vum_state state = READ_ONCE(ch->state);
+
+	return READ_ONCE(ch->session) == session &&
+	       (state == VUM_STATE_ATTACHING || state == VUM_STATE_ATTACHED);
+}
+
 /* More answers than this unread, and the server's commands have to wait. */
 static inline bool vum_answers_full(const struct vum_channel *ch)
 {
@@ -321,6 +330,7 @@ int vum_attach_init(void);
 void vum_attach_exit(void);
 void vum_attach_work(struct work_struct *work);
 void vum_attach_start(struct vum_device *dev);
+bool vum_attach_queue(struct work_struct *work);
 
 /*
  * The consumer's memory (dma.c), and the file that shows it (window.c)
@@ -363,10 +373,6 @@ struct vum_mapping {
  * @pinned: pages that are pinned
  * @faults: accesses that found nothing
  * @batch: room for pages that are being pinned
- * @unmapped: where the consumer unmapped last, @unmapped_last included; kept
- *	where the container is not observed
- * @unmapped_last: see @unmapped
- * @unmapped_at: when
  * @window: the file, while a server is attached
  * @session: the attachment that @window is for
  * @present: takes absorbed accesses away again
@@ -378,6 +384,7 @@ struct vum_mapping {
  * @gen: changes whenever the consumer maps or unmaps
  * @commands: DMA_READ and DMA_WRITE to be executed, under the channel's lock
  * @execute: executes them
+ * @detach: takes @window away once the attachment has ended
  * @mode: how memory is announced to the next server
  * @announced: how it was announced to this one
  * @sigbus: an access that finds nothing is not absorbed
@@ -390,9 +397,6 @@ struct vum_dma {
 	unsigned long pinned;
 	u64 faults;
 	struct page **batch;
-	unsigned long unmapped;
-	unsigned long unmapped_last;
-	ktime_t unmapped_at;
 	struct file *window;
 	u32 session;
 	struct delayed_work present;
@@ -403,6 +407,7 @@ struct vum_dma {
 	unsigned long gen;
 	struct list_head commands;
 	struct work_struct execute;
+	struct work_struct detach;
 	enum vum_dma_mode mode;
 	enum vum_dma_mode announced;
 	bool sigbus;
@@ -415,7 +420,7 @@ void vum_dma_open(struct vum_device *dev);
 void vum_dma_close(struct vum_device *dev);
 struct file *vum_dma_attach(struct vum_device *dev, u32 session);
 struct file *vum_dma_window(struct vum_device *dev, u32 *session);
-void vum_dma_detach(struct vum_device *dev, u32 session);
+void vum_dma_detach(struct vum_device *dev);
 int vum_dma_lookup(struct vum_device *dev, unsigned long index, int need,
 		   unsigned long *pfn, bool *writable);
 int vum_dma_pin(struct vum_device *dev, unsigned long index, int need,
@@ -435,7 +440,9 @@ struct file *vum_window_new(struct vum_device *dev);
 void vum_observe_init(void);
 void vum_observe_exit(void);
 void vum_observe_unbind(struct vum_device *dev);
-bool vum_observe_unmapping(struct vum_device *dev, unsigned long index);
+int vum_observe_unmapping(struct vum_device *dev, unsigned long index,
+			  unsigned long nr);
+void vum_observe_told(struct vum_device *dev, u64 iova, u64 last);
 int vum_observe_wait_unmapped(struct vum_device *dev, unsigned long index);
 const char *vum_observe_snapshot(struct vum_device *dev,
 				 struct vum_mapping **maps, unsigned int *nr);

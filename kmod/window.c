@@ -23,24 +23,93 @@
 /* As the kernel does around faults in files. */
 #define VUM_AROUND		SZ_64K
 
+/**
+ * struct vum_touch - a page that a worker is to pin
+ * @work: does it
+ * @ref: its and the waiter's
+ * @done: it has been tried
+ * @file: window
+ * @index: IOVA >> PAGE_SHIFT
+ * @need: IOMMU_READ, IOMMU_WRITE
+ */
+struct vum_touch {
+	struct work_struct work;
+	refcount_t ref;
+	struct completion done;
+	struct file *file;
+	unsigned long index;
+	int need;
+};
+
+static void vum_touch_put(struct vum_touch *touch)
+{
+	if (!refcount_dec_and_test(&touch->ref))
+		return;
+	fput(touch->file);
+	kfree(touch);
+}
+
+/* What comes of it, the access finds out when it is made once more. */
+static void vum_window_touch(struct file *file, unsigned long index, int need)
+{
+	struct vum_device *dev = file->private_data;
+	unsigned long pfn;
+	int ret = 0;
+
+	if (mutex_lock_killable(&dev->dma.lock))
+		return;
+	if (dev->dma.window == file)
+		ret = vum_dma_pin(dev, index, need, &pfn);
+	if (ret && ret != -EAGAIN)
+		vum_dma_absent(dev, index, ret);
+	mutex_unlock(&dev->dma.lock);
+	if (ret == -EAGAIN)
+		vum_dma_wait_unmapped(dev, index);
+}
+
+static void vum_touch_work(struct work_struct *work)
+{
+	struct vum_touch *touch = container_of(work, struct vum_touch, work);
+
+	vum_window_touch(touch->file, touch->index, touch->need);
+	complete(&touch->done);
+	vum_touch_put(touch);
+}
+
+/*
+ * The kernel copies from or to the window. It may hold locks that pinning takes
+ * as well (VFIO does, when it copies a dirty bitmap): then only a kill helps,
+ * and it has to.
+ */
+static void vum_window_touch_later(struct file *file, unsigned long index, int need)
+{
+	struct vum_touch *touch = kzalloc(sizeof(*touch), GFP_KERNEL_ACCOUNT);
+
+	if (!touch)
+		return;
+	INIT_WORK(&touch->work, vum_touch_work);
+	refcount_set(&touch->ref, 2);
+	init_completion(&touch->done);
+	touch->file = get_file(file);
+	touch->index = index;
+	touch->need = need;
+	vum_attach_queue(&touch->work);
+	wait_for_completion_killable(&touch->done);
+	vum_touch_put(touch);
+}
+
 /* Pin without the server's mmap lock, which may be the consumer's as well. */
 static vm_fault_t vum_window_pin(struct vm_fault *vmf, int need)
 {
 	struct file *file = get_file(vmf->vma->vm_file);
-	struct vum_device *dev = file->private_data;
-	unsigned long index = vmf->pgoff, pfn;
-	int ret = 0;
+	bool user = vmf->flags & FAULT_FLAG_USER;
+	unsigned long index = vmf->pgoff;
 
 	vum_fault_unlock(vmf);
-	if (!mutex_lock_killable(&dev->dma.lock)) {
-		if (dev->dma.window == file)
-			ret = vum_dma_pin(dev, index, need, &pfn);
-		if (ret && ret != -EAGAIN)
-			vum_dma_absent(dev, index, ret);
-		mutex_unlock(&dev->dma.lock);
-	}
-	if (ret == -EAGAIN)
-		vum_dma_wait_unmapped(dev, index);
+	if (user)
+		vum_window_touch(file, index, need);
+	else
+		vum_window_touch_later(file, index, need);
 	fput(file);
 	return VM_FAULT_RETRY;
 }
@@ -111,6 +180,12 @@ static vm_fault_t vum_window_fault(struct vm_fault *vmf)
 	bool writable;
 	int found;
 
+	/*
+	 * Not on behalf of whoever pins memory: it may be this very device, or
+	 * VFIO with a lock held that pinning takes.
+	 */
+	if (vmf->flags & FAULT_FLAG_REMOTE)
+		return VM_FAULT_SIGBUS;
 	if (!mutex_trylock(&dev->dma.lock))
 		return first ? vum_window_pin(vmf, need) : VM_FAULT_NOPAGE;
 	if (dev->dma.window != vma->vm_file) {
