@@ -10,5 +10,6 @@ vm=selftests/vm
 mkdir -p .build
 . selftests/build.sh
 build "${WORLD:-bookworm}" ''
+$vm/in-root.sh $vm/guest.sh --prepare
 VUM_CONSOLE=.build/demo.console exec $vm/run.sh --smp 1 --timeout 235 \
 	-- selftests/demo-in-vm.sh
