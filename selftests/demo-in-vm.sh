@@ -30,9 +30,9 @@ vfio-user-mdevctl monitor >"$dir/events" &
 monitor=$!
 
 say "Stock QEMU, stock guest kernel: -device vfio-pci,sysfsdev=$device_mdev"
-echo "(the guest boots from cold, emulated in an emulated machine: a minute or so)"
+echo "(the guest has booted without a device; here it goes on and finds one)"
 device_talk &
-device_guest guest selftests/vm/guest.sh --cold --timeout 180 selftests/guest/serial.sh
+device_guest guest selftests/vm/guest.sh --timeout 100 selftests/guest/serial.sh
 status=$?
 show guest "$dir/serial/guest"
 show card "$dir/serial/out"
@@ -48,7 +48,7 @@ say "Now the process is a disk, which fetches from the guest's memory and puts t
 echo "vum-virtio-blk --socket $device_socket --file image &"
 disk_up "$dir/disk" 131071
 attached
-echo "(one guest mounts it and writes, the next one reads; from a snapshot, in seconds)"
+echo "(one guest mounts it and writes; the next one reads)"
 disk_guest first selftests/guest/disk-write.sh
 show "first guest" "$dir/disk/first"
 pinned=$(cat "$dir/disk/pinned")
