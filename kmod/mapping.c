@@ -164,12 +164,6 @@ static void vum_mapping_forget(struct vum_device *dev)
 	}
 }
 
-static bool vum_mapping_moved(const struct vum_region *a, const struct vum_region *b)
-{
-	return a->file && (file_inode(a->file) != file_inode(b->file) ||
-			   a->offset != b->offset);
-}
-
 /**
  * vum_mapping_adopt - a new server of the same shape: its files take over
  * @dev: device, in use
@@ -177,7 +171,6 @@ static bool vum_mapping_moved(const struct vum_region *a, const struct vum_regio
  */
 void vum_mapping_adopt(struct vum_device *dev, struct vum_shape *shape)
 {
-	bool moved = false;
 	u32 i;
 
 	mutex_lock(&dev->mapping.lock);
@@ -185,12 +178,11 @@ void vum_mapping_adopt(struct vum_device *dev, struct vum_shape *shape)
 		struct vum_region *now = &dev->shape->regions[i];
 		struct vum_region *next = &shape->regions[i];
 
-		moved |= vum_mapping_moved(now, next);
 		swap(now->file, next->file);
 		swap(now->offset, next->offset);
 	}
-	if (moved)
-		vum_mapping_forget(dev);
+	/* Even of the same file: it may have been truncated and filled anew. */
+	vum_mapping_forget(dev);
 	mutex_unlock(&dev->mapping.lock);
 }
 

@@ -114,6 +114,13 @@ static u64 vum_region_extent(const struct vum_region *region)
 	return end;
 }
 
+/* May it be mapped for writing, as far as is known today? */
+static bool vum_file_writable(const struct file *file)
+{
+	return file->f_mode & FMODE_WRITE &&
+	       !(SHMEM_I(file->f_mapping->host)->seals & F_SEAL_FUTURE_WRITE);
+}
+
 static const char *vum_region_take_file(struct vum_region *region, u64 offset,
 					struct file *file)
 {
@@ -124,11 +131,13 @@ static const char *vum_region_take_file(struct vum_region *region, u64 offset,
 		return "server's region is in a file that is neither a memfd nor on tmpfs";
 	if (!PAGE_ALIGNED(offset))
 		return "server's region does not start on a page of its file";
+	if (!(file->f_mode & FMODE_READ))
+		return "server's file cannot be read";
 	if (offset > LLONG_MAX - extent ||
-	    offset + extent > i_size_read(file_inode(file)))
+	    offset + extent > PAGE_ALIGN((u64)i_size_read(file_inode(file))))
 		return "server's file is shorter than its region";
 	if (region->flags & VFIO_REGION_INFO_FLAG_WRITE &&
-	    (!(file->f_mode & FMODE_WRITE) || mapping_map_writable(file->f_mapping)))
+	    (!vum_file_writable(file) || mapping_map_writable(file->f_mapping)))
 		return "server's region can be written, but its file cannot";
 	region->file = get_file(file);
 	region->offset = offset;
