@@ -16,6 +16,8 @@
 #define CASE_SECONDS	30
 #define EXIT_SKIP	77
 
+const char *test_doing;
+
 static struct test_case *first, **last = &first;
 
 void test_register(struct test_case *t)
@@ -36,7 +38,8 @@ void test_fail(const char *file, int line, const char *fmt, ...)
 {
 	va_list args;
 
-	printf("# %s:%d:\n", file, line);
+	printf("# %s:%d:%s%s\n", file, line, test_doing ? " " : "",
+	       test_doing ? test_doing : "");
 	va_start(args, fmt);
 	comment(fmt, args);
 	va_end(args);

@@ -34,6 +34,9 @@ void test_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 	}								\
 	static void fn(void)
 
+/* What a case is at, to be said if it fails; NULL if its name says enough. */
+extern const char *test_doing;
+
 #define FAIL(...) test_fail(__FILE__, __LINE__, __VA_ARGS__)
 
 /* Holds, or the case fails. */
