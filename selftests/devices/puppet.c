@@ -29,26 +29,6 @@ void puppet_update_intx(struct puppet *puppet)
 	vus_intx_set(puppet->srv, puppet->intx_level && enabled);
 }
 
-static int bar0_read(void *opaque, __u64 offset, void *buf, __u32 count)
-{
-	struct puppet *puppet = opaque;
-
-	puppet->nr_reads++;
-	puppet->last_count = count;
-	memcpy(buf, puppet->bar0 + offset, count);
-	return 0;
-}
-
-static int bar0_write(void *opaque, __u64 offset, const void *buf, __u32 count)
-{
-	struct puppet *puppet = opaque;
-
-	puppet->nr_writes++;
-	puppet->last_count = count;
-	memcpy(puppet->bar0 + offset, buf, count);
-	return 0;
-}
-
 static int bar1_read(void *opaque, __u64 offset, void *buf, __u32 count)
 {
 	struct puppet *puppet = opaque;
@@ -160,32 +140,10 @@ static void init_config(struct puppet *puppet)
 	pciconf_set32(conf, cap + PCI_MSIX_PBA, PUPPET_MSIX_PBA | 4, 0);
 }
 
-/* A file, so that a client can map it. */
-static int init_bar0(struct puppet *puppet)
-{
-	void *mem;
-
-	puppet->bar0_fd = memfd_create("puppet-bar0", MFD_CLOEXEC);
-	if (puppet->bar0_fd < 0 ||
-	    ftruncate(puppet->bar0_fd, puppet->opt.bar0_size))
-		return -1;
-	mem = mmap(NULL, puppet->opt.bar0_size, PROT_READ | PROT_WRITE,
-		   MAP_SHARED, puppet->bar0_fd, 0);
-	if (mem == MAP_FAILED)
-		return -1;
-	puppet->bar0 = mem;
-	return 0;
-}
-
 #define READ_WRITE (VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE)
 
-/* BAR0 and the configuration space get their sizes from the command line. */
+/* The configuration space gets its size from the command line. */
 static const struct vus_region default_regions[VFIO_PCI_NUM_REGIONS] = {
-	[VFIO_PCI_BAR0_REGION_INDEX] = {
-		.flags = READ_WRITE,
-		.read = bar0_read,
-		.write = bar0_write,
-	},
 	[VFIO_PCI_BAR1_REGION_INDEX] = {
 		.size = PUPPET_BAR1_SIZE,
 		.flags = READ_WRITE,
@@ -216,34 +174,11 @@ static const struct vus_region default_regions[VFIO_PCI_NUM_REGIONS] = {
 	},
 };
 
-static void init_regions(const struct puppet *puppet, struct vus_region *regions)
+static void init_regions(struct puppet *puppet, struct vus_region *regions)
 {
-	/* What can be mapped is the second half, in whole pages. */
-	static union {
-		struct vfio_region_info_cap_sparse_mmap cap;
-		__u8 room[sizeof(struct vfio_region_info_cap_sparse_mmap) +
-			  sizeof(struct vfio_region_sparse_mmap_area)];
-	} sparse = {
-		.cap.header.id = VFIO_REGION_INFO_CAP_SPARSE_MMAP,
-		.cap.header.version = 1,
-		.cap.nr_areas = 1,
-	};
-	struct vus_region *bar0 = &regions[VFIO_PCI_BAR0_REGION_INDEX];
-	const __u32 half = puppet->opt.bar0_size / 2 & ~0xfffU;
-
 	memcpy(regions, default_regions, sizeof(default_regions));
 	regions[VFIO_PCI_CONFIG_REGION_INDEX].size = puppet->opt.config_size;
-	bar0->size = puppet->opt.bar0_size;
-	if (puppet->opt.mmap) {
-		bar0->flags |= VFIO_REGION_INFO_FLAG_MMAP;
-		bar0->fd = puppet->bar0_fd;
-	}
-	if (puppet->opt.sparse) {
-		sparse.cap.areas[0].offset = half;
-		sparse.cap.areas[0].size = half;
-		bar0->caps = &sparse;
-		bar0->caps_size = sizeof(sparse);
-	}
+	puppet_bars_describe(puppet, regions);
 }
 
 static void init_irqs(const struct puppet *puppet, struct vus_irq *irqs)
@@ -289,14 +224,14 @@ static int puppet_feature(void *opaque, __u32 flags, void *data, size_t size)
 
 static int serve(struct puppet *puppet)
 {
-	struct vus_region regions[VFIO_PCI_NUM_REGIONS];
+	struct vus_region regions[PUPPET_NR_REGIONS] = { 0 };
 	struct vus_irq irqs[VFIO_PCI_NUM_IRQS] = { 0 };
 	const struct vus_device dev = {
 		.opaque = puppet,
 		.flags = (puppet->opt.no_pci ? 0 : VFIO_DEVICE_FLAGS_PCI) |
 			 (puppet->opt.no_reset ? 0 : VFIO_DEVICE_FLAGS_RESET),
 		.regions = regions,
-		.nr_regions = VFIO_PCI_NUM_REGIONS,
+		.nr_regions = PUPPET_NR_REGIONS,
 		.num_regions = puppet->opt.num_regions,
 		.irqs = irqs,
 		.nr_irqs = VFIO_PCI_NUM_IRQS,
@@ -329,8 +264,8 @@ int main(int argc, char **argv)
 
 	if (puppet_parse(&puppet.opt, argc, argv))
 		return EXIT_FAILURE;
-	if (init_bar0(&puppet)) {
-		fprintf(stderr, "%s: BAR0: %s\n", argv[0], strerror(errno));
+	if (puppet_bars_init(&puppet)) {
+		fprintf(stderr, "%s: memory: %s\n", argv[0], strerror(errno));
 		return EXIT_FAILURE;
 	}
 	return serve(&puppet) ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -10,6 +10,7 @@
  * BAR2	control registers, below: 32 bits, little-endian
  * BAR3	what memory the client has announced: struct puppet_announced
  * BAR4	memory where the MSI-X table and PBA are
+ * region 9 (--region9-caps) memory that can be mapped
  *
  * IRQs: INTx 1, MSI 4, MSI-X 64 (or --msix), ERR 1, REQ 1.
  */
@@ -27,6 +28,8 @@
 #define PUPPET_BAR2_SIZE	0x1000
 #define PUPPET_BAR3_SIZE	0x40000
 #define PUPPET_BAR4_SIZE	0x10000
+#define PUPPET_REGION9		9
+#define PUPPET_REGION9_SIZE	0x2000
 #define PUPPET_NR_MSI		4
 #define PUPPET_NR_MSIX		64
 #define PUPPET_MAX_MSIX		2048

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The puppet's command line. */
 #include <errno.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
@@ -23,6 +25,13 @@ enum {
 	OPT_NO_RESET,
 	OPT_MMAP_BAR0,
 	OPT_SPARSE_BAR0,
+	OPT_BAR0_FLAGS,
+	OPT_BAR0_FD,
+	OPT_KEEP_BAR0_FD,
+	OPT_BAR0_OFFSET,
+	OPT_BAR0_CAPS,
+	OPT_BAR0_CAP_OFFSET,
+	OPT_REGION9_CAPS,
 	OPT_TOUCH,
 };
 
@@ -43,13 +52,27 @@ static const struct argp_option options[] = {
 	{ "mmap-bar0", OPT_MMAP_BAR0, NULL, 0, "BAR0 can be mapped", 0 },
 	{ "sparse-bar0", OPT_SPARSE_BAR0, NULL, 0,
 	  "Only the second half of BAR0 can be mapped", 0 },
+	{ "bar0-flags", OPT_BAR0_FLAGS, "N", 0,
+	  "VFIO_REGION_INFO_FLAG_* of BAR0 (default 3: read and write)", 0 },
+	{ "bar0-fd", OPT_BAR0_FD, "N", 0,
+	  "An inherited descriptor: the file that BAR0 is in", 0 },
+	{ "keep-bar0-fd", OPT_KEEP_BAR0_FD, NULL, 0,
+	  "Do not hand it out, whatever the flags say", 0 },
+	{ "bar0-offset", OPT_BAR0_OFFSET, "N", 0,
+	  "Where BAR0 starts in that file", 0 },
+	{ "bar0-caps", OPT_BAR0_CAPS, "HEX", 0,
+	  "Capabilities of BAR0, as they go out 32 bytes into the reply", 0 },
+	{ "bar0-cap-offset", OPT_BAR0_CAP_OFFSET, "N", 0,
+	  "Where they are said to start", 0 },
+	{ "region9-caps", OPT_REGION9_CAPS, "HEX", 0,
+	  "There is a region 9 with these capabilities", 0 },
 	{ "touch", OPT_TOUCH, NULL, 0,
 	  "Touch announced memory every 2 MiB, as storage targets do", 0 },
 	{ 0 },
 };
 
-static __u32 number(struct argp_state *state, const char *arg,
-		    unsigned long min, unsigned long max)
+static unsigned long number(struct argp_state *state, const char *arg,
+			    unsigned long min, unsigned long max)
 {
 	unsigned long n;
 	char *end;
@@ -59,7 +82,30 @@ static __u32 number(struct argp_state *state, const char *arg,
 	if (errno || end == arg || *end || *arg == '-' || n < min || n > max)
 		argp_error(state, "%s: not a number from %lu to %lu", arg, min,
 			   max);
-	return (__u32)n;
+	return n;
+}
+
+static __u8 hex_digit(struct argp_state *state, char c)
+{
+	const char *digits = "0123456789abcdef", *p = strchr(digits, c);
+
+	if (!c || !p) {
+		argp_error(state, "not pairs of digits 0 to f");
+		return 0;
+	}
+	return (__u8)(p - digits);
+}
+
+static const struct puppet_caps *hex(struct argp_state *state, const char *arg)
+{
+	size_t size = (strlen(arg) + 1) / 2;
+	struct puppet_caps *caps = vus_alloc(sizeof(*caps) + size);
+
+	for (; caps->size < size; arg += 2)
+		caps->data[caps->size++] =
+			(__u8)(hex_digit(state, arg[0]) << 4 |
+			       hex_digit(state, arg[1]));
+	return caps;
 }
 
 static void init(struct argp_state *state)
@@ -71,7 +117,50 @@ static void init(struct argp_state *state)
 	opt->bar0_size = PUPPET_BAR0_SIZE;
 	opt->num_regions = VFIO_PCI_NUM_REGIONS;
 	opt->num_irqs = VFIO_PCI_NUM_IRQS;
+	opt->bar0_flags = VFIO_REGION_INFO_FLAG_READ |
+			  VFIO_REGION_INFO_FLAG_WRITE;
+	opt->bar0_fd = -1;
 	state->child_inputs[0] = &opt->common;
+}
+
+static error_t parse_bars(int key, char *arg, struct argp_state *state)
+{
+	struct puppet_options *opt = state->input;
+
+	switch (key) {
+	case OPT_SPARSE_BAR0:
+		opt->sparse = true;
+		opt->bar0_flags |= VFIO_REGION_INFO_FLAG_MMAP;
+		break;
+	case OPT_MMAP_BAR0:
+		opt->bar0_flags |= VFIO_REGION_INFO_FLAG_MMAP;
+		break;
+	case OPT_BAR0_FLAGS:
+		opt->bar0_flags = (__u32)number(state, arg, 0, UINT32_MAX);
+		break;
+	case OPT_BAR0_FD:
+		opt->bar0_fd = (int)number(state, arg, 0, INT_MAX);
+		break;
+	case OPT_KEEP_BAR0_FD:
+		opt->keep_bar0_fd = true;
+		break;
+	case OPT_BAR0_OFFSET:
+		opt->bar0_offset = number(state, arg, 0, UINT64_MAX);
+		break;
+	case OPT_BAR0_CAPS:
+		opt->bar0_caps = hex(state, arg);
+		break;
+	case OPT_BAR0_CAP_OFFSET:
+		opt->bar0_cap_offset = (__u32)number(state, arg, 0, UINT32_MAX);
+		break;
+	case OPT_REGION9_CAPS:
+		opt->region9_caps = hex(state, arg);
+		opt->num_regions = PUPPET_NR_REGIONS;
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -83,21 +172,22 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		init(state);
 		break;
 	case OPT_CONFIG_SIZE:
-		opt->config_size = number(state, arg, PCI_CFG_SPACE_SIZE,
-					  PCI_CFG_SPACE_EXP_SIZE);
+		opt->config_size = (__u32)number(state, arg,
+						 PCI_CFG_SPACE_SIZE,
+						 PCI_CFG_SPACE_EXP_SIZE);
 		break;
 	case OPT_MSIX:
-		opt->nr_msix = number(state, arg, 1, PUPPET_MAX_MSIX);
+		opt->nr_msix = (__u32)number(state, arg, 1, PUPPET_MAX_MSIX);
 		break;
 	case OPT_BAR0_SIZE:
 	case OPT_SHAPE_BAR0:
-		opt->bar0_size = number(state, arg, 16, MAX_BAR0_SIZE);
+		opt->bar0_size = (__u32)number(state, arg, 16, MAX_BAR0_SIZE);
 		break;
 	case OPT_NUM_REGIONS:
-		opt->num_regions = number(state, arg, 0, UINT32_MAX);
+		opt->num_regions = (__u32)number(state, arg, 0, UINT32_MAX);
 		break;
 	case OPT_NUM_IRQS:
-		opt->num_irqs = number(state, arg, 0, UINT32_MAX);
+		opt->num_irqs = (__u32)number(state, arg, 0, UINT32_MAX);
 		break;
 	case OPT_NO_PCI:
 		opt->no_pci = true;
@@ -105,18 +195,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_NO_RESET:
 		opt->no_reset = true;
 		break;
-	case OPT_SPARSE_BAR0:
-		opt->sparse = true;
-		opt->mmap = true;
-		break;
-	case OPT_MMAP_BAR0:
-		opt->mmap = true;
-		break;
 	case OPT_TOUCH:
 		opt->touch = true;
 		break;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return parse_bars(key, arg, state);
 	}
 	return 0;
 }

@@ -7,6 +7,19 @@
 #include "pciconf.h"
 #include "puppet.h"
 
+/* Region 9 is the first that is not PCI's. */
+#define PUPPET_NR_REGIONS	(PUPPET_REGION9 + 1)
+
+/**
+ * struct puppet_caps - capabilities of a region, as they go out
+ * @size: bytes in @data
+ * @data: the chain
+ */
+struct puppet_caps {
+	size_t size;
+	__u8 data[];
+};
+
 /**
  * struct puppet_options - command line
  * @common: the library's
@@ -17,8 +30,14 @@
  * @num_irqs: likewise
  * @no_pci: do not claim to be a PCI device
  * @no_reset: do not claim to know reset
- * @mmap: BAR0 can be mapped
- * @sparse: but only the second half of it
+ * @sparse: only the second half of BAR0 can be mapped
+ * @bar0_flags: VFIO_REGION_INFO_FLAG_*
+ * @bar0_fd: the file that is BAR0, or -1: one of ours
+ * @keep_bar0_fd: which is not handed out
+ * @bar0_offset: where it starts there
+ * @bar0_caps: its capabilities, or NULL
+ * @bar0_cap_offset: where they are said to start, or 0: where they do
+ * @region9_caps: capabilities of region 9, or NULL: there is none
  * @touch: announced memory is touched
  */
 struct puppet_options {
@@ -30,8 +49,14 @@ struct puppet_options {
 	__u32 num_irqs;
 	bool no_pci;
 	bool no_reset;
-	bool mmap;
 	bool sparse;
+	__u32 bar0_flags;
+	int bar0_fd;
+	bool keep_bar0_fd;
+	__u64 bar0_offset;
+	const struct puppet_caps *bar0_caps;
+	__u32 bar0_cap_offset;
+	const struct puppet_caps *region9_caps;
 	bool touch;
 };
 
@@ -98,6 +123,8 @@ struct puppet_dma {
  * @conf: configuration space
  * @bar0_fd: the file that is BAR0
  * @bar0: BAR0
+ * @region9_fd: the file that is region 9
+ * @region9: region 9
  * @bar4: BAR4
  * @fault: PUPPET_FAULT
  * @fault_arg: PUPPET_FAULT_ARG
@@ -123,6 +150,8 @@ struct puppet {
 	struct pciconf conf;
 	int bar0_fd;
 	__u8 *bar0;
+	int region9_fd;
+	__u8 *region9;
 	__u8 bar4[PUPPET_BAR4_SIZE];
 	__u32 fault;
 	__u32 fault_arg;
@@ -153,6 +182,10 @@ void puppet_touch(void *opaque, __u64 addr, __u64 size);
 /* puppet_iofds.c */
 bool puppet_offer_io_fds(struct puppet *puppet, const struct vus_msg *msg);
 __u32 puppet_io_fd_hits(struct puppet *puppet);
+
+/* puppet_bars.c */
+int puppet_bars_init(struct puppet *puppet);
+void puppet_bars_describe(struct puppet *puppet, struct vus_region *regions);
 
 /* puppet_dma.c */
 void puppet_dma_write(struct puppet *puppet, __u64 offset, __u32 value);

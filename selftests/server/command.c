@@ -104,7 +104,8 @@ static struct vus_reply *get_region_info(struct vus_server *srv,
 	if (region->caps_size) {
 		out->flags |= VFIO_REGION_INFO_FLAG_CAPS;
 		if (in->argsz >= full) {
-			out->cap_offset = sizeof(*out);
+			out->cap_offset = region->cap_offset ?
+					  region->cap_offset : sizeof(*out);
 			memcpy(out + 1, region->caps, region->caps_size);
 		}
 	}

@@ -117,6 +117,7 @@ static inline void *vus_reply_payload(struct vus_reply *reply)
  * @offset: where the region starts in @fd
  * @caps: capability chain as it goes out; starts 32 bytes into the reply
  * @caps_size: bytes in @caps
+ * @cap_offset: where they are said to start, if not where they do
  * @read: fill @buf from the region, return 0 or a negative errno
  * @write: likewise
  *
@@ -129,6 +130,7 @@ struct vus_region {
 	__u64 offset;
 	const void *caps;
 	size_t caps_size;
+	__u32 cap_offset;
 	int (*read)(void *dev, __u64 offset, void *buf, __u32 count);
 	int (*write)(void *dev, __u64 offset, const void *buf, __u32 count);
 };
