@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* See dma.h. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
@@ -88,4 +89,21 @@ void dma_show_text(const struct world *w, const char *key, char *buf,
 	text = value ? json_object_get_string(value) : "";
 	snprintf(buf, size, "%s", text);
 	json_object_put(json);
+}
+
+static unsigned long vmstat(const char *key)
+{
+	char buf[16384], *p;
+
+	CHECK_EQ(read_file("/proc/vmstat", buf, sizeof(buf)), 0);
+	p = strstr(buf, key);
+	CHECK(p);
+	return strtoul(p + strlen(key), NULL, 10);
+}
+
+bool dma_pins_balance(void)
+{
+	/* The counters are kept by CPU. */
+	CHECK_EQ(write_file("/proc/sys/vm/stat_refresh", "1"), 0);
+	return vmstat("nr_foll_pin_acquired ") == vmstat("nr_foll_pin_released ");
 }

@@ -22,5 +22,7 @@ long dma_show(const struct world *w, const char *key);
 /* A string there, "" if it is null. */
 void dma_show_text(const struct world *w, const char *key, char *buf,
 		   size_t size);
+/* Has every page that VFIO has taken for us been given back? */
+bool dma_pins_balance(void);
 
 #endif /* VUM_LIB_DMA_H */

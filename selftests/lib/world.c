@@ -17,6 +17,7 @@
 
 #define HELPER_LOG	"/run/vum-test-helper.log"
 #define SERVER_LOG	"/run/vum-test-server.log"
+#define QEMU_LOG	"/run/vum-test-qemu.log"
 #define LIVE_MESSAGES	"/sys/class/mdev_bus/vfio-user/live_messages"
 
 const char *world_helper_log(void)
@@ -27,6 +28,11 @@ const char *world_helper_log(void)
 const char *world_server_log(void)
 {
 	return SERVER_LOG;
+}
+
+const char *world_qemu_log(void)
+{
+	return QEMU_LOG;
 }
 
 int write_file(const char *path, const char *text)
@@ -186,14 +192,19 @@ void world_helper(struct world *w, const char *const *args)
 	w->helper = world_spawn(HELPER_LOG, "vfio-user-mdevd", args);
 }
 
-void world_server(struct world *w, const char *const *args)
+void world_serve(struct world *w, const char *program, const char *const *args)
 {
 	const char *argv[32] = { "--socket", w->socket };
 	int n = 2;
 
 	while (args && *args && n < 31)
 		argv[n++] = *args++;
-	w->server = world_spawn(SERVER_LOG, "vum-puppet", argv);
+	w->server = world_spawn(SERVER_LOG, program, argv);
+}
+
+void world_server(struct world *w, const char *const *args)
+{
+	world_serve(w, "vum-puppet", args);
 }
 
 void world_up(struct world *w, const char *const *args)
@@ -216,6 +227,17 @@ void world_attr_set(const struct world *w, const char *attr, const char *value)
 
 	world_attr_path(w, attr, path, sizeof(path));
 	CHECK_EQ(write_file(path, value), 0);
+}
+
+bool world_attr_try(const struct world *w, const char *attr, const char *value)
+{
+	char path[PATH_MAX];
+
+	world_attr_path(w, attr, path, sizeof(path));
+	if (access(path, F_OK))
+		return false;
+	world_attr_set(w, attr, value);
+	return true;
 }
 
 void world_attr_get(const struct world *w, const char *attr, char *buf,
@@ -245,6 +267,7 @@ void world_case_begin(void)
 	mkdir("/run/vfio-user", 0755);
 	unlink(HELPER_LOG);
 	unlink(SERVER_LOG);
+	unlink(QEMU_LOG);
 }
 
 static void remove_mdevs(void)
@@ -304,4 +327,5 @@ void world_show_logs(void)
 {
 	show("helper", HELPER_LOG);
 	show("server", SERVER_LOG);
+	show("QEMU", QEMU_LOG);
 }

@@ -33,6 +33,8 @@ void world_mdev(struct world *w);
 /* Both processes take NULL-terminated arguments, or NULL. */
 void world_helper(struct world *w, const char *const *args);
 void world_server(struct world *w, const char *const *args);
+/* Another server than the puppet. */
+void world_serve(struct world *w, const char *program, const char *const *args);
 /* All of it, with the puppet as server; returns when attached. */
 void world_up(struct world *w, const char *const *args);
 
@@ -45,6 +47,8 @@ const char *world_bin(const char *program);
 void world_attr_path(const struct world *w, const char *attr, char *buf,
 		     size_t size);
 void world_attr_set(const struct world *w, const char *attr, const char *value);
+/* If this module has it; returns whether it does. */
+bool world_attr_try(const struct world *w, const char *attr, const char *value);
 void world_attr_get(const struct world *w, const char *attr, char *buf,
 		    size_t size);
 bool world_state_is(const struct world *w, const char *state);
@@ -62,6 +66,7 @@ unsigned int kernel_log_count(const char *a, const char *b);
 unsigned int file_count(const char *path, const char *text);
 const char *world_helper_log(void);
 const char *world_server_log(void);
+const char *world_qemu_log(void);
 int live_messages(void);
 
 /* For the runner. */

@@ -339,24 +339,6 @@ TEST(unmap_races_a_writer)
 	CHECK_EQ(show("pinned"), 0);
 }
 
-static unsigned long vmstat(const char *key)
-{
-	char buf[16384], *p;
-
-	CHECK_EQ(read_file("/proc/vmstat", buf, sizeof(buf)), 0);
-	p = strstr(buf, key);
-	CHECK(p);
-	return strtoul(p + strlen(key), NULL, 10);
-}
-
-/* Every page that VFIO has taken for us has been given back. */
-static bool pins_balance(void)
-{
-	/* The counters are kept by CPU. */
-	CHECK_EQ(write_file("/proc/sys/vm/stat_refresh", "1"), 0);
-	return vmstat("nr_foll_pin_acquired ") == vmstat("nr_foll_pin_released ");
-}
-
 /* The server's window, as if by SCM_RIGHTS. */
 static int window_fd(void)
 {
@@ -446,7 +428,7 @@ TEST(unmap_races_many_writers)
 		world_kill(&pid[i], SIGKILL);
 	}
 	CHECK_EQ(show("pinned"), 0);
-	CHECK(pins_balance());
+	CHECK(dma_pins_balance());
 	/* Once it has been told, it has not to be told again. */
 	CHECK(calls("vum_dma_unmap", false) <= 1000);
 }
@@ -511,7 +493,7 @@ TEST(consumer_killed_in_the_middle)
 	CHECK_SOON(show("pinned") > 1000, 10000);
 	world_kill(&pid, SIGKILL);
 	CHECK_EQ(show("pinned"), 0);
-	CHECK(pins_balance());
+	CHECK(dma_pins_balance());
 	CHECK_EQ(kill(w.server, 0), 0);
 	consumer_open(&c, &w);
 	puppet_check(&c, 0);
@@ -529,7 +511,7 @@ TEST(server_killed_in_the_middle)
 	world_kill(&w.server, SIGKILL);
 	world_wait_state(&w, "detached");
 	CHECK_SOON(show("pinned") == 0, 1000);
-	CHECK(pins_balance());
+	CHECK(dma_pins_balance());
 	world_server(&w, NULL);
 	world_wait_state(&w, "attached");
 	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, 1 << 20, 0x66666666), 0);

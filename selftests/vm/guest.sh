@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Usage: guest.sh [--timeout S] [--viommu] [--cold] script [qemu-argument...]
+# Usage: guest.sh [--timeout S] [--viommu] [--cold] [--reboot] script
+#                 [qemu-argument...]
 #        guest.sh [--viommu] --prepare
 #
 # Inside the VM of run.sh: starts a guest under the distribution's QEMU with,
@@ -17,6 +18,9 @@
 # starts from there, finds its device by a rescan of the PCI bus, and is up in
 # seconds: an emulated machine on an emulated machine takes a minute to boot.
 # --cold lets it boot.
+#
+# --reboot runs the script twice, with a reset of the guest in between; the exit
+# status is the higher one.
 set -eu
 
 here=$(dirname "$(readlink -f "$0")")
@@ -25,7 +29,7 @@ modules="virtio_pci virtio_blk nvme ext4 gpio-pci-idio-16"
 append="console=ttyS0,115200 quiet panic=-1 8250.nr_uarts=8 mitigations=off nokaslr \
 tsc=reliable cryptomgr.notests"
 
-timeout=240 mode=warm
+timeout=240 mode=warm reboot=''
 qemu="qemu-system-x86_64 -accel tcg -M q35,hpet=off,vmport=off -m 256
 	-nodefaults -no-user-config -display none -no-reboot"
 while :; do
@@ -37,6 +41,7 @@ while :; do
 		append="$append intel_iommu=on iommu.strict=1"
 		shift ;;
 	--cold) mode=cold; shift ;;
+	--reboot) reboot=1; shift ;;
 	--prepare) mode=prepare; shift; set -- /dev/null ;;
 	-*) echo "guest.sh: unknown option $1" >&2; exit 125 ;;
 	*) break ;;
@@ -75,11 +80,10 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 console=${VUM_GUEST_CONSOLE:-${VUM_RESULT:-$tmp}/guest.log}
 
-monitor=readline
-if [ $mode = warm ]; then
-	monitor=control
-	set -- "$@" -incoming "exec:cat $snapshot"
-fi
+monitor=control
+[ $mode != prepare ] || monitor=readline
+[ $mode != warm ] || set -- "$@" -incoming "exec:cat $snapshot"
+[ -z "$reboot" ] || set -- "$@" -action reboot=reset
 # QEMU inherits the write ends of what it writes, so that the readers see the
 # end of it when QEMU ends, however early that is.
 mkfifo "$tmp/io.in" "$tmp/io.out" "$tmp/mon.in" "$tmp/mon.out"
@@ -97,17 +101,28 @@ setpriv --pdeathsig TERM timeout --foreground -k 5 "$timeout" \
 pid=$!
 exec 7>&- 8>&-
 
+[ $mode = prepare ] || echo '{"execute":"qmp_capabilities"}' >&3
 # What is sent to a guest before its snapshot has been loaded is lost.
 if [ $mode = warm ]; then
-	echo '{"execute":"qmp_capabilities"}{"execute":"query-status"}' >&3
+	echo '{"execute":"query-status"}' >&3
 	while read -r line <&5; do
 		case $line in *'"running": true'* | *'"RESUME"'*) break ;; esac
 	done
 else
 	read -r line <&6 || :
 fi
+send_script() { { echo; cat "$script"; echo; echo exit; } >&4; }
 if [ $mode != prepare ]; then
-	{ echo; cat "$script"; echo; echo exit; } >&4
+	send_script
+	while [ "$reboot" ] && IFS= read -r line <&6; do
+		if [ "$line" = READY ]; then
+			reboot=''
+			echo '{"execute":"set-action","arguments":{"reboot":"shutdown"}}' >&3
+			send_script
+		else
+			echo "$line"
+		fi
+	done
 	cat <&6
 elif [ "$line" = READY ]; then
 	echo "guest: keeping a snapshot" >&2
@@ -129,7 +144,7 @@ elif [ $rc != 0 ]; then
 elif [ $mode = prepare ] && [ -s "$snapshot.$$" ]; then
 	mv "$snapshot.$$" "$snapshot"
 elif [ -s "$tmp/status" ]; then
-	exit "$(cat "$tmp/status")"
+	exit "$(sort -nr "$tmp/status" | head -n 1)"
 else
 	echo "guest.sh: the guest died; the end of $console:" >&2
 	tail -n 20 "$console" >&2
