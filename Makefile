@@ -2,12 +2,12 @@
 #
 # make          the module and the programs
 # make demo     the whole chain alive, in a VM                (root)
-# make check    every test in every world; TEST=name runs one (root)
+# make check    every test; TEST=name runs one                (root)
 # make shell    a test VM with everything loaded, interactive (root)
 # make lint     what the compilers and checkers have to say
 # make install  programs, manual pages, unit; `make modules_install` the module
 #
-# WORLD=        bookworm, trixie or backports: the Debian to test on
+# WORLD=        bookworm (default), trixie, backports: the Debian to test on; "a b" for two
 # KDIR=         kernel headers to build the module for; by default those of the
 #               running kernel, else the newest installed
 # SAN=1         programs with AddressSanitizer and UBSan (`make check` does)

@@ -14,7 +14,8 @@ set -eu
 cd "$(dirname "$(readlink -f "$0")")/.."
 vm=selftests/vm
 log=.build/check.log
-worlds=${WORLD:-bookworm trixie backports}
+# All three take too long for every day.
+worlds=${WORLD:-bookworm}
 mkdir -p .build
 . selftests/build.sh
 
