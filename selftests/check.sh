@@ -40,7 +40,7 @@ run_vm() {
 	cpus=$1
 	shift
 	[ $# -gt 0 ] || return 0
-	VUM_CONSOLE=$build/check.$cpus.console $vm/run.sh --timeout 900 \
+	VUM_CONSOLE=$build/check.$cpus.console $vm/run.sh --timeout 1500 \
 		--smp "$cpus" -- selftests/in-vm.sh "$@" ||
 		echo "not ok - the VM: exit status $? (124: timeout, 125: it died; see $build/check.$cpus.console)"
 }

@@ -109,8 +109,11 @@ void bar0_server(struct world *w, int fd, const char *const *args)
 void bar0_up(struct world *w, struct consumer *c, int fd,
 	     const char *const *args)
 {
-	if (!w->uuid[0])
+	if (!w->uuid[0]) {
 		world_mdev(w);
+		/* What is written by message shall be in the memory at once. */
+		world_attr_set(w, "posted_writes", "0");
+	}
 	bar0_server(w, fd, args);
 	if (!w->helper)
 		world_helper(w, NULL);

@@ -564,6 +564,7 @@ TEST(second_thoughts)
 	int memfd = bar0_file(BAR0_SIZE - PAGE);
 
 	world_mdev(&w);
+	world_attr_set(&w, "posted_writes", "0");
 	bar0_server(&w, memfd, args);
 	world_helper(&w, NULL);
 	world_wait_state(&w, "broken");
