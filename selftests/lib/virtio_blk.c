@@ -178,7 +178,7 @@ void vblk_up(struct vblk *v, const struct vblk_way *way, const char *const *args
 	/* Without it, there is only the one way. */
 	if (way && way->announce &&
 	    !world_attr_try(&v->w, "dma_announce", way->announce) &&
-	    strcmp(way->announce, "aperture"))
+	    strcmp(way->announce, "aperture") != 0)
 		test_skip("no dma_announce");
 	world_serve(&v->w, "vum-virtio-blk", argv);
 	world_helper(&v->w, NULL);

@@ -16,6 +16,8 @@
 #define PAGE	4096UL
 #define IOVA	0x100000000ULL
 #define SLOTS	200
+/* Room for a slot. */
+#define SLOT	(64 * PAGE)
 
 static struct world w;
 static struct consumer c;
@@ -93,16 +95,16 @@ static void toggle(unsigned char *mem, unsigned int slot)
 		m->size = 0;
 		return;
 	}
-	m->addr = IOVA + slot * 64 * PAGE;
+	m->addr = IOVA + slot * SLOT;
 	m->size = (1 + (size_t)rand() % 64) * PAGE;
 	m->prot = 1 + (unsigned int)rand() % 3;
-	dma_map(&c, mem + slot * 64 * PAGE, m->addr, m->size,
+	dma_map(&c, mem + slot * SLOT, m->addr, m->size,
 		(uint32_t)m->prot);
 }
 
 TEST(five_hundred_maps_and_unmaps)
 {
-	unsigned char *mem = dma_memory(SLOTS * 64 * PAGE);
+	unsigned char *mem = dma_memory(SLOTS * SLOT);
 	unsigned int seed = (unsigned int)getpid();
 
 	world_up(&w, NULL);
@@ -124,7 +126,7 @@ TEST(many_between_two_looks)
 	struct vfio_iommu_type1_dma_unmap all = {
 		.argsz = sizeof(all), .flags = VFIO_DMA_UNMAP_FLAG_ALL,
 	};
-	unsigned char *mem = dma_memory(SLOTS * 64 * PAGE);
+	unsigned char *mem = dma_memory(SLOTS * SLOT);
 
 	world_up(&w, NULL);
 	consumer_open(&c, &w);
@@ -147,7 +149,7 @@ TEST(unmap_of_several)
 	world_up(&w, NULL);
 	consumer_open(&c, &w);
 	for (unsigned int i = 0; i < 8; i++)
-		dma_map(&c, mem + i * PAGE, IOVA + 2 * i * PAGE, PAGE, 3);
+		dma_map(&c, mem + i * PAGE, IOVA + i * (2 * PAGE), PAGE, 3);
 	dma_map(&c, mem, left.addr, PAGE, 3);
 	{
 		struct vfio_iommu_type1_dma_unmap u = {
@@ -238,7 +240,7 @@ static void second_device(struct world *w2, struct consumer *c2)
 
 TEST(two_devices_in_one_container)
 {
-	unsigned char *mem = dma_memory(SLOTS * 64 * PAGE);
+	unsigned char *mem = dma_memory(SLOTS * SLOT);
 	struct consumer c2;
 	struct world w2;
 
@@ -261,7 +263,7 @@ TEST(two_devices_in_one_container)
 /* A new server is told all of it before it sees an access. */
 TEST(told_again)
 {
-	unsigned char *mem = dma_memory(SLOTS * 64 * PAGE);
+	unsigned char *mem = dma_memory(SLOTS * SLOT);
 
 	world_up(&w, NULL);
 	consumer_open(&c, &w);

@@ -600,6 +600,8 @@ TEST(server_restarted_under_stores)
 		region_same(&c, mem + i * WORDS, BAR0, i * PAGE);
 }
 
+#define MIB_KIB	1024L
+
 static long available_kib(void)
 {
 	char buf[4096];
@@ -626,14 +628,14 @@ TEST(memory_is_given_back)
 	for (size_t i = 0; i < size / PAGE; i++)
 		mem[i * WORDS] = 1;
 	CHECK(!ftruncate(memfd, (off_t)size / 2));
-	CHECK(available_kib() < before - 56 * 1024);
+	CHECK(available_kib() < before - 56 * MIB_KIB);
 	unmap(mem, size);
 	consumer_close(&c);
-	CHECK_SOON(available_kib() > before - 48 * 1024, 2000);
+	CHECK_SOON(available_kib() > before - 48 * MIB_KIB, 2000);
 	close(memfd);
 	world_kill(&w.server, SIGKILL);
 	remove_mdev();
-	CHECK_SOON(available_kib() > before - 16 * 1024, 2000);
+	CHECK_SOON(available_kib() > before - 16 * MIB_KIB, 2000);
 }
 
 /* A consumer in a child, which has touched all of it and waits to be killed. */
