@@ -146,6 +146,8 @@ TEST(monitor)
 	world_wait_state(&w, "detached");
 	world_server(&w, NULL);
 	world_wait_state(&w, "attached");
+	/* The state can be seen before it is told. */
+	CHECK_SOON(file_count(MONITOR_LOG, "\"event\":\"attached\"") == 2, 2000);
 	consumer_close(&c);
 	world_kill(&w.server, SIGKILL);
 	world_wait_state(&w, "detached");
