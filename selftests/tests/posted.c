@@ -127,7 +127,8 @@ TEST(stalled_server)
 	}
 	test_say("%u writes before the writer had to wait, %d messages kept",
 		 before, live_messages());
-	CHECK(before > 64 && before < 10000);
+	/* As many as the kernel keeps, and what the helper took before. */
+	CHECK(before >= 64 && before < 10000);
 	CHECK(live_messages() <= 66);
 	/* It can be killed all the same, and nothing is lost of what it wrote. */
 	world_kill(&pid, SIGKILL);
