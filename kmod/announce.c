@@ -4,13 +4,14 @@
  *
  * Either each of the consumer's mappings, or one aperture for all that there
  * may ever be. What has been told is kept; whenever something else is to be
- * told, the difference goes to the server as DMA_UNMAPs and DMA_MAPs. Nobody
- * waits for the answers: what is said first is heard first, and an unmap has
- * already taken the memory away.
+ * told, the difference goes to the server as DMA_UNMAPs and DMA_MAPs. Only who
+ * has mapped something waits for the answers: what is said first is heard first,
+ * and an unmap has already taken the memory away.
  */
 
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "vum.h"
@@ -195,7 +196,7 @@ static struct vum_mapping *vum_announce_wanted(struct vum_device *dev,
 	if (READ_ONCE(ann->exact) && !ann->inexact) {
 		if (!READ_ONCE(dev->dma.open))
 			return NULL;
-		why = vum_observe_snapshot(dev, &maps, nr);
+		why = vum_container_snapshot(dev, &maps, nr);
 		if (!why) {
 			*nr = vum_announce_clip(maps, *nr);
 			return maps;
@@ -236,7 +237,8 @@ static int vum_announce_update(struct vum_device *dev)
 				  "cannot tell it of the consumer's memory: error %d",
 				  ret);
 out:
-	WRITE_ONCE(dev->announce.gen, gen);
+	/* What has been told of is among what waits for answers, by now. */
+	smp_store_release(&dev->announce.gen, gen);
 	if (window)
 		fput(window);
 	return 0;
@@ -273,6 +275,56 @@ int vum_announce_now(struct vum_device *dev)
 	return ret;
 }
 
+/**
+ * vum_announce_settled - has the server heard of what the consumer had mapped?
+ * @dev: device
+ * @gen: when: a value of dma.gen
+ *
+ * True as well where there is nothing that it should hear.
+ */
+bool vum_announce_settled(const struct vum_device *dev, unsigned long gen)
+{
+	if (!READ_ONCE(dev->dma.open) || !READ_ONCE(dev->announce.exact) ||
+	    READ_ONCE(dev->dma.announced) == VUM_DMA_NONE)
+		return true;
+	return (long)(smp_load_acquire(&dev->announce.gen) - gen) >= 0 &&
+	       !READ_ONCE(dev->ch.nr_async);
+}
+
+/**
+ * vum_announce_settle - tell the server what has changed, and let it answer
+ * @dev: device
+ *
+ * Not all of it, if that is much: vum_announce_settled() says.
+ *
+ * Returns 0, or -EINTR if the caller is being killed.
+ */
+int vum_announce_settle(struct vum_device *dev)
+{
+	struct vum_channel *ch = &dev->ch;
+	u32 session, ms = READ_ONCE(dev->timeout_ms);
+	long left;
+	int ret = 0;
+
+	/* A server that is being attached is told what there is then. */
+	if (vum_wait_settled(dev) ||
+	    mutex_lock_killable(&dev->announce.lock))
+		return -EINTR;
+	session = READ_ONCE(ch->session);
+	if (READ_ONCE(dev->dma.open))
+		ret = vum_announce_update(dev);
+	mutex_unlock(&dev->announce.lock);
+	if (ret)
+		return ret;
+	left = wait_event_killable_timeout(ch->settled, !READ_ONCE(ch->nr_async),
+					   ms ? msecs_to_jiffies(ms) :
+						MAX_SCHEDULE_TIMEOUT);
+	if (!left)
+		vum_session_break(dev, session,
+				  "no reply to what it was told of memory within timeout_ms");
+	return left < 0 || fatal_signal_pending(current) ? -EINTR : 0;
+}
+
 static void vum_announce_work(struct work_struct *work)
 {
 	struct vum_device *dev = container_of(work, struct vum_device,
@@ -289,7 +341,7 @@ static void vum_announce_work(struct work_struct *work)
  */
 void vum_announce_later(struct vum_device *dev)
 {
-	queue_work(system_unbound_wq, &dev->announce.work);
+	vum_work_queue(&dev->announce.work);
 }
 
 /**

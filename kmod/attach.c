@@ -14,7 +14,10 @@
 
 #include "vum.h"
 
+/* A server that does not answer holds a worker of this one. */
 static struct workqueue_struct *vum_attach_wq;
+/* Nobody does of this one. */
+static struct workqueue_struct *vum_work_wq;
 
 /**
  * struct vum_asking - an attachment that is being brought into working order
@@ -34,6 +37,7 @@ static int vum_ask_wait(struct vum_asking *a, struct vum_req *req)
 	int ret;
 
 	req->session = a->session;
+	req->task = current;
 	ret = vum_req_queue(a->dev, req);
 	if (ret && ret != -EIO)
 		vum_session_break(a->dev, a->session,
@@ -67,7 +71,7 @@ static struct vum_req *vum_ask(struct vum_asking *a, u16 cmd,
 static const char *vum_ask_info(struct vum_asking *a)
 {
 	struct vfio_user_device_info info = { .argsz = sizeof(info) };
-	struct vum_shape *shape = a->shape;
+	struct vum_shape *shape;
 	struct vum_req *req;
 
 	req = vum_ask(a, VFIO_USER_DEVICE_GET_INFO, &info, sizeof(info));
@@ -83,9 +87,13 @@ static const char *vum_ask_info(struct vum_asking *a)
 		return "server's number of regions is out of range";
 	if (info.num_irqs > VUM_MAX_IRQ_INDEXES)
 		return "server's number of IRQ indexes is out of range";
+	shape = vum_shape_alloc(max_t(u32, info.num_regions, VFIO_PCI_NUM_REGIONS),
+				GFP_KERNEL_ACCOUNT);
+	if (!shape)
+		return "out of memory while attaching";
+	a->shape = shape;
 	shape->flags = info.flags &
 		       (VFIO_DEVICE_FLAGS_RESET | VFIO_DEVICE_FLAGS_PCI);
-	shape->num_regions = max_t(u32, info.num_regions, VFIO_PCI_NUM_REGIONS);
 	shape->num_irqs = max_t(u32, info.num_irqs, VFIO_PCI_NUM_IRQS);
 	return NULL;
 }
@@ -137,30 +145,34 @@ static const char *vum_ask_irq(struct vum_asking *a, u32 index)
 	return NULL;
 }
 
-/* Which BARs are memory? Where the server does not say so, none. */
-static void vum_ask_bars(struct vum_asking *a)
+/* Which BARs are memory, and which pin interrupts? What is not said, is not. */
+static void vum_ask_header(struct vum_asking *a)
 {
 	struct vfio_user_region_access access = {
 		.offset = PCI_BASE_ADDRESS_0,
 		.region = VFIO_PCI_CONFIG_REGION_INDEX,
-		.count = PCI_STD_NUM_BARS * sizeof(__le32),
+		.count = PCI_STD_HEADER_SIZEOF - PCI_BASE_ADDRESS_0,
 	};
-	__le32 bars[PCI_STD_NUM_BARS];
+	struct vum_shape *shape = a->shape;
 	struct vum_req *req;
+	const u8 *header;
 	u32 i;
 
+	if (READ_ONCE(a->dev->ch.peer.max_data_xfer_size) < access.count)
+		return;
 	req = vum_req_alloc(VUM_REQ_ATTACH, VFIO_USER_REGION_READ, sizeof(access));
 	memcpy(req->msg.payload, &access, sizeof(access));
 	req->echo = sizeof(access);
-	req->reply_min = sizeof(access) + sizeof(bars);
+	req->reply_min = sizeof(access) + access.count;
 	req->reply_max = req->reply_min;
 	if (!vum_ask_wait(a, req)) {
-		memcpy(bars, req->reply->payload + sizeof(access), sizeof(bars));
+		header = req->reply->payload + sizeof(access);
 		for (i = 0; i < PCI_STD_NUM_BARS; i++)
 			/* Not the upper half of another, which is an address. */
-			if (a->shape->regions[i].size &&
-			    !(le32_to_cpu(bars[i]) & PCI_BASE_ADDRESS_SPACE_IO))
-				a->shape->memory_bars |= BIT(i);
+			if (shape->regions[i].size &&
+			    !(header[i * sizeof(__le32)] & PCI_BASE_ADDRESS_SPACE_IO))
+				shape->memory_bars |= BIT(i);
+		shape->interrupt_pin = header[PCI_INTERRUPT_PIN - PCI_BASE_ADDRESS_0];
 	}
 	vum_req_put(req);
 }
@@ -180,7 +192,7 @@ static const char *vum_ask_shape(struct vum_asking *a)
 	config = a->shape->regions[VFIO_PCI_CONFIG_REGION_INDEX].size;
 	if (config != 256 && config != 4096)
 		return "server's config space is neither 256 nor 4096 bytes";
-	vum_ask_bars(a);
+	vum_ask_header(a);
 	return NULL;
 }
 
@@ -301,13 +313,12 @@ static void vum_attach_ready(struct vum_device *dev, u32 session)
 	if (ch->session == session && ch->state == VUM_STATE_ATTACHING) {
 		WRITE_ONCE(ch->state, VUM_STATE_ATTACHED);
 		ch->reason[0] = '\0';
+		vum_event(dev, VUM_EVENT_ATTACHED);
 		ready = true;
 	}
 	vum_unlock(ch);
-	if (!ready)
-		return;
-	wake_up_all(&ch->settled);
-	vum_event(dev, VUM_EVENT_ATTACHED);
+	if (ready)
+		wake_up_all(&ch->settled);
 }
 
 /**
@@ -323,7 +334,6 @@ void vum_attach_work(struct work_struct *work)
 
 	a = kzalloc(sizeof(*a), GFP_KERNEL | __GFP_NOFAIL);
 	a->dev = dev;
-	a->shape = vum_shape_alloc(GFP_KERNEL | __GFP_NOFAIL);
 	vum_lock(&dev->ch);
 	a->session = dev->ch.session;
 	/* An earlier run may have begun late and have done it all. */
@@ -340,21 +350,32 @@ void vum_attach_work(struct work_struct *work)
 			vum_attach_ready(dev, a->session);
 		/* If it ended before there was a window, that is still there. */
 		if (flaw)
-			vum_dma_detach(dev);
+			vum_session_detach(dev);
 	}
 	vum_shape_free(a->shape);
 	kfree(a);
 }
 
 /**
- * vum_attach_queue - have work done that ends before the module does
- * @work: which
+ * vum_attach_queue - have work done that may have to wait for others
+ * @work: which; ends before the module does
  *
  * Returns whether it was not queued before.
  */
 bool vum_attach_queue(struct work_struct *work)
 {
 	return queue_work(vum_attach_wq, work);
+}
+
+/**
+ * vum_work_queue - have work done that waits for nobody
+ * @work: which; ends before the module does
+ *
+ * From any context. Returns whether it was not queued before.
+ */
+bool vum_work_queue(struct work_struct *work)
+{
+	return queue_work(vum_work_wq, work);
 }
 
 /**
@@ -368,13 +389,21 @@ void vum_attach_start(struct vum_device *dev)
 
 int vum_attach_init(void)
 {
-	/* A server that does not answer holds its worker: let there be many. */
-	vum_attach_wq = alloc_workqueue("vfio_user_mdev", WQ_UNBOUND,
-					WQ_MAX_ACTIVE);
-	return vum_attach_wq ? 0 : -ENOMEM;
+	/* Let there be many. */
+	vum_attach_wq = alloc_workqueue("vum_attach", WQ_UNBOUND, WQ_MAX_ACTIVE);
+	if (!vum_attach_wq)
+		return -ENOMEM;
+	vum_work_wq = alloc_workqueue("vum_work", WQ_UNBOUND, WQ_MAX_ACTIVE);
+	if (!vum_work_wq) {
+		destroy_workqueue(vum_attach_wq);
+		return -ENOMEM;
+	}
+	return 0;
 }
 
 void vum_attach_exit(void)
 {
+	/* The first kind of work can lead to the second. */
 	destroy_workqueue(vum_attach_wq);
+	destroy_workqueue(vum_work_wq);
 }

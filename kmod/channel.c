@@ -11,9 +11,11 @@
 #include <linux/module.h>
 #include <linux/poll.h>
 #include <linux/slab.h>
+#include <linux/socket.h>
 #include <linux/uaccess.h>
 
-#include "vum.h"
+#include "link.h"
+#include "trace.h"
 
 static dev_t vum_devt;
 static DEFINE_IDA(vum_minors);
@@ -28,12 +30,18 @@ static int vum_channel_check(const struct vum_channel *ch)
 	return vum_session_alive(ch) ? 0 : -EPIPE;
 }
 
+/* And are they the opener's to carry? */
+static int vum_channel_relays(const struct vum_channel *ch)
+{
+	return vum_channel_check(ch) ?: ch->link ? -EBUSY : 0;
+}
+
 static bool vum_channel_idle(struct vum_channel *ch)
 {
 	bool idle;
 
 	vum_lock(ch);
-	idle = !vum_channel_check(ch) && list_empty(&ch->out);
+	idle = !vum_channel_relays(ch) && list_empty(&ch->out);
 	vum_unlock(ch);
 	return idle;
 }
@@ -50,7 +58,7 @@ static struct vum_req *vum_channel_next(struct vum_channel *ch, u32 *session,
 	int ret;
 
 	vum_lock(ch);
-	ret = vum_channel_check(ch);
+	ret = vum_channel_relays(ch);
 	if (ret)
 		goto out;
 	ret = -EAGAIN;
@@ -61,17 +69,10 @@ static struct vum_req *vum_channel_next(struct vum_channel *ch, u32 *session,
 	if (req->msg.size > room->size || req->msg.nr_files > room->nr_fds)
 		goto out_room;
 	ret = 0;
-	list_del(&req->node);
 	*session = ch->session;
-	req->state = VUM_REQ_SENT;
-	if (req->kind == VUM_REQ_ANSWER) {
-		writable = vum_answers_full(ch);
-		ch->nr_answers--;
-	} else if (req->kind == VUM_REQ_POSTED) {
-		ch->nr_posted--;
-	} else {
-		refcount_inc(&req->ref);
-	}
+	writable = vum_answers_full(ch);
+	vum_req_take(ch);
+	writable = writable && !vum_answers_full(ch);
 out_room:
 	room->size = req->msg.size;
 	room->nr_fds = req->msg.nr_files;
@@ -96,6 +97,7 @@ static void vum_channel_unget(struct vum_channel *ch, u32 session,
 		} else if (req->state == VUM_REQ_SENT) {
 			/* Else the waiter gave up, or the helper made up a reply. */
 			req->state = VUM_REQ_QUEUED;
+			ch->fds_wanted -= !!req->reply_fds;
 			list_add(&req->node, &ch->out);
 		}
 	}
@@ -155,6 +157,7 @@ static int vum_channel_recv(struct file *file, struct vum_message *room)
 	ret = vum_channel_give_fds(&req->msg, u64_to_user_ptr(room->fds));
 	if (ret)
 		goto unget;
+	trace_vum_send(dev, req);
 	vum_req_put(req);
 	return 0;
 unget:
@@ -211,10 +214,12 @@ static int vum_channel_send(struct file *file, const struct vum_message *m)
 	struct vum_device *dev = file->private_data;
 	struct vum_channel *ch = &dev->ch;
 	struct vum_msg *msg;
+	u32 session;
 	int ret;
 
 	vum_lock(ch);
-	ret = vum_channel_check(ch);
+	ret = vum_channel_relays(ch);
+	session = ch->session;
 	vum_unlock(ch);
 	if (ret)
 		return ret;
@@ -226,7 +231,7 @@ static int vum_channel_send(struct file *file, const struct vum_message *m)
 		vum_msg_free(msg);
 		return ret;
 	}
-	return vum_req_submit(dev, msg);
+	return vum_incoming(dev, session, msg);
 }
 
 static ssize_t vum_channel_read(struct file *file, char __user *buf,
@@ -253,50 +258,159 @@ static ssize_t vum_channel_write(struct file *file, const char __user *buf,
 	return ret < 0 ? ret : (ssize_t)m.size;
 }
 
-static long vum_channel_attach(struct vum_device *dev,
-			       struct vum_attach __user *arg)
+/* What VUM_ATTACH and VUM_RESUME have in common. */
+static int vum_attach_from_user(struct vum_device *dev, struct vum_attach *a,
+				struct vum_attach __user *arg)
 {
-	struct vum_channel *ch = &dev->ch;
-	struct vum_attach a;
-	int ret = 0;
-
-	if (copy_from_user(&a, arg, offsetofend(struct vum_attach, api_version)))
+	if (copy_from_user(a, arg, offsetofend(struct vum_attach, api_version)))
 		return -EFAULT;
-	if (a.api_version != VUM_API_VERSION) {
+	if (a->api_version != VUM_API_VERSION) {
 		vum_err(dev, "helper \"%s\" speaks interface version %u, this module %u: install the two from the same release\n",
-			current->comm, a.api_version, VUM_API_VERSION);
+			current->comm, a->api_version, VUM_API_VERSION);
 		return -EPROTONOSUPPORT;
 	}
-	if (a.argsz < sizeof(a))
+	if (a->argsz < sizeof(*a))
 		return -EINVAL;
-	if (copy_from_user(&a, arg, sizeof(a)))
-		return -EFAULT;
-	if (a.flags || a.reserved || a.reserved2[0] || a.reserved2[1] ||
-	    !a.max_msg_fds || a.max_data_xfer_size < sizeof(u64) ||
-	    a.minor > VFIO_USER_MINOR || a.server_pid < 0)
+	return copy_from_user(a, arg, sizeof(*a)) ? -EFAULT : 0;
+}
+
+static int vum_attach_check(struct vum_attach *a)
+{
+	if (a->flags & ~VUM_ATTACH_SOCKET || a->reserved || a->reserved2 ||
+	    a->reserved3 || (a->socket && !(a->flags & VUM_ATTACH_SOCKET)) ||
+	    !a->max_msg_fds || a->max_data_xfer_size < sizeof(u64) ||
+	    a->minor > VFIO_USER_MINOR || a->server_pid < 0)
 		return -EINVAL;
-	a.max_msg_fds = min_t(u32, a.max_msg_fds, VUM_MAX_MSG_FDS);
-	a.max_data_xfer_size = min_t(u32, a.max_data_xfer_size,
-				     VUM_MAX_DATA_XFER_SIZE);
+	a->max_msg_fds = min_t(u32, a->max_msg_fds, VUM_MAX_MSG_FDS);
+	a->max_data_xfer_size = min_t(u32, a->max_data_xfer_size,
+				      VUM_MAX_DATA_XFER_SIZE);
+	return 0;
+}
+
+/* The socket, if it is there and wanted; NULL: the helper carries. */
+static struct vum_link *vum_attach_link(struct vum_device *dev,
+					const struct vum_attach *a)
+{
+	enum vum_data_path path = READ_ONCE(dev->data_path);
+
+	if (path == VUM_PATH_RELAY)
+		return NULL;
+	if (a->flags & VUM_ATTACH_SOCKET)
+		return vum_link_new(dev, a->socket);
+	return path == VUM_PATH_KERNEL ? ERR_PTR(-EPROTOTYPE) : NULL;
+}
+
+/* Swaps @link with what is left of another attachment's; its own gets a reference. */
+static int vum_attach_begin(struct vum_device *dev, const struct vum_attach *a,
+			    struct vum_link **link)
+{
+	struct vum_channel *ch = &dev->ch;
+	int ret = 0;
 
 	vum_lock(ch);
 	if (ch->dead) {
 		ret = -ENODEV;
-	} else if (ch->used) {
+	} else if (ch->used || vum_session_alive(ch)) {
 		ret = -EISCONN;
 	} else {
 		ch->used = true;
 		ch->session++;
-		ch->peer = a;
+		ch->peer = *a;
 		ch->stats.attaches++;
+		if (*link) {
+			(*link)->session = ch->session;
+			refcount_inc(&(*link)->ref);
+		}
+		swap(ch->link, *link);
 		WRITE_ONCE(ch->state, VUM_STATE_ATTACHING);
+		/* The server may already have said something. */
+		if (ch->link)
+			vum_link_kick(ch->link);
 		/* Under the lock, so that no removal comes in between. */
 		vum_attach_start(dev);
 	}
 	vum_unlock(ch);
-	if (!ret)
-		wake_up_poll(&ch->readers, EPOLLOUT);
 	return ret;
+}
+
+static long vum_channel_attach(struct vum_device *dev,
+			       struct vum_attach __user *arg)
+{
+	struct vum_link *link, *mine;
+	struct vum_attach a;
+	int ret;
+
+	ret = vum_attach_from_user(dev, &a, arg) ?: vum_attach_check(&a);
+	if (ret)
+		return ret;
+	link = vum_attach_link(dev, &a);
+	if (IS_ERR(link))
+		return PTR_ERR(link);
+	mine = link;
+	ret = vum_attach_begin(dev, &a, &link);
+	vum_link_close(link);
+	if (ret)
+		return ret;
+	wake_up_poll(&dev->ch.readers, EPOLLOUT);
+	if (!mine)
+		return 0;
+	if (!vum_link_own(mine, a.socket))
+		vum_session_break(dev, mine->session,
+				  "helper keeps its socket for itself");
+	vum_link_put(mine);
+	return 1;
+}
+
+static long vum_channel_resume(struct vum_device *dev,
+			       struct vum_attach __user *arg)
+{
+	struct vum_channel *ch = &dev->ch;
+	struct vum_attach a;
+	int ret;
+
+	ret = vum_attach_from_user(dev, &a, arg);
+	if (ret)
+		return ret;
+	vum_lock(ch);
+	if (ch->dead)
+		ret = -ENODEV;
+	else if (ch->used)
+		ret = -EISCONN;
+	else if (!ch->link || !vum_session_alive(ch))
+		ret = -ENOTCONN;
+	else
+		ch->used = true;
+	a = ch->peer;
+	vum_unlock(ch);
+	if (ret)
+		return ret;
+	a.flags = 0;
+	a.socket = 0;
+	wake_up_poll(&ch->readers, EPOLLIN);
+	return copy_to_user(arg, &a, sizeof(a)) ? -EFAULT : 0;
+}
+
+static long vum_channel_carry(struct vum_device *dev,
+			      struct vum_carry __user *arg)
+{
+	struct vum_channel *ch = &dev->ch;
+	struct vum_carrier carrier;
+	struct vum_carry carry;
+	int ret;
+
+	if (copy_from_user(&carry, arg, sizeof(carry)))
+		return -EFAULT;
+	if (carry.argsz < sizeof(carry) ||
+	    carry.size < CMSG_SPACE(VUM_MAX_MSG_FDS * sizeof(int)))
+		return -EINVAL;
+	vum_lock(ch);
+	ret = vum_channel_check(ch);
+	vum_unlock(ch);
+	if (ret)
+		return ret;
+	carrier.control = u64_to_user_ptr(carry.buf);
+	carrier.size = min_t(u32, carry.size, PAGE_SIZE);
+	return vum_link_carry(dev, &carrier);
 }
 
 static long vum_channel_ioctl(struct file *file, unsigned int cmd,
@@ -312,6 +426,12 @@ static long vum_channel_ioctl(struct file *file, unsigned int cmd,
 	case VUM_ATTACH:
 		return vum_channel_attach(file->private_data,
 					  (void __user *)arg);
+	case VUM_RESUME:
+		return vum_channel_resume(file->private_data,
+					  (void __user *)arg);
+	case VUM_CARRY:
+		return vum_channel_carry(file->private_data,
+					 (void __user *)arg);
 	case VUM_RECV:
 	case VUM_SEND:
 		break;
@@ -342,9 +462,10 @@ static __poll_t vum_channel_poll(struct file *file, poll_table *wait)
 	vum_lock(ch);
 	switch (vum_channel_check(ch)) {
 	case 0:
-		if (!list_empty(&ch->out))
+		if (ch->link ? vum_link_wants_helper(ch->link) :
+			       !list_empty(&ch->out))
 			mask |= EPOLLIN | EPOLLRDNORM;
-		if (!vum_answers_full(ch))
+		if (!ch->link && !vum_answers_full(ch))
 			mask |= EPOLLOUT | EPOLLWRNORM;
 		break;
 	case -ENOTCONN:
@@ -382,7 +503,7 @@ static int vum_channel_release(struct inode *inode, struct file *file)
 	struct vum_device *dev = file->private_data;
 	struct vum_channel *ch = &dev->ch;
 
-	vum_session_end(dev, READ_ONCE(ch->session));
+	vum_session_orphan(dev);
 	vum_lock(ch);
 	ch->opened = false;
 	vum_unlock(ch);
@@ -418,11 +539,17 @@ void vum_channel_init(struct vum_device *dev)
 {
 	struct vum_channel *ch = &dev->ch;
 
-	xa_init_flags(&ch->inflight, XA_FLAGS_ALLOC);
+	vum_inflight_init(ch);
 	INIT_LIST_HEAD(&ch->out);
 	init_waitqueue_head(&ch->readers);
 	init_waitqueue_head(&ch->settled);
 	ch->state = VUM_STATE_DETACHED;
+}
+
+/* The last reference to the device goes. */
+void vum_channel_exit(struct vum_device *dev)
+{
+	vum_inflight_exit(&dev->ch);
 }
 
 /**
@@ -438,6 +565,7 @@ int vum_channel_add(struct vum_device *dev)
 	if (minor < 0)
 		return minor;
 	device_initialize(chrdev);
+	device_set_pm_not_required(chrdev);
 	chrdev->class = &vum_class;
 	chrdev->parent = dev->vdev.dev;
 	chrdev->devt = MKDEV(MAJOR(vum_devt), minor);

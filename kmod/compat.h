@@ -121,7 +121,6 @@ static inline long vum_ioctl_region_info(struct vfio_device *vdev,
 		return -EFAULT;
 	if (info.argsz < minsz)
 		return -EINVAL;
-	info.cap_offset = 0;
 	ret = fn(vdev, &info, &caps);
 	if (!ret && caps.size) {
 		info.flags |= VFIO_REGION_INFO_FLAG_CAPS;

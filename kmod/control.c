@@ -4,9 +4,13 @@
  * fare, and what happens to them.
  */
 
+#include <linux/sizes.h>
 #include <net/genetlink.h>
 
 #include "vum.h"
+
+/* All of a device's latencies fit into this. */
+#define VUM_GENL_SIZE	SZ_8K
 
 static struct genl_family vum_genl;
 
@@ -14,45 +18,39 @@ static struct genl_family vum_genl;
 struct vum_snapshot {
 	enum vum_state state;
 	bool open;
+	bool helper;
+	bool linked;
 	struct vum_attach peer;
 	struct vum_stats stats;
 	char socket[UNIX_PATH_MAX];
 	char reason[sizeof_field(struct vum_channel, reason)];
 };
 
-static void vum_snapshot_take(struct vum_device *dev, struct vum_snapshot *s)
+/* Under the channel's lock. */
+static void vum_snapshot_take(const struct vum_device *dev, struct vum_snapshot *s)
 {
-	struct vum_channel *ch = &dev->ch;
+	const struct vum_channel *ch = &dev->ch;
 
-	vum_lock(ch);
 	s->state = ch->state;
 	s->open = dev->open;
+	s->helper = ch->opened;
+	s->linked = ch->link;
 	s->peer = ch->peer;
 	s->stats = ch->stats;
 	memcpy(s->socket, dev->socket, sizeof(s->socket));
 	memcpy(s->reason, ch->reason, sizeof(s->reason));
-	vum_unlock(ch);
 }
 
 static int vum_put_server(struct sk_buff *skb, const struct vum_snapshot *s)
 {
 	if (s->state != VUM_STATE_ATTACHING && s->state != VUM_STATE_ATTACHED)
 		return 0;
-	return nla_put_u32(skb, VUM_ATTR_SERVER_PID, s->peer.server_pid) ?:
+	return nla_put_string(skb, VUM_ATTR_DATA_PATH,
+			      vum_data_path_names[s->linked ? VUM_PATH_KERNEL :
+						  VUM_PATH_RELAY]) ?:
+	       nla_put_u32(skb, VUM_ATTR_SERVER_PID, s->peer.server_pid) ?:
 	       nla_put_u32(skb, VUM_ATTR_SERVER_UID, s->peer.server_uid) ?:
 	       nla_put_u32(skb, VUM_ATTR_SERVER_GID, s->peer.server_gid);
-}
-
-static int vum_put_stats(struct sk_buff *skb, const struct vum_stats *stats)
-{
-	return nla_put_u64_64bit(skb, VUM_ATTR_REQUESTS, stats->requests,
-				 VUM_ATTR_PAD) ?:
-	       nla_put_u64_64bit(skb, VUM_ATTR_ABORTED, stats->aborted,
-				 VUM_ATTR_PAD) ?:
-	       nla_put_u64_64bit(skb, VUM_ATTR_ERRORS, stats->errors,
-				 VUM_ATTR_PAD) ?:
-	       nla_put_u64_64bit(skb, VUM_ATTR_ATTACHES, stats->attaches,
-				 VUM_ATTR_PAD);
 }
 
 /* Without the locks, which may be held for as long as memory takes. */
@@ -75,28 +73,42 @@ static int vum_put_dma(struct sk_buff *skb, struct vum_device *dev)
 	       (why ? nla_put_string(skb, VUM_ATTR_DMA_INEXACT, why) : 0);
 }
 
-static int vum_put_device(struct sk_buff *skb, struct vum_device *dev)
+static int vum_put_snapshot(struct sk_buff *skb, struct vum_device *dev,
+			    const struct vum_snapshot *s)
 {
-	struct vum_snapshot s;
 	int ret;
 
-	vum_snapshot_take(dev, &s);
 	ret = nla_put_u32(skb, VUM_ATTR_API_VERSION, VUM_API_VERSION) ?:
 	      nla_put_string(skb, VUM_ATTR_UUID, dev->uuid) ?:
 	      nla_put_string(skb, VUM_ATTR_TYPE, "vfio-user-pci") ?:
-	      nla_put_string(skb, VUM_ATTR_SOCKET, s.socket) ?:
-	      nla_put_u32(skb, VUM_ATTR_STATE, s.state) ?:
-	      vum_put_server(skb, &s) ?:
-	      vum_put_stats(skb, &s.stats) ?:
+	      nla_put_string(skb, VUM_ATTR_SOCKET, s->socket) ?:
+	      nla_put_u32(skb, VUM_ATTR_STATE, s->state) ?:
+	      vum_put_server(skb, s) ?:
+	      vum_put_counters(skb, &s->stats) ?:
 	      vum_put_dma(skb, dev);
-	if (!ret && s.open)
+	if (!ret && s->open)
 		ret = nla_put_flag(skb, VUM_ATTR_OPEN);
-	if (!ret && s.state == VUM_STATE_BROKEN)
-		ret = nla_put_string(skb, VUM_ATTR_REASON, s.reason);
+	if (!ret && s->helper)
+		ret = nla_put_flag(skb, VUM_ATTR_HELPER);
+	if (!ret && s->state == VUM_STATE_BROKEN)
+		ret = nla_put_string(skb, VUM_ATTR_REASON, s->reason);
 	return ret;
 }
 
-static int vum_get_device(struct sk_buff *skb, struct genl_info *info)
+static int vum_put_device(struct sk_buff *skb, struct vum_device *dev)
+{
+	struct vum_snapshot s;
+
+	vum_lock(&dev->ch);
+	vum_snapshot_take(dev, &s);
+	vum_unlock(&dev->ch);
+	return vum_put_snapshot(skb, dev, &s);
+}
+
+/* What a command answers with of each device. */
+typedef int (*vum_put_fn)(struct sk_buff *skb, struct vum_device *dev);
+
+static int vum_get(struct genl_info *info, u8 cmd, vum_put_fn put)
 {
 	struct vum_device *dev;
 	struct sk_buff *reply;
@@ -105,10 +117,10 @@ static int vum_get_device(struct sk_buff *skb, struct genl_info *info)
 
 	if (GENL_REQ_ATTR_CHECK(info, VUM_ATTR_UUID))
 		return -EINVAL;
-	reply = genlmsg_new(NLMSG_GOODSIZE, GFP_KERNEL);
+	reply = genlmsg_new(VUM_GENL_SIZE, GFP_KERNEL);
 	if (!reply)
 		return -ENOMEM;
-	hdr = genlmsg_put_reply(reply, info, &vum_genl, 0, VUM_CMD_GET_DEVICE);
+	hdr = genlmsg_put_reply(reply, info, &vum_genl, 0, cmd);
 	if (!hdr) {
 		nlmsg_free(reply);
 		return -EMSGSIZE;
@@ -117,7 +129,7 @@ static int vum_get_device(struct sk_buff *skb, struct genl_info *info)
 	list_for_each_entry(dev, &vum_devices, node) {
 		if (nla_strcmp(info->attrs[VUM_ATTR_UUID], dev->uuid))
 			continue;
-		ret = vum_put_device(reply, dev);
+		ret = put(reply, dev);
 		break;
 	}
 	mutex_unlock(&vum_devices_lock);
@@ -129,11 +141,13 @@ static int vum_get_device(struct sk_buff *skb, struct genl_info *info)
 	return genlmsg_reply(reply, info);
 }
 
-static int vum_dump_devices(struct sk_buff *skb, struct netlink_callback *cb)
+static int vum_dump(struct sk_buff *skb, struct netlink_callback *cb, u8 cmd,
+		    vum_put_fn put)
 {
 	struct vum_device *dev;
 	long skip = cb->args[0];
 	void *hdr;
+	int ret = 0;
 
 	mutex_lock(&vum_devices_lock);
 	cb->seq = vum_devices_seq;
@@ -142,10 +156,11 @@ static int vum_dump_devices(struct sk_buff *skb, struct netlink_callback *cb)
 			continue;
 		hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid,
 				  cb->nlh->nlmsg_seq, &vum_genl, NLM_F_MULTI,
-				  VUM_CMD_GET_DEVICE);
+				  cmd);
 		if (!hdr)
 			break;
-		if (vum_put_device(skb, dev)) {
+		ret = put(skb, dev);
+		if (ret) {
 			genlmsg_cancel(skb, hdr);
 			break;
 		}
@@ -154,7 +169,28 @@ static int vum_dump_devices(struct sk_buff *skb, struct netlink_callback *cb)
 		cb->args[0]++;
 	}
 	mutex_unlock(&vum_devices_lock);
-	return skb->len;
+	/* One that does not fit, and none before it. */
+	return skb->len ?: ret;
+}
+
+static int vum_get_device(struct sk_buff *skb, struct genl_info *info)
+{
+	return vum_get(info, VUM_CMD_GET_DEVICE, vum_put_device);
+}
+
+static int vum_dump_devices(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	return vum_dump(skb, cb, VUM_CMD_GET_DEVICE, vum_put_device);
+}
+
+static int vum_get_stats(struct sk_buff *skb, struct genl_info *info)
+{
+	return vum_get(info, VUM_CMD_GET_STATS, vum_put_stats);
+}
+
+static int vum_dump_stats(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	return vum_dump(skb, cb, VUM_CMD_GET_STATS, vum_put_stats);
 }
 
 static const struct nla_policy vum_policy[] = {
@@ -166,6 +202,11 @@ static const struct genl_small_ops vum_genl_ops[] = {
 		.cmd	= VUM_CMD_GET_DEVICE,
 		.doit	= vum_get_device,
 		.dumpit	= vum_dump_devices,
+	},
+	{
+		.cmd	= VUM_CMD_GET_STATS,
+		.doit	= vum_get_stats,
+		.dumpit	= vum_dump_stats,
 	},
 };
 
@@ -191,23 +232,28 @@ static struct genl_family vum_genl __ro_after_init = {
  * @dev: device
  * @event: what has happened to it
  *
- * May sleep. A listener that misses one is told so by netlink (ENOBUFS).
+ * Under the channel's lock, under which it happened: so events come in the order
+ * of what they tell. A listener that misses one is told so by netlink (ENOBUFS).
  */
 void vum_event(struct vum_device *dev, enum vum_event event)
 {
-	struct sk_buff *skb = genlmsg_new(NLMSG_GOODSIZE, GFP_KERNEL);
+	struct sk_buff *skb = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_ATOMIC);
+	struct vum_snapshot s;
 	void *hdr;
 
-	if (!skb)
+	if (!skb) {
+		genl_set_err(&vum_genl, &init_net, 0, 0, -ENOBUFS);
 		return;
+	}
+	vum_snapshot_take(dev, &s);
 	hdr = genlmsg_put(skb, 0, 0, &vum_genl, 0, VUM_CMD_EVENT);
 	if (!hdr || nla_put_u32(skb, VUM_ATTR_EVENT, event) ||
-	    vum_put_device(skb, dev)) {
+	    vum_put_snapshot(skb, dev, &s)) {
 		nlmsg_free(skb);
 		return;
 	}
 	genlmsg_end(skb, hdr);
-	genlmsg_multicast(&vum_genl, skb, 0, 0, GFP_KERNEL);
+	genlmsg_multicast(&vum_genl, skb, 0, 0, GFP_ATOMIC);
 }
 
 int __init vum_control_init(void)

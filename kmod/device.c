@@ -23,8 +23,10 @@ static bool vum_device_claim(struct vum_device *dev)
 
 	vum_lock(ch);
 	ready = ch->state == VUM_STATE_ATTACHED && !ch->nr_async;
-	if (ready)
+	if (ready) {
 		dev->open = true;
+		vum_event(dev, VUM_EVENT_OPENED);
+	}
 	vum_unlock(ch);
 	return ready;
 }
@@ -64,8 +66,13 @@ static int vum_device_open(struct vfio_device *vdev)
 {
 	struct vum_device *dev = vum_from_vfio(vdev);
 	u32 ms = READ_ONCE(dev->attach_timeout_ms);
+	int ret = vum_stats_begin(dev);
 	long left;
 
+	if (ret) {
+		vum_container_unbind(dev);
+		return ret;
+	}
 	left = wait_event_killable_timeout(dev->ch.settled,
 					   READ_ONCE(dev->going) ||
 					   vum_device_claim(dev),
@@ -74,13 +81,12 @@ static int vum_device_open(struct vfio_device *vdev)
 		vum_device_explain(dev);
 	if (!READ_ONCE(dev->open)) {
 		/* From 6.2 on the container already knows it, and keeps it. */
-		vum_observe_unbind(dev);
+		vum_container_unbind(dev);
 		return left < 0 ? -EINTR : -ENODEV;
 	}
 
 	/* The last consumer may have left while no server was attached. */
 	vum_device_reset_async(dev);
-	vum_event(dev, VUM_EVENT_OPENED);
 	return 0;
 }
 
@@ -93,13 +99,13 @@ static void vum_device_close(struct vfio_device *vdev)
 	vum_device_reset_async(dev);
 	vum_mapping_close(dev);
 	vum_dma_close(dev);
-	vum_observe_unbind(dev);
+	vum_container_unbind(dev);
 	/* Not here: a task that is being killed may wait for no lock. */
 	vum_announce_later(dev);
 	vum_lock(&dev->ch);
 	dev->open = false;
-	vum_unlock(&dev->ch);
 	vum_event(dev, VUM_EVENT_CLOSED);
+	vum_unlock(&dev->ch);
 }
 
 static long vum_ioctl_get_info(struct vum_device *dev,
@@ -190,17 +196,12 @@ static void vum_device_request(struct vfio_device *vdev, unsigned int count)
 static int vum_device_init(struct vfio_device *vdev)
 {
 	struct vum_device *dev = vum_from_vfio(vdev);
-	int ret;
 
-	dev->shape = vum_shape_alloc(GFP_KERNEL_ACCOUNT);
+	dev->shape = vum_shape_alloc(0, GFP_KERNEL_ACCOUNT);
 	if (!dev->shape)
 		return -ENOMEM;
-	ret = vum_dma_init(dev);
-	if (ret)
-		goto err_shape;
-	ret = vum_mapping_init(dev);
-	if (ret)
-		goto err_dma;
+	vum_dma_init(dev);
+	vum_mapping_init(dev);
 	strscpy(dev->uuid, dev_name(vdev->dev), sizeof(dev->uuid));
 	ratelimit_state_init(&dev->ratelimit, DEFAULT_RATELIMIT_INTERVAL,
 			     DEFAULT_RATELIMIT_BURST);
@@ -212,16 +213,13 @@ static int vum_device_init(struct vfio_device *vdev)
 	INIT_LIST_HEAD(&dev->ioeventfds);
 	vum_announce_init(dev);
 	INIT_WORK(&dev->attach, vum_attach_work);
+	INIT_WORK(&dev->detach, vum_session_detach_work);
 	snprintf(dev->socket, sizeof(dev->socket),
 		 VUM_SOCKET_DIR "%s" VUM_SOCKET_SUFFIX, dev->uuid);
 	vum_channel_init(dev);
+	/* Its files in sysfs would take more memory than all of ours. */
+	device_set_pm_not_required(&vdev->device);
 	return 0;
-
-err_dma:
-	vum_dma_exit(dev);
-err_shape:
-	vum_shape_free(dev->shape);
-	return ret;
 }
 
 static void vum_device_release(struct vfio_device *vdev)
@@ -232,7 +230,8 @@ static void vum_device_release(struct vfio_device *vdev)
 	vum_announce_exit(dev);
 	vum_mapping_exit(dev);
 	vum_shape_free(dev->shape);
-	xa_destroy(&dev->ch.inflight);
+	vum_channel_exit(dev);
+	vum_stats_exit(dev);
 	mutex_destroy(&dev->irq_lock);
 	mutex_destroy(&dev->ioeventfd_lock);
 	vum_vfio_free(vdev);

@@ -125,11 +125,11 @@ static unsigned long vum_dma_batch(struct vum_dma *dma, unsigned long index,
 	return last - *first + 1;
 }
 
-/* Is the consumer unmapping any of this? See observe.c for what it is about. */
+/* Is the consumer unmapping any of this? See container.c for what it is about. */
 static bool vum_dma_unmapping(struct vum_device *dev, unsigned long index,
 			      unsigned long nr)
 {
-	int seen = vum_observe_unmapping(dev, index, nr);
+	int seen = vum_container_unmapping(dev, index, nr);
 
 	if (seen >= 0)
 		return seen;
@@ -200,8 +200,8 @@ static unsigned long vum_dma_store(struct vum_device *dev, unsigned long index,
  */
 int vum_dma_wait_unmapped(struct vum_device *dev, unsigned long index)
 {
-	if (vum_observe_unmapping(dev, index, 1) > 0)
-		return vum_observe_wait_unmapped(dev, index);
+	if (vum_container_unmapping(dev, index, 1) > 0)
+		return vum_container_wait_unmapped(dev, index);
 	usleep_range(VUM_UNMAP_US / 2, VUM_UNMAP_US);
 	return fatal_signal_pending(current) ? -EINTR : 0;
 }
@@ -326,7 +326,7 @@ void vum_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
 	struct vum_device *dev = vum_from_vfio(vdev);
 	struct vum_dma *dma = &dev->dma;
 
-	vum_observe_told(dev, iova, iova + (length - 1));
+	vum_container_told(dev, iova, iova + (length - 1));
 	atomic_inc(&vum_unmaps);
 	mutex_lock(&dma->lock);
 	vum_dma_forget(dev, iova >> PAGE_SHIFT,
@@ -492,9 +492,15 @@ struct file *vum_dma_window(struct vum_device *dev, u32 *session)
  */
 void vum_dma_open(struct vum_device *dev)
 {
-	mutex_lock(&dev->dma.lock);
-	dev->dma.open = true;
-	mutex_unlock(&dev->dma.lock);
+	struct vum_dma *dma = &dev->dma;
+
+	mutex_lock(&dma->lock);
+	/* Not before: most devices may never be opened. */
+	if (!dma->batch)
+		dma->batch = kcalloc(VUM_BATCH_MAX, sizeof(*dma->batch),
+				     GFP_KERNEL | __GFP_NOFAIL);
+	dma->open = true;
+	mutex_unlock(&dma->lock);
 }
 
 /**
@@ -535,7 +541,8 @@ struct file *vum_dma_attach(struct vum_device *dev, u32 session)
 	mutex_lock(&dev->dma.lock);
 	old = vum_dma_take_window(dev);
 	/* Whatever the last server left there. */
-	clear_highpage(dev->dma.scratch);
+	if (dev->dma.scratch)
+		clear_highpage(dev->dma.scratch);
 	dev->dma.session = session;
 	WRITE_ONCE(dev->dma.window, get_file(window));
 	mutex_unlock(&dev->dma.lock);
@@ -544,11 +551,13 @@ struct file *vum_dma_attach(struct vum_device *dev, u32 session)
 	return window;
 }
 
-/* What is left of an attachment that has ended. */
-static void vum_dma_detach_work(struct work_struct *work)
+/**
+ * vum_dma_drop - no memory is the server's any longer, if it is not attached
+ * @dev: device
+ */
+void vum_dma_drop(struct vum_device *dev)
 {
-	struct vum_dma *dma = container_of(work, struct vum_dma, detach);
-	struct vum_device *dev = container_of(dma, struct vum_device, dma);
+	struct vum_dma *dma = &dev->dma;
 	struct file *window = NULL;
 
 	mutex_lock(&dma->lock);
@@ -557,50 +566,19 @@ static void vum_dma_detach_work(struct work_struct *work)
 	mutex_unlock(&dma->lock);
 	if (window)
 		fput(window);
-	vfio_put_device(&dev->vdev);
 }
 
-/**
- * vum_dma_detach - nothing is the server's any longer, if it is not attached
- * @dev: device
- *
- * Left to a worker: whoever sees the end of an attachment, the helper above
- * all, serves others as well, and the lock is held as long as memory takes.
- */
-void vum_dma_detach(struct vum_device *dev)
-{
-	get_device(&dev->vdev.device);
-	if (!vum_attach_queue(&dev->dma.detach))
-		vfio_put_device(&dev->vdev);
-}
-
-static void vum_dma_free(struct vum_dma *dma)
-{
-	if (dma->scratch)
-		__free_page(dma->scratch);
-	kfree(dma->batch);
-}
-
-int vum_dma_init(struct vum_device *dev)
+void vum_dma_init(struct vum_device *dev)
 {
 	struct vum_dma *dma = &dev->dma;
 
-	dma->scratch = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
-	dma->batch = kcalloc(VUM_BATCH_MAX, sizeof(*dma->batch),
-			     GFP_KERNEL_ACCOUNT);
-	if (!dma->scratch || !dma->batch) {
-		vum_dma_free(dma);
-		return -ENOMEM;
-	}
 	mutex_init(&dma->lock);
 	xa_init(&dma->pages);
 	INIT_DELAYED_WORK(&dma->present, vum_dma_present);
 	INIT_LIST_HEAD(&dma->commands);
 	INIT_WORK(&dma->execute, vum_dma_execute);
-	INIT_WORK(&dma->detach, vum_dma_detach_work);
 	dma->announced = VUM_DMA_NONE;
 	dma->aperture = VUM_DMA_APERTURE;
-	return 0;
 }
 
 /* The last reference to the device goes: nobody is left who could fault. */
@@ -610,5 +588,7 @@ void vum_dma_exit(struct vum_device *dev)
 	cancel_work_sync(&dev->dma.execute);
 	xa_destroy(&dev->dma.pages);
 	mutex_destroy(&dev->dma.lock);
-	vum_dma_free(&dev->dma);
+	if (dev->dma.scratch)
+		__free_page(dev->dma.scratch);
+	kfree(dev->dma.batch);
 }

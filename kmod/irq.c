@@ -101,6 +101,7 @@ static int vum_batch_queue(struct vum_irq_batch *b,
 	if (!req)
 		return -ENOMEM;
 	req->session = b->session;
+	req->task = current;
 	payload = (void *)req->msg.payload;
 	*payload = *set;
 	payload->argsz = sizeof(*set) + size;

@@ -119,25 +119,46 @@ static int vum_mapping_check(struct vum_device *dev, struct vm_area_struct *vma)
 	return 0;
 }
 
+/* The inode, with a reference; made for the first that maps anything. */
+static struct inode *vum_mapping_inode(struct vum_device *dev)
+{
+	struct inode *inode;
+
+	if (mutex_lock_killable(&dev->mapping.lock))
+		return ERR_PTR(-EINTR);
+	inode = dev->mapping.inode;
+	if (!inode) {
+		inode = vum_pseudofs_inode(dev);
+		if (!IS_ERR(inode))
+			dev->mapping.inode = inode;
+	}
+	if (!IS_ERR(inode))
+		ihold(inode);
+	mutex_unlock(&dev->mapping.lock);
+	return inode;
+}
+
 /**
  * vum_mapping_mmap - mmap() of the device
  * @vdev: device, open
  * @vma: what is to be mapped where
  *
  * Returns 0; -EINVAL if this may not be mapped, or only shared; -EACCES if not
- * for writing; -ENOMEM.
+ * for writing; -ENOMEM; -EINTR if the caller is being killed.
  */
 int vum_mapping_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
 {
 	struct vum_device *dev = vum_from_vfio(vdev);
 	int ret = vum_mapping_check(dev, vma);
+	struct inode *inode;
 	struct file *file;
 
 	if (ret)
 		return ret;
-	ihold(dev->mapping.inode);
-	file = vum_pseudofs_file(dev->mapping.inode, "vfio-user-region",
-				 &vum_mapping_fops);
+	inode = vum_mapping_inode(dev);
+	if (IS_ERR(inode))
+		return PTR_ERR(inode);
+	file = vum_pseudofs_file(inode, "vfio-user-region", &vum_mapping_fops);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	file->private_data = get_file(vma->vm_file);
@@ -154,6 +175,8 @@ static void vum_mapping_forget(struct vum_device *dev)
 	unsigned long pgoff;
 	struct page *page;
 
+	if (!dev->mapping.inode)
+		return;
 	unmap_mapping_range(dev->mapping.inode->i_mapping, 0, 0, true);
 	xa_for_each(&dev->mapping.pages, pgoff, page) {
 		xa_erase(&dev->mapping.pages, pgoff);
@@ -197,19 +220,16 @@ void vum_mapping_close(struct vum_device *dev)
 	mutex_unlock(&dev->mapping.lock);
 }
 
-int vum_mapping_init(struct vum_device *dev)
+void vum_mapping_init(struct vum_device *dev)
 {
-	dev->mapping.inode = vum_pseudofs_inode(dev);
-	if (IS_ERR(dev->mapping.inode))
-		return PTR_ERR(dev->mapping.inode);
 	mutex_init(&dev->mapping.lock);
 	xa_init(&dev->mapping.pages);
-	return 0;
 }
 
 void vum_mapping_exit(struct vum_device *dev)
 {
 	xa_destroy(&dev->mapping.pages);
 	mutex_destroy(&dev->mapping.lock);
+	/* If there is one. */
 	iput(dev->mapping.inode);
 }

@@ -7,7 +7,7 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 
-#include "vum.h"
+#include "link.h"
 
 static unsigned int max_instances = 256;
 module_param(max_instances, uint, 0444);
@@ -61,7 +61,9 @@ static int vum_probe(struct mdev_device *mdev)
 	list_add_tail(&dev->node, &vum_devices);
 	vum_devices_seq++;
 	mutex_unlock(&vum_devices_lock);
+	vum_lock(&dev->ch);
 	vum_event(dev, VUM_EVENT_CREATED);
+	vum_unlock(&dev->ch);
 	return 0;
 
 err_register:
@@ -86,7 +88,9 @@ static void vum_remove(struct mdev_device *mdev)
 	mutex_unlock(&vum_devices_lock);
 	vum_channel_del(dev);
 	cancel_work_sync(&dev->attach);
+	vum_lock(&dev->ch);
 	vum_event(dev, VUM_EVENT_REMOVED);
+	vum_unlock(&dev->ch);
 	vfio_put_device(&dev->vdev);
 	module_put(THIS_MODULE);
 }
@@ -131,9 +135,12 @@ static int __init vum_init(void)
 		pr_err("max_instances must be at most %u\n", WQ_MAX_ACTIVE);
 		return -EINVAL;
 	}
-	ret = vum_attach_init();
+	ret = vum_message_init();
 	if (ret)
 		return ret;
+	ret = vum_attach_init();
+	if (ret)
+		goto err_message;
 	ret = vum_pseudofs_init();
 	if (ret)
 		goto err_attach;
@@ -168,6 +175,8 @@ err_observe:
 	vum_pseudofs_exit();
 err_attach:
 	vum_attach_exit();
+err_message:
+	vum_message_exit();
 	return ret;
 }
 
@@ -182,6 +191,8 @@ static void __exit vum_exit(void)
 	vum_observe_exit();
 	vum_pseudofs_exit();
 	vum_attach_exit();
+	vum_link_exit();
+	vum_message_exit();
 }
 
 module_init(vum_init);

@@ -42,11 +42,17 @@ static int vum_region_find(struct vum_device *dev, loff_t pos, size_t *count,
 	return 0;
 }
 
+/* What is left of an access that is cut into pieces is for the same server. */
 static u32 vum_region_chunk(struct vum_device *dev, size_t count, u32 *session)
 {
 	struct vum_channel *ch = &dev->ch;
 	u32 max;
 
+	/* There is no server that would not take so little, see VUM_ATTACH. */
+	if (count <= sizeof(u64)) {
+		*session = READ_ONCE(ch->session);
+		return count;
+	}
 	vum_lock(ch);
 	max = ch->peer.max_data_xfer_size;
 	*session = ch->session;
@@ -55,11 +61,59 @@ static u32 vum_region_chunk(struct vum_device *dev, size_t count, u32 *session)
 	return min_t(size_t, count, max ?: 1);
 }
 
+/*
+ * What is wired needs no server. QEMU reads the interrupt pin whenever MSI or
+ * MSI-X is turned off or the device is reset, and goes on with whatever comes:
+ * an error is a pin to it that there is not, and soon an assertion that fails.
+ */
+static const u8 *vum_region_wired(const struct vum_device *dev,
+				  const struct vfio_user_region_access *access)
+{
+	if (access->region != VFIO_PCI_CONFIG_REGION_INDEX ||
+	    access->offset != PCI_INTERRUPT_PIN || access->count != 1)
+		return NULL;
+	return &dev->shape->interrupt_pin;
+}
+
+/* copy_to_user() looks closely at what it copies from, and needs longer for it. */
+static int vum_region_to_user(char __user *buf, const u8 *data, u32 count)
+{
+	switch (count) {
+	case 1:
+		return put_user(*data, (u8 __user *)buf);
+	case 2:
+		return put_user(*(const u16 *)data, (u16 __user *)buf);
+	case 4:
+		return put_user(*(const u32 *)data, (u32 __user *)buf);
+	case 8:
+		return put_user(*(const u64 *)data, (u64 __user *)buf);
+	default:
+		return copy_to_user(buf, data, count) ? -EFAULT : 0;
+	}
+}
+
+static int vum_region_from_user(u8 *data, const char __user *buf, u32 count)
+{
+	switch (count) {
+	case 1:
+		return get_user(*data, (u8 __user *)buf);
+	case 2:
+		return get_user(*(u16 *)data, (u16 __user *)buf);
+	case 4:
+		return get_user(*(u32 *)data, (u32 __user *)buf);
+	case 8:
+		return get_user(*(u64 *)data, (u64 __user *)buf);
+	default:
+		return copy_from_user(data, buf, count) ? -EFAULT : 0;
+	}
+}
+
 static int vum_region_read_chunk(struct vum_device *dev, char __user *buf,
 				 const struct vfio_user_region_access *access,
 				 u32 session)
 {
 	struct vfio_user_region_access *reply;
+	const u8 *data = NULL;
 	struct vum_req *req;
 	int ret;
 
@@ -75,9 +129,12 @@ static int vum_region_read_chunk(struct vum_device *dev, char __user *buf,
 	ret = vum_req_call(dev, req);
 	if (!ret) {
 		reply = (void *)req->reply->payload;
-		if (copy_to_user(buf, reply->data, access->count))
-			ret = -EFAULT;
+		data = reply->data;
+	} else if (ret == -EIO && !req->reply) {
+		data = vum_region_wired(dev, access);
 	}
+	if (data)
+		ret = vum_region_to_user(buf, data, access->count);
 	vum_req_put(req);
 	return ret;
 }
@@ -110,10 +167,8 @@ static int vum_region_write_chunk(struct vum_device *dev, const char __user *buf
 	req->echo = sizeof(*access);
 	req->reply_min = sizeof(*access);
 	req->reply_max = req->reply_min;
-	if (copy_from_user(payload->data, buf, access->count))
-		ret = -EFAULT;
-	else
-		ret = vum_req_call(dev, req);
+	ret = vum_region_from_user(payload->data, buf, access->count) ?:
+	      vum_req_call(dev, req);
 	vum_req_put(req);
 	return ret;
 }

@@ -195,6 +195,7 @@ bool vum_shape_same(const struct vum_shape *a, const struct vum_shape *b)
 
 	if (a->flags != b->flags || a->num_regions != b->num_regions ||
 	    a->num_irqs != b->num_irqs || a->memory_bars != b->memory_bars ||
+	    a->interrupt_pin != b->interrupt_pin ||
 	    memcmp(a->irqs, b->irqs, sizeof(a->irqs)))
 		return false;
 	for (i = 0; i < a->num_regions; i++)
@@ -205,11 +206,17 @@ bool vum_shape_same(const struct vum_shape *a, const struct vum_shape *b)
 
 /**
  * vum_shape_alloc - a shape of nothing
+ * @num_regions: how many it has room for, and has
  * @gfp: how to allocate
  */
-struct vum_shape *vum_shape_alloc(gfp_t gfp)
+struct vum_shape *vum_shape_alloc(u32 num_regions, gfp_t gfp)
 {
-	return kvzalloc(sizeof(struct vum_shape), gfp);
+	struct vum_shape *shape;
+
+	shape = kvzalloc(struct_size(shape, regions, num_regions), gfp);
+	if (shape)
+		shape->num_regions = num_regions;
+	return shape;
 }
 
 /**
@@ -220,8 +227,10 @@ void vum_shape_free(struct vum_shape *shape)
 {
 	struct vum_region *region;
 
+	if (!shape)
+		return;
 	for (region = shape->regions;
-	     region < shape->regions + ARRAY_SIZE(shape->regions); region++) {
+	     region < shape->regions + shape->num_regions; region++) {
 		kfree(region->areas);
 		if (!region->file)
 			continue;
@@ -295,6 +304,7 @@ int vum_region_info(struct vfio_device *vdev, struct vfio_region_info *info,
 	info->index = array_index_nospec(info->index, dev->shape->num_regions);
 	region = &dev->shape->regions[info->index];
 	info->flags = region->flags;
+	info->cap_offset = 0;
 	info->size = region->size;
 	info->offset = (u64)info->index << VUM_REGION_SHIFT;
 	return vum_region_add_caps(region, caps);

@@ -38,8 +38,7 @@ static ssize_t socket_store(struct device *device,
 {
 	struct vum_device *dev = vum_from_dev(device);
 	size_t len = strcspn(buf, "\n");
-	bool changed = false, stopped = false;
-	u32 session = 0;
+	bool stopped = false;
 	LIST_HEAD(dead);
 	int ret = 0;
 
@@ -55,18 +54,16 @@ static ssize_t socket_store(struct device *device,
 	} else {
 		memcpy(dev->socket, buf, len);
 		dev->socket[len] = '\0';
-		changed = true;
-		session = dev->ch.session;
-		stopped = vum_session_stop(&dev->ch, session,
+		stopped = vum_session_stop(&dev->ch, dev->ch.session,
 					   VUM_STATE_DETACHED, &dead);
+		/* In this order, so that the helper does not go back to the old one. */
+		vum_event(dev, VUM_EVENT_CHANGED);
+		if (stopped)
+			vum_event(dev, VUM_EVENT_DETACHED);
 	}
 	vum_unlock(&dev->ch);
-	/* In this order, so that the helper does not go back to the old one. */
-	if (changed)
-		vum_event(dev, VUM_EVENT_CHANGED);
 	if (stopped)
-		vum_session_stopped(dev, session, &dead,
-				    VUM_EVENT_DETACHED);
+		vum_session_stopped(dev, &dead);
 	return ret ?: count;
 }
 static DEVICE_ATTR_RW(socket);
@@ -79,7 +76,19 @@ static ssize_t state_show(struct device *device, struct device_attribute *attr,
 	return sysfs_emit(buf, "%s\n",
 			  vum_state_names[READ_ONCE(dev->ch.state)]);
 }
-static DEVICE_ATTR_RO(state);
+
+/* A server that is to go, or to be attached another way, without being killed. */
+static ssize_t state_store(struct device *device, struct device_attribute *attr,
+			   const char *buf, size_t count)
+{
+	struct vum_device *dev = vum_from_dev(device);
+
+	if (!sysfs_streq(buf, vum_state_names[VUM_STATE_DETACHED]))
+		return -EINVAL;
+	vum_session_end(dev, READ_ONCE(dev->ch.session));
+	return count;
+}
+static DEVICE_ATTR_RW(state);
 
 /* "pid uid gid", or nothing while no server is attached */
 static ssize_t server_show(struct device *device, struct device_attribute *attr,
@@ -98,16 +107,16 @@ static ssize_t server_show(struct device *device, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(server);
 
-static ssize_t vum_ms_store(u32 *attr, u32 max, const char *buf, size_t count)
+static ssize_t vum_u32_store(u32 *attr, u32 max, const char *buf, size_t count)
 {
-	u32 ms;
-	int ret = kstrtou32(buf, 0, &ms);
+	u32 value;
+	int ret = kstrtou32(buf, 0, &value);
 
 	if (ret)
 		return ret;
-	if (ms > max)
+	if (value > max)
 		return -ERANGE;
-	WRITE_ONCE(*attr, ms);
+	WRITE_ONCE(*attr, value);
 	return count;
 }
 
@@ -122,7 +131,7 @@ static ssize_t attach_timeout_ms_store(struct device *device,
 				       struct device_attribute *attr,
 				       const char *buf, size_t count)
 {
-	return vum_ms_store(&vum_from_dev(device)->attach_timeout_ms,
+	return vum_u32_store(&vum_from_dev(device)->attach_timeout_ms,
 			    VUM_ATTACH_TIMEOUT_MAX, buf, count);
 }
 static DEVICE_ATTR_RW(attach_timeout_ms);
@@ -138,7 +147,7 @@ static ssize_t timeout_ms_store(struct device *device,
 				struct device_attribute *attr,
 				const char *buf, size_t count)
 {
-	return vum_ms_store(&vum_from_dev(device)->timeout_ms, INT_MAX, buf,
+	return vum_u32_store(&vum_from_dev(device)->timeout_ms, INT_MAX, buf,
 			    count);
 }
 static DEVICE_ATTR_RW(timeout_ms);
@@ -269,6 +278,50 @@ static ssize_t posted_writes_store(struct device *device,
 }
 static DEVICE_ATTR_RW(posted_writes);
 
+const char *const vum_data_path_names[] = {
+	[VUM_PATH_AUTO]		= "auto",
+	[VUM_PATH_RELAY]	= "relay",
+	[VUM_PATH_KERNEL]	= "kernel",
+};
+
+static ssize_t data_path_show(struct device *device,
+			      struct device_attribute *attr, char *buf)
+{
+	struct vum_device *dev = vum_from_dev(device);
+
+	return sysfs_emit(buf, "%s\n",
+			  vum_data_path_names[READ_ONCE(dev->data_path)]);
+}
+
+/* For the next server, too. */
+static ssize_t data_path_store(struct device *device,
+			       struct device_attribute *attr, const char *buf,
+			       size_t count)
+{
+	struct vum_device *dev = vum_from_dev(device);
+	int path = __sysfs_match_string(vum_data_path_names, VUM_PATHS, buf);
+
+	if (path < 0)
+		return path;
+	WRITE_ONCE(dev->data_path, path);
+	return count;
+}
+static DEVICE_ATTR_RW(data_path);
+
+static ssize_t poll_us_show(struct device *device, struct device_attribute *attr,
+			    char *buf)
+{
+	return sysfs_emit(buf, "%u\n", READ_ONCE(vum_from_dev(device)->poll_us));
+}
+
+static ssize_t poll_us_store(struct device *device, struct device_attribute *attr,
+			     const char *buf, size_t count)
+{
+	return vum_u32_store(&vum_from_dev(device)->poll_us, VUM_POLL_MAX_US,
+			     buf, count);
+}
+static DEVICE_ATTR_RW(poll_us);
+
 static struct attribute *vum_mdev_attrs[] = {
 	&dev_attr_socket.attr,
 	&dev_attr_state.attr,
@@ -276,6 +329,8 @@ static struct attribute *vum_mdev_attrs[] = {
 	&dev_attr_attach_timeout_ms.attr,
 	&dev_attr_timeout_ms.attr,
 	&dev_attr_posted_writes.attr,
+	&dev_attr_data_path.attr,
+	&dev_attr_poll_us.attr,
 	&dev_attr_dma_mode.attr,
 	&dev_attr_dma_announce.attr,
 	&dev_attr_dma_aperture.attr,
@@ -297,7 +352,7 @@ const struct attribute_group *vum_mdev_groups[] = {
 static ssize_t live_messages_show(struct device *device,
 				  struct device_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%d\n", atomic_read(&vum_live_messages));
+	return sysfs_emit(buf, "%ld\n", vum_live_messages());
 }
 static DEVICE_ATTR_RO(live_messages);
 

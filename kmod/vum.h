@@ -3,9 +3,11 @@
  * vfio-user-mdev: what the parts of the module know of each other.
  *
  * Calls run downward: parent -> device -> {attach, region, irq, announce} ->
- * {dma, observe} -> request.
- * channel.c is the helper's door to request.c; control.c and sysfs.c look at
- * everything and change next to nothing.
+ * {dma, container} -> request -> {inflight, link}. What comes from the server goes
+ * the other way: {link, channel} -> incoming -> request.
+ * channel.c is the helper's door, link.c the server's socket where the kernel has
+ * it; session.c ends what there is between the two. control.c, stats.c and
+ * sysfs.c look at everything and change next to nothing.
  */
 #ifndef VUM_H
 #define VUM_H
@@ -44,6 +46,7 @@ struct vum_device;
  * @session: the attachment that it came by
  * @files: what rides with it, @nr_files of them, references held
  * @nr_files: number of @files
+ * @lost_files: some came with it that nobody wanted, and are not here
  * @size: bytes from @hdr on
  * @hdr: the message starts here
  * @payload: and goes on here
@@ -53,10 +56,17 @@ struct vum_msg {
 	u32 session;
 	struct file **files;
 	u32 nr_files;
+	bool lost_files;
 	u32 size;
 	struct vfio_user_header hdr;
 	u8 payload[];
 };
+
+/* All of it, as it goes over the wire. */
+static inline void *vum_msg_bytes(struct vum_msg *msg)
+{
+	return (u8 *)msg + offsetof(struct vum_msg, hdr);
+}
 
 /**
  * enum vum_req_kind - who cares what becomes of it
@@ -87,9 +97,17 @@ enum vum_req_state {
 	VUM_REQ_DONE,		/* answered or aborted */
 };
 
+struct vum_link;
+
+/* Register accesses, there and back, fit into so many bytes of payload. */
+#define VUM_SMALL_PAYLOAD	32
+#define VUM_SMALL_MSG		(sizeof(struct vum_msg) + VUM_SMALL_PAYLOAD)
+
 /**
  * struct vum_req - a message to the server and what is known of its reply
+ * @room: where a small @reply is
  * @node: in channel->out while QUEUED
+ * @task: who waits for the reply, set before it is queued; NULL: nobody
  * @ref: the submitter's, plus one while in channel->inflight
  * @kind: who waits
  * @session: the attachment that it was made for, or 0 if any will do
@@ -99,12 +117,15 @@ enum vum_req_state {
  * @reply_max: largest reply payload
  * @echo: bytes at the start of the payload that the reply must repeat
  * @reply_fds: most descriptors that may come with the reply
- * @done: completed when DONE
+ * @small: from the cache of those whose message is small
+ * @queued_at: ktime_get_ns() of that
  * @reply: once DONE without @error
  * @msg: the message; last, since its payload follows
  */
 struct vum_req {
+	u8 room[VUM_SMALL_MSG] __aligned(8);
 	struct list_head node;
+	struct task_struct *task;
 	refcount_t ref;
 	enum vum_req_kind kind;
 	u32 session;
@@ -114,9 +135,18 @@ struct vum_req {
 	u32 reply_max;
 	u32 echo;
 	u32 reply_fds;
-	struct completion done;
+	bool small;
+	u64 queued_at;
 	struct vum_msg *reply;
 	struct vum_msg msg;
+};
+
+/**
+ * struct vum_latency - how long replies took, on one CPU
+ * @count: by command and by the logarithm of the time, see VUM_LATENCY_*
+ */
+struct vum_latency {
+	u64 count[VUM_LATENCY_CMDS][VUM_LATENCY_BUCKETS];
 };
 
 struct vum_stats {
@@ -126,16 +156,32 @@ struct vum_stats {
 	u64 attaches;
 };
 
+#define VUM_INFLIGHT_FIRST	BITS_PER_LONG
+
+/**
+ * struct vum_inflight - requests by id, see inflight.c
+ * @taken: ids below VUM_INFLIGHT_FIRST, as a bitmap
+ * @first: what has these
+ * @others: what has those beyond
+ */
+struct vum_inflight {
+	unsigned long taken;
+	void *first[VUM_INFLIGHT_FIRST];
+	struct xarray others;
+};
+
 /**
  * struct vum_channel - requests on their way to the helper and back
  * @inflight: requests by msg_id. Its lock is the channel's lock and guards
- *	all of this struct. An entry that is a value, not a pointer, holds the
- *	id of a request whose waiter has gone: its reply is yet to come.
- * @next_id: where the search for a free id starts
- * @out: messages for the helper, oldest first
+ *	all of this struct but @waiter and @spin_ns.
+ * @out: messages for the server that have not been sent, oldest first
+ * @link: the server's socket, if the kernel drives it; NULL if the helper does
  * @nr_async: requests of kind VUM_REQ_ASYNC in @inflight
  * @nr_answers: messages of kind VUM_REQ_ANSWER in @out
  * @nr_posted: messages of kind VUM_REQ_POSTED in @out
+ * @waiter: one of those who wait for a reply just now, or NULL
+ * @spin_ns: how long one of them looks again and again before it sleeps
+ * @fds_wanted: requests that were sent and whose reply may bring descriptors
  * @state: of the attachment
  * @session: counts attachments, so that a late verdict hits no newer one
  * @opened: somebody has the channel open
@@ -145,18 +191,22 @@ struct vum_stats {
  * @reason: why @state is VUM_STATE_BROKEN, or last was; empty once a server
  *	has been found in order
  * @stats: counters
+ * @latency: likewise, for each CPU, from the first consumer on
  * @readers: the helper waits here for messages
  * @settled: consumers wait here for @state, @nr_async
  * @cdev: /dev/vfio-user/<uuid>
  * @chrdev: its device; holds a reference on the vfio device
  */
 struct vum_channel {
-	struct xarray inflight;
-	u32 next_id;
+	struct vum_inflight inflight;
 	struct list_head out;
+	struct vum_link *link;
 	unsigned int nr_async;
 	unsigned int nr_answers;
 	unsigned int nr_posted;
+	struct task_struct *waiter;
+	u64 spin_ns;
+	unsigned int fds_wanted;
 	enum vum_state state;
 	u32 session;
 	bool opened;
@@ -165,39 +215,74 @@ struct vum_channel {
 	struct vum_attach peer;
 	char reason[128];
 	struct vum_stats stats;
+	struct vum_latency __percpu *latency;
 	wait_queue_head_t readers;
 	wait_queue_head_t settled;
 	struct cdev cdev;
 	struct device chrdev;
 };
 
-#define vum_lock(ch)	xa_lock(&(ch)->inflight)
-#define vum_unlock(ch)	xa_unlock(&(ch)->inflight)
+#define vum_lock(ch)	xa_lock(&(ch)->inflight.others)
+#define vum_unlock(ch)	xa_unlock(&(ch)->inflight.others)
 
-extern atomic_t vum_live_messages;
-
-void vum_req_answer(struct vum_device *dev, u32 session,
-		    const struct vfio_user_header *cmd, int error,
-		    struct vum_req *req);
+/* message.c */
+int vum_message_init(void);
+void vum_message_exit(void);
+long vum_live_messages(void);
 struct vum_msg *vum_msg_alloc(size_t size);
 void vum_msg_free(struct vum_msg *msg);
 void vum_files_put(struct file **files, u32 nr);
-
 struct vum_req *vum_req_alloc(enum vum_req_kind kind, u16 cmd, size_t payload);
-void vum_req_put(struct vum_req *req);
+void vum_req_keep_small(struct vum_req *req, const struct vum_msg *reply);
+void vum_req_free(struct vum_req *req);
+
+static inline void vum_req_put(struct vum_req *req)
+{
+	if (req && refcount_dec_and_test(&req->ref))
+		vum_req_free(req);
+}
+
+/* inflight.c */
+void vum_inflight_init(struct vum_channel *ch);
+void vum_inflight_exit(struct vum_channel *ch);
+int vum_inflight_add(struct vum_channel *ch, struct vum_req *req);
+void *vum_inflight_find(struct vum_channel *ch, u16 id);
+void vum_inflight_remove(struct vum_channel *ch, u16 id);
+void vum_inflight_retain(struct vum_channel *ch, const struct vum_req *req);
+void *vum_inflight_next(struct vum_channel *ch, unsigned long *id);
+
+/* request.c */
 int vum_req_queue(struct vum_device *dev, struct vum_req *req);
+void vum_req_sent(struct vum_channel *ch, struct vum_req *req);
+struct vum_req *vum_req_take(struct vum_channel *ch);
+void vum_req_finish(struct vum_channel *ch, struct vum_req *req, int error);
 int vum_req_wait(struct vum_device *dev, struct vum_req *req);
 void vum_req_async(struct vum_device *dev, u16 cmd, const void *payload,
 		   size_t size);
 int vum_req_call(struct vum_device *dev, struct vum_req *req);
-int vum_req_submit(struct vum_device *dev, struct vum_msg *msg);
+
+static inline bool vum_req_done(const struct vum_req *req)
+{
+	return smp_load_acquire(&req->state) == VUM_REQ_DONE;
+}
+
+/* incoming.c */
+int vum_incoming(struct vum_device *dev, u32 session, struct vum_msg *msg);
+int vum_incoming_small(struct vum_device *dev, u32 session, struct vum_msg *msg);
+void vum_req_answer(struct vum_device *dev, u32 session,
+		    const struct vfio_user_header *cmd, int error,
+		    struct vum_req *req);
+
+/* session.c */
 int vum_wait_settled(struct vum_device *dev);
 
 bool vum_session_stop(struct vum_channel *ch, u32 session, enum vum_state state,
 		      struct list_head *dead);
-void vum_session_stopped(struct vum_device *dev, u32 session,
-			 struct list_head *dead, enum vum_event event);
+void vum_session_stopped(struct vum_device *dev, struct list_head *dead);
 void vum_session_end(struct vum_device *dev, u32 session);
+void vum_session_orphan(struct vum_device *dev);
+void vum_session_detach(struct vum_device *dev);
+void vum_session_detach_work(struct work_struct *work);
 void vum_session_break(struct vum_device *dev, u32 session, const char *fmt, ...)
 	__printf(3, 4);
 
@@ -228,6 +313,7 @@ static inline bool vum_answers_full(const struct vum_channel *ch)
 int vum_channel_chrdev_init(void);
 void vum_channel_chrdev_exit(void);
 void vum_channel_init(struct vum_device *dev);
+void vum_channel_exit(struct vum_device *dev);
 int vum_channel_add(struct vum_device *dev);
 void vum_channel_del(struct vum_device *dev);
 
@@ -275,6 +361,7 @@ struct vum_irq {
  * @num_regions: at least VFIO_PCI_NUM_REGIONS
  * @num_irqs: at least VFIO_PCI_NUM_IRQS
  * @memory_bars: regions that are memory to PCI, as a bitmap
+ * @interrupt_pin: of configuration space
  * @regions: what the server does not have is of size 0
  * @irqs: what the server does not have is of count 0
  *
@@ -286,14 +373,15 @@ struct vum_shape {
 	u32 num_regions;
 	u32 num_irqs;
 	u32 memory_bars;
-	struct vum_region regions[VUM_MAX_REGIONS];
+	u8 interrupt_pin;
 	struct vum_irq irqs[VUM_MAX_IRQ_INDEXES];
+	struct vum_region regions[];
 };
 
 const char *vum_region_take(struct vum_region *region, u32 index,
 			    const struct vum_msg *reply);
 bool vum_shape_same(const struct vum_shape *a, const struct vum_shape *b);
-struct vum_shape *vum_shape_alloc(gfp_t gfp);
+struct vum_shape *vum_shape_alloc(u32 num_regions, gfp_t gfp);
 void vum_shape_free(struct vum_shape *shape);
 int vum_region_info(struct vfio_device *vdev, struct vfio_region_info *info,
 		    struct vfio_info_cap *caps);
@@ -305,7 +393,8 @@ int vum_region_info(struct vfio_device *vdev, struct vfio_region_info *info,
 /**
  * struct vum_mappings - what a device's consumer has mapped
  * @lock: @pages, and the files in dev->shape
- * @inode: of all that is mapped; offsets are those of the device's file
+ * @inode: of all that is mapped; offsets are those of the device's file. NULL
+ *	before anything is
  * @pages: what has been touched, by offset in pages; references held
  */
 struct vum_mappings {
@@ -314,7 +403,7 @@ struct vum_mappings {
 	struct xarray pages;
 };
 
-int vum_mapping_init(struct vum_device *dev);
+void vum_mapping_init(struct vum_device *dev);
 void vum_mapping_exit(struct vum_device *dev);
 int vum_mapping_mmap(struct vfio_device *vdev, struct vm_area_struct *vma);
 void vum_mapping_adopt(struct vum_device *dev, struct vum_shape *shape);
@@ -331,6 +420,7 @@ void vum_attach_exit(void);
 void vum_attach_work(struct work_struct *work);
 void vum_attach_start(struct vum_device *dev);
 bool vum_attach_queue(struct work_struct *work);
+bool vum_work_queue(struct work_struct *work);
 
 /*
  * The consumer's memory (dma.c), and the file that shows it (window.c)
@@ -376,15 +466,14 @@ struct vum_mapping {
  * @window: the file, while a server is attached
  * @session: the attachment that @window is for
  * @present: takes absorbed accesses away again
- * @scratch: where they go
+ * @scratch: where they go, once there are any
  * @container: the consumer's, if it is observed; this and the next three
- *	belong to observe.c
+ *	belong to container.c
  * @in_container: in container->devices
  * @type1: the container is one of type1, observed or not
- * @gen: changes whenever the consumer maps or unmaps
+ * @gen: grows whenever the consumer maps or unmaps
  * @commands: DMA_READ and DMA_WRITE to be executed, under the channel's lock
  * @execute: executes them
- * @detach: takes @window away once the attachment has ended
  * @mode: how memory is announced to the next server
  * @announced: how it was announced to this one
  * @sigbus: an access that finds nothing is not absorbed
@@ -407,20 +496,19 @@ struct vum_dma {
 	unsigned long gen;
 	struct list_head commands;
 	struct work_struct execute;
-	struct work_struct detach;
 	enum vum_dma_mode mode;
 	enum vum_dma_mode announced;
 	bool sigbus;
 	u8 aperture;
 };
 
-int vum_dma_init(struct vum_device *dev);
+void vum_dma_init(struct vum_device *dev);
 void vum_dma_exit(struct vum_device *dev);
 void vum_dma_open(struct vum_device *dev);
 void vum_dma_close(struct vum_device *dev);
 struct file *vum_dma_attach(struct vum_device *dev, u32 session);
 struct file *vum_dma_window(struct vum_device *dev, u32 *session);
-void vum_dma_detach(struct vum_device *dev);
+void vum_dma_drop(struct vum_device *dev);
 int vum_dma_lookup(struct vum_device *dev, unsigned long index, int need,
 		   unsigned long *pfn, bool *writable);
 int vum_dma_pin(struct vum_device *dev, unsigned long index, int need,
@@ -435,17 +523,25 @@ void vum_dma_command(struct vum_device *dev, struct vum_msg *msg);
 struct file *vum_window_new(struct vum_device *dev);
 
 /*
- * What consumers map, seen from outside (observe.c)
+ * What consumers map (container.c), seen from outside (observe.c)
  */
 void vum_observe_init(void);
 void vum_observe_exit(void);
-void vum_observe_unbind(struct vum_device *dev);
-int vum_observe_unmapping(struct vum_device *dev, unsigned long index,
-			  unsigned long nr);
-void vum_observe_told(struct vum_device *dev, u64 iova, u64 last);
-int vum_observe_wait_unmapped(struct vum_device *dev, unsigned long index);
-const char *vum_observe_snapshot(struct vum_device *dev,
-				 struct vum_mapping **maps, unsigned int *nr);
+void vum_container_unbind(struct vum_device *dev);
+int vum_container_unmapping(struct vum_device *dev, unsigned long index,
+			    unsigned long nr);
+void vum_container_told(struct vum_device *dev, u64 iova, u64 last);
+int vum_container_wait_unmapped(struct vum_device *dev, unsigned long index);
+void vum_container_settle(const void *iommu);
+const char *vum_container_snapshot(struct vum_device *dev,
+				   struct vum_mapping **maps, unsigned int *nr);
+
+/*
+ * Whoever maps waits for the servers (hold.c)
+ */
+int vum_hold_init(void);
+void vum_hold_exit(void);
+struct file *vum_hold_take(const void *iommu);
 
 /*
  * What the server is told of it (announce.c)
@@ -494,6 +590,8 @@ void vum_announce_later(struct vum_device *dev);
 void vum_announce_refused(struct vum_device *dev, const struct vum_req *req);
 void vum_announce_begin(struct vum_device *dev, u32 session,
 			const struct vum_mapping *aperture, bool told);
+bool vum_announce_settled(const struct vum_device *dev, unsigned long gen);
+int vum_announce_settle(struct vum_device *dev);
 bool vum_announce_show(struct vum_device *dev, const char **why);
 
 /*
@@ -506,6 +604,16 @@ enum vum_irq_action {
 	VUM_IRQ_ACTIONS,
 };
 
+enum vum_data_path {
+	VUM_PATH_AUTO,
+	VUM_PATH_RELAY,
+	VUM_PATH_KERNEL,
+	VUM_PATHS,
+};
+
+/* Who polls for longer than this had better take a CPU of its own. */
+#define VUM_POLL_MAX_US	10000
+
 /**
  * struct vum_device - an mdev
  * @vdev: what VFIO knows of it
@@ -513,6 +621,7 @@ enum vum_irq_action {
  * @node: in vum_devices, from probe to remove
  * @ch: the way to the server
  * @attach: runs vum_attach_work()
+ * @detach: runs vum_session_detach_work()
  * @open: a consumer has it open (channel's lock)
  * @going: it is to be removed as soon as it is not open
  * @shape: what the server's device looks like; fixed while @open
@@ -529,6 +638,9 @@ enum vum_irq_action {
  * @socket: where the server listens (channel's lock)
  * @attach_timeout_ms: how long an open waits for a server
  * @posted_writes: writes to memory BARs are not waited for
+ * @data_path: who is to carry messages for the next server
+ * @poll_us: how long, at most, whoever waits for a reply looks for it before it
+ *	sleeps
  * @timeout_ms: how long a request waits for its reply; 0: for ever
  */
 struct vum_device {
@@ -537,6 +649,7 @@ struct vum_device {
 	struct list_head node;
 	struct vum_channel ch;
 	struct work_struct attach;
+	struct work_struct detach;
 	bool open;
 	bool going;
 	struct vum_shape *shape;
@@ -552,6 +665,8 @@ struct vum_device {
 	struct ratelimit_state ratelimit;
 	char socket[UNIX_PATH_MAX];
 	bool posted_writes;
+	enum vum_data_path data_path;
+	u32 poll_us;
 	u32 attach_timeout_ms;
 	u32 timeout_ms;
 };
@@ -619,6 +734,14 @@ extern const struct attribute_group *vum_mdev_groups[];
 extern const struct attribute_group *vum_parent_groups[];
 extern const char *const vum_state_names[];
 extern const char *const vum_dma_mode_names[];
+extern const char *const vum_data_path_names[];
+
+/* stats.c */
+struct sk_buff;
+int vum_stats_begin(struct vum_device *dev);
+void vum_stats_exit(struct vum_device *dev);
+int vum_put_counters(struct sk_buff *skb, const struct vum_stats *stats);
+int vum_put_stats(struct sk_buff *skb, struct vum_device *dev);
 
 /* control.c */
 int vum_control_init(void);

@@ -114,13 +114,17 @@ static vm_fault_t vum_window_pin(struct vm_fault *vmf, int need)
 	return VM_FAULT_RETRY;
 }
 
-/* The page is not to be had. */
+/* The page is not to be had. Under the dma lock. */
 static vm_fault_t vum_window_refuse(struct vum_device *dev, struct vm_fault *vmf)
 {
 	struct vum_dma *dma = &dev->dma;
 
 	if (dma->sigbus)
 		return VM_FAULT_SIGBUS;
+	if (!dma->scratch)
+		dma->scratch = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!dma->scratch)
+		return VM_FAULT_OOM;
 	return vmf_insert_pfn_prot(vmf->vma, vmf->address,
 				   page_to_pfn(dma->scratch),
 				   vm_get_page_prot(vmf->vma->vm_flags));

@@ -13,9 +13,15 @@
  * with file descriptors need VUM_RECV and VUM_SEND, which do the same and
  * carry messages without descriptors as well.
  *
- * An attachment ends when the channel is closed, when the server breaks the
- * protocol, or when the mdev goes. poll() then reports EPOLLHUP; read(),
- * write(), VUM_RECV and VUM_SEND fail with EPIPE, or with ENODEV once the
+ * If the connection is a local stream socket, the helper can hand that over:
+ * see VUM_ATTACH. Then the kernel itself sends and receives. What is left to the
+ * helper is to lend its table of descriptors to messages that carry some: when
+ * poll() reports EPOLLIN, it calls VUM_CARRY. Such an attachment outlives the
+ * helper: the next one takes it over with VUM_RESUME.
+ *
+ * Any other attachment ends when the channel is closed, and each one when the
+ * server hangs up or breaks the protocol, or when the mdev goes. poll() then
+ * reports EPOLLHUP; everything else fails with EPIPE, or with ENODEV once the
  * mdev is gone. To attach again, close the channel and open it anew.
  */
 #ifndef _UAPI_VFIO_USER_MDEV_H
@@ -33,7 +39,7 @@
  * Version of everything in this file. Module and helper must be of the same;
  * each refuses the other otherwise.
  */
-#define VUM_API_VERSION		1
+#define VUM_API_VERSION		2
 
 /* The channel of an mdev is this, followed by its uuid. */
 #define VUM_CHANNEL_DIR		"/dev/vfio-user/"
@@ -57,11 +63,14 @@
  */
 #define VUM_GET_API_VERSION	_IO(VUM_IOC_TYPE, 0)
 
+/* In vum_attach.flags: @socket is there to be handed over. */
+#define VUM_ATTACH_SOCKET	(1 << 0)
+
 /**
  * struct vum_attach - a negotiated connection
  * @argsz: size of this struct
  * @api_version: the caller's VUM_API_VERSION
- * @flags: 0
+ * @flags: VUM_ATTACH_SOCKET, or 0
  * @max_msg_fds: how many descriptors the server takes in one message
  * @max_data_xfer_size: the most bytes in one data transfer message to the
  *	server; at least 8, or the registers of a device could not be accessed
@@ -72,7 +81,11 @@
  * @server_pid: SO_PEERCRED of the socket; 0 if it has none
  * @server_uid: the same
  * @server_gid: the same
+ * @socket: with VUM_ATTACH_SOCKET: the connection, a connected AF_UNIX stream
+ *	socket, from which nothing has been read beyond the VFIO_USER_VERSION
+ *	reply; else 0
  * @reserved2: 0
+ * @reserved3: 0
  *
  * The values come from the server's VFIO_USER_VERSION reply, the defaults of
  * the specification filled in.
@@ -90,7 +103,9 @@ struct vum_attach {
 	__s32 server_pid;
 	__u32 server_uid;
 	__u32 server_gid;
-	__u64 reserved2[2];
+	__s32 socket;
+	__u32 reserved2;
+	__u64 reserved3;
 };
 
 static_assert(sizeof(struct vum_attach) == 64, "interface");
@@ -100,9 +115,17 @@ static_assert(sizeof(struct vum_attach) == 64, "interface");
  *
  * Argument: struct vum_attach.
  *
- * Returns 0; EPROTONOSUPPORT if @api_version is not the module's; EINVAL if a
+ * Returns 0: the caller carries messages, with VUM_RECV and VUM_SEND; 1: the
+ * kernel has taken the socket and closed the caller's descriptor, which has to
+ * be the only one; the caller goes on with VUM_CARRY. The mdev's
+ * vfio_user/data_path decides which.
+ *
+ * Errors: EPROTONOSUPPORT if @api_version is not the module's; EINVAL if a
  * field is out of range, a reserved one not 0 or @argsz too small; EISCONN if
- * this opener has attached before; ENODEV if the mdev is gone.
+ * this opener has attached before, or VUM_RESUME would find an attachment;
+ * ENODEV if the mdev is gone; EBADF, ENOTSOCK or EPROTOTYPE if @socket is not
+ * what it shall be; EPROTOTYPE if there is none although data_path is "kernel";
+ * EBUSY if @socket is in a BPF map or otherwise not the caller's alone.
  */
 #define VUM_ATTACH		_IO(VUM_IOC_TYPE, 1)
 
@@ -134,7 +157,8 @@ static_assert(sizeof(struct vum_message) == 32, "interface");
  * Argument: struct vum_message. The descriptors are new ones, close-on-exec,
  * owned by the caller. Blocks unless O_NONBLOCK is set.
  *
- * Returns 0; EAGAIN if there is none; ENOTCONN before VUM_ATTACH; EMSGSIZE if
+ * Returns 0; EAGAIN if there is none; ENOTCONN before VUM_ATTACH; EBUSY if the
+ * kernel has the socket; EMSGSIZE if
  * @size or @nr_fds is too small, with what is needed stored there, and the
  * message stays the next one; EPIPE or ENODEV as said at the top. read() fails
  * with EMSGSIZE as well where the next message carries descriptors.
@@ -151,9 +175,50 @@ static_assert(sizeof(struct vum_message) == 32, "interface");
  * if 64 answers to commands of the server are waiting: take one with VUM_RECV
  * and try again; EPROTO
  * if the message breaks the protocol: the attachment has ended; ENOTCONN
- * before VUM_ATTACH; EPIPE or ENODEV as said at the top.
+ * before VUM_ATTACH; EBUSY if the kernel has the socket; EPIPE or ENODEV as said
+ * at the top.
  */
 #define VUM_SEND		_IO(VUM_IOC_TYPE, 3)
+
+/**
+ * struct vum_carry - memory for descriptors to pass through
+ * @argsz: size of this struct
+ * @size: bytes at @buf: at least CMSG_SPACE(VUM_MAX_MSG_FDS * 4)
+ * @buf: where the kernel's own recvmsg() puts control messages; what is left
+ *	there means nothing
+ */
+struct vum_carry {
+	__u32 argsz;
+	__u32 size;
+	__aligned_u64 buf;
+};
+
+static_assert(sizeof(struct vum_carry) == 16, "interface");
+
+/**
+ * VUM_CARRY - send and receive what carries descriptors
+ *
+ * Argument: struct vum_carry. Never blocks in the socket. Needs VUM_MAX_MSG_FDS
+ * free descriptors for the time of the call.
+ *
+ * Returns 0, also if there was nothing to do; EINVAL if @argsz or @size is too
+ * small; EMFILE if there are too few descriptors left, and nothing is lost;
+ * EFAULT; ENOTCONN before VUM_ATTACH or VUM_RESUME; EPIPE or ENODEV as said at
+ * the top, EPIPE as well if the kernel does not have the socket.
+ */
+#define VUM_CARRY		_IO(VUM_IOC_TYPE, 4)
+
+/**
+ * VUM_RESUME - take over an attachment whose helper has gone
+ *
+ * Argument: struct vum_attach with @argsz and @api_version; what the last helper
+ * attached is stored there, without @flags and @socket.
+ *
+ * Returns 0: go on with VUM_CARRY; ENOTCONN if there is no such attachment: find
+ * a server, then VUM_ATTACH; EISCONN if this opener has attached before;
+ * EPROTONOSUPPORT, EINVAL, ENODEV as VUM_ATTACH.
+ */
+#define VUM_RESUME		_IO(VUM_IOC_TYPE, 5)
 
 /*
  * Generic netlink.
@@ -162,6 +227,15 @@ static_assert(sizeof(struct vum_message) == 32, "interface");
 #define VUM_GENL_VERSION	1
 #define VUM_GENL_MCGRP_EVENTS	"events"
 
+/*
+ * Latency: of replies, by command. Bucket 0 counts those that took less than
+ * 2^VUM_LATENCY_SHIFT ns, bucket n those below 2^(VUM_LATENCY_SHIFT + n) ns, the
+ * last one all that took longer than the one before says.
+ */
+#define VUM_LATENCY_CMDS	19
+#define VUM_LATENCY_BUCKETS	24
+#define VUM_LATENCY_SHIFT	9
+
 /**
  * enum vum_cmd - generic netlink commands
  * @VUM_CMD_UNSPEC: invalid
@@ -169,14 +243,17 @@ static_assert(sizeof(struct vum_message) == 32, "interface");
  *	(dump); answer: its VUM_ATTR_*
  * @VUM_CMD_EVENT: multicast to VUM_GENL_MCGRP_EVENTS: VUM_ATTR_EVENT and what
  *	VUM_CMD_GET_DEVICE answers
+ * @VUM_CMD_GET_STATS: request: one mdev (VUM_ATTR_UUID), or all of them (dump);
+ *	answer: VUM_ATTR_UUID, the counters and VUM_ATTR_LATENCY
  */
 enum vum_cmd {
 	VUM_CMD_UNSPEC,
 	VUM_CMD_GET_DEVICE,
 	VUM_CMD_EVENT,
+	VUM_CMD_GET_STATS,
 };
 
-#define VUM_CMD_MAX VUM_CMD_EVENT
+#define VUM_CMD_MAX VUM_CMD_GET_STATS
 
 /**
  * enum vum_attr - generic netlink attributes
@@ -207,6 +284,11 @@ enum vum_cmd {
  * @VUM_ATTR_DMA_MAPPINGS: u32, how many DMA_MAPs the server knows at present
  * @VUM_ATTR_DMA_INEXACT: string, why it is an aperture although the mdev's
  *	vfio_user/dma_announce says "exact"
+ * @VUM_ATTR_DATA_PATH: string, while attached: "relay", the helper carries
+ *	messages, or "kernel", the module itself has the server's socket
+ * @VUM_ATTR_HELPER: flag, a helper has the channel open
+ * @VUM_ATTR_LATENCY: nested, one for each command that has been answered: enum
+ *	vum_latency_attr
  */
 enum vum_attr {
 	VUM_ATTR_UNSPEC,
@@ -232,9 +314,26 @@ enum vum_attr {
 	VUM_ATTR_DMA_ANNOUNCE,
 	VUM_ATTR_DMA_MAPPINGS,
 	VUM_ATTR_DMA_INEXACT,
+	VUM_ATTR_DATA_PATH,
+	VUM_ATTR_HELPER,
+	VUM_ATTR_LATENCY,
 };
 
-#define VUM_ATTR_MAX VUM_ATTR_DMA_INEXACT
+#define VUM_ATTR_MAX VUM_ATTR_LATENCY
+
+/**
+ * enum vum_latency_attr - in VUM_ATTR_LATENCY
+ * @VUM_LATENCY_UNSPEC: invalid
+ * @VUM_LATENCY_CMD: u32, enum vfio_user_command
+ * @VUM_LATENCY_COUNTS: u64[VUM_LATENCY_BUCKETS], replies by the time they took
+ */
+enum vum_latency_attr {
+	VUM_LATENCY_UNSPEC,
+	VUM_LATENCY_CMD,
+	VUM_LATENCY_COUNTS,
+};
+
+#define VUM_LATENCY_MAX VUM_LATENCY_COUNTS
 
 /**
  * enum vum_state - of an mdev

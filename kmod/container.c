@@ -1,0 +1,554 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vfio-user-mdev: type1 containers, and what is mapped in them, as far as
+ * observe.c sees it.
+ *
+ * It also closes a hole: while VFIO unmaps a range, it asks us to unpin what is
+ * pinned there, looks again, and takes it for a bug (BUG_ON()) to find pinned
+ * pages too often. A server that touches the range all the time could cause
+ * that. So pinning waits for the unmaps that are under way.
+ *
+ * All is under one raw spinlock, since probes cannot sleep.
+ */
+
+#include <linux/rbtree.h>
+#include <linux/slab.h>
+
+#include "container.h"
+
+/* Beyond this, a server is better off with an aperture. */
+#define VUM_CONTAINER_MAX	4096
+/* Ioctls of one container at a time; nobody has that many threads that map. */
+#define VUM_CONTAINER_CALLS	128
+
+/**
+ * struct vum_container - a type1 container, from open to release
+ * @node: in vum_containers
+ * @iommu: VFIO's name for it
+ * @seq: counts calls
+ * @maps: struct vum_observed by IOVA; they do not overlap
+ * @nr: how many
+ * @missed: calls that the probe had missed when this was opened
+ * @calls: ioctls that are under way and followed
+ * @blind: there were more than are followed
+ * @lost: why @maps is not what is mapped, or NULL
+ * @unmaps: struct vum_call of the unmaps that are under way
+ * @devices: ours that are in it
+ */
+struct vum_container {
+	struct list_head node;
+	const void *iommu;
+	u64 seq;
+	struct rb_root maps;
+	unsigned int nr;
+	int missed;
+	unsigned int calls;
+	bool blind;
+	const char *lost;
+	struct list_head unmaps;
+	struct list_head devices;
+};
+
+struct vum_observed {
+	struct rb_node node;
+	u64 seq;
+	struct vum_mapping map;
+};
+
+static DEFINE_RAW_SPINLOCK(vum_container_lock);
+static LIST_HEAD(vum_containers);
+/* Counts what is mapped and unmapped. */
+static unsigned long vum_container_gen;
+static DECLARE_WAIT_QUEUE_HEAD(vum_container_wait);
+
+static struct vum_container *vum_container_find(const void *iommu)
+{
+	struct vum_container *c;
+
+	list_for_each_entry(c, &vum_containers, node)
+		if (c->iommu == iommu)
+			return c;
+	return NULL;
+}
+
+static struct vum_observed *vum_observed(struct rb_node *node)
+{
+	return rb_entry_safe(node, struct vum_observed, node);
+}
+
+static void vum_observed_drop(struct vum_container *c, struct vum_observed *o)
+{
+	rb_erase(&o->node, &c->maps);
+	c->nr--;
+	kfree(o);
+}
+
+/* The first that ends at @iova or later. */
+static struct vum_observed *vum_observed_from(struct vum_container *c, u64 iova)
+{
+	struct rb_node *n = c->maps.rb_node;
+	struct vum_observed *found = NULL;
+
+	while (n) {
+		struct vum_observed *o = vum_observed(n);
+
+		if (o->map.iova + (o->map.size - 1) >= iova) {
+			found = o;
+			n = n->rb_left;
+		} else {
+			n = n->rb_right;
+		}
+	}
+	return found;
+}
+
+static bool vum_observed_less(struct rb_node *a, const struct rb_node *b)
+{
+	return rb_entry(a, struct vum_observed, node)->map.iova <
+	       rb_entry(b, struct vum_observed, node)->map.iova;
+}
+
+static void vum_container_empty(struct vum_container *c)
+{
+	struct vum_observed *o, *next;
+
+	rbtree_postorder_for_each_entry_safe(o, next, &c->maps, node)
+		kfree(o);
+	c->maps = RB_ROOT;
+	c->nr = 0;
+}
+
+static void vum_container_lose(struct vum_container *c, const char *why)
+{
+	if (!c->lost)
+		c->lost = why;
+	vum_container_empty(c);
+}
+
+static void vum_container_changed(struct vum_container *c)
+{
+	struct vum_device *dev;
+
+	WRITE_ONCE(vum_container_gen, vum_container_gen + 1);
+	list_for_each_entry(dev, &c->devices, dma.in_container) {
+		WRITE_ONCE(dev->dma.gen, vum_container_gen);
+		vum_announce_later(dev);
+	}
+}
+
+static void vum_container_map(struct vum_container *c, struct vum_call *call)
+{
+	struct vum_observed *o, *old, *next;
+	u64 last = call->map.iova + (call->map.size - 1);
+
+	if (call->map.flags & VFIO_DMA_MAP_FLAG_VADDR || c->lost)
+		return;
+	/* VFIO accepts no such thing: the consumer has changed it meanwhile. */
+	if (!call->map.size || last < call->map.iova ||
+	    !PAGE_ALIGNED(call->map.iova | call->map.size)) {
+		vum_container_lose(c, "an ioctl of the consumer's could not be followed");
+		return;
+	}
+	o = c->nr < VUM_CONTAINER_MAX ? kmalloc(sizeof(*o), GFP_ATOMIC) : NULL;
+	if (!o) {
+		vum_container_lose(c, c->nr < VUM_CONTAINER_MAX ?
+				   "out of memory" :
+				   "the consumer has more than 4096 mappings");
+		return;
+	}
+	/* Mappings do not overlap: what is in the way has been unmapped. */
+	for (old = vum_observed_from(c, call->map.iova);
+	     old && old->map.iova <= last; old = next) {
+		next = vum_observed(rb_next(&old->node));
+		vum_observed_drop(c, old);
+	}
+	o->seq = ++c->seq;
+	o->map.iova = call->map.iova;
+	o->map.size = call->map.size;
+	o->map.prot = call->map.flags &
+		      (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE);
+	rb_add(&o->node, &c->maps, vum_observed_less);
+	c->nr++;
+}
+
+static void vum_call_range(const struct vum_call *call, u64 *first, u64 *last)
+{
+	/* VFIO_DMA_UNMAP_FLAG_ALL goes with 0 and 0, which makes all of it. */
+	*first = call->unread ? 0 : call->unmap.iova;
+	*last = call->unread ? U64_MAX : *first + (call->unmap.size - 1);
+}
+
+static void vum_container_unmap(struct vum_container *c, struct vum_call *call)
+{
+	struct vum_observed *o, *next;
+	u64 first, last;
+
+	if (call->unmap.flags & VFIO_DMA_UNMAP_FLAG_VADDR)
+		return;
+	vum_call_range(call, &first, &last);
+	for (o = vum_observed_from(c, first); o && o->map.iova <= last; o = next) {
+		next = vum_observed(rb_next(&o->node));
+		/* Of two that overlap in time, which came first? */
+		if (o->seq > call->seq) {
+			vum_container_lose(c,
+					   "the consumer maps and unmaps the same IOVAs at once");
+			return;
+		}
+		vum_observed_drop(c, o);
+	}
+}
+
+/**
+ * vum_container_enter - an ioctl begins
+ * @call: what is known of it
+ *
+ * Returns whether there is something to do at its end: vum_container_leave().
+ */
+bool vum_container_enter(struct vum_call *call)
+{
+	struct vum_container *c;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&vum_container_lock, flags);
+	c = vum_container_find(call->iommu);
+	if (c && c->calls == VUM_CONTAINER_CALLS) {
+		c->blind = true;
+		vum_container_lose(c, "the consumer maps and unmaps too much at once");
+		c = NULL;
+	}
+	if (c) {
+		c->calls++;
+		call->seq = ++c->seq;
+		if (call->cmd == VFIO_IOMMU_UNMAP_DMA)
+			list_add(&call->node, &c->unmaps);
+	}
+	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
+	return c;
+}
+
+/* Returns what holds the caller up, or NULL. */
+static struct file *vum_container_returned(struct vum_container *c,
+					   struct vum_call *call, long ret)
+{
+	bool unmap = call->cmd == VFIO_IOMMU_UNMAP_DMA;
+	struct file *hold = NULL;
+
+	c->calls--;
+	if (unmap)
+		list_del(&call->node);
+	/* An error of a map changes nothing, nor does EINVAL of an unmap. */
+	if (ret && (!unmap || ret == -EINVAL))
+		return NULL;
+	if (ret || call->unread)
+		vum_container_lose(c, "an ioctl of the consumer's could not be followed");
+	else if (unmap)
+		vum_container_unmap(c, call);
+	else
+		vum_container_map(c, call);
+	/* An unmap has taken the memory away, whoever may not know of it yet. */
+	if (!unmap && !list_empty(&c->devices)) {
+		hold = vum_hold_take(c->iommu);
+		if (!hold)
+			vum_container_lose(c, "the consumer maps too much at once");
+	}
+	vum_container_changed(c);
+	return hold;
+}
+
+/**
+ * vum_container_leave - an ioctl ends
+ * @call: what is known of it
+ * @ret: how
+ *
+ * Returns what holds the caller up when it is put by fput(), or NULL.
+ */
+struct file *vum_container_leave(struct vum_call *call, long ret)
+{
+	struct file *hold = NULL;
+	struct vum_container *c;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&vum_container_lock, flags);
+	c = vum_container_find(call->iommu);
+	if (c)
+		hold = vum_container_returned(c, call, ret);
+	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
+	if (call->cmd == VFIO_IOMMU_UNMAP_DMA)
+		wake_up_all(&vum_container_wait);
+	return hold;
+}
+
+/**
+ * vum_container_new - a container has been opened
+ * @iommu: VFIO's name for it
+ *
+ * From any context. Without memory, devices in there do without.
+ */
+void vum_container_new(const void *iommu)
+{
+	struct vum_container *c = kzalloc(sizeof(*c), GFP_ATOMIC);
+	unsigned long flags;
+
+	if (!c)
+		return;
+	c->iommu = iommu;
+	c->maps = RB_ROOT;
+	c->missed = vum_observe_missed();
+	INIT_LIST_HEAD(&c->unmaps);
+	INIT_LIST_HEAD(&c->devices);
+	raw_spin_lock_irqsave(&vum_container_lock, flags);
+	list_add(&c->node, &vum_containers);
+	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
+}
+
+static void vum_container_unlink(struct vum_device *dev)
+{
+	if (dev->dma.container)
+		list_del(&dev->dma.in_container);
+	WRITE_ONCE(dev->dma.container, NULL);
+}
+
+static void vum_container_free(struct vum_container *c)
+{
+	struct vum_device *dev, *next;
+
+	list_for_each_entry_safe(dev, next, &c->devices, dma.in_container)
+		vum_container_unlink(dev);
+	list_del(&c->node);
+	vum_container_empty(c);
+	kfree(c);
+}
+
+/**
+ * vum_container_gone - a container is closed
+ * @iommu: VFIO's name for it
+ */
+void vum_container_gone(const void *iommu)
+{
+	struct vum_container *c;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&vum_container_lock, flags);
+	c = vum_container_find(iommu);
+	if (c)
+		vum_container_free(c);
+	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
+}
+
+/* Nothing is observed any more. */
+void vum_container_exit(void)
+{
+	struct vum_container *c, *next;
+
+	list_for_each_entry_safe(c, next, &vum_containers, node)
+		vum_container_free(c);
+}
+
+/**
+ * vum_container_bind - a device comes into a container
+ * @iommu: VFIO's name for it
+ * @dev: device
+ */
+void vum_container_bind(const void *iommu, struct vum_device *dev)
+{
+	struct vum_container *c;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&vum_container_lock, flags);
+	c = vum_container_find(iommu);
+	vum_container_unlink(dev);
+	dev->dma.type1 = true;
+	WRITE_ONCE(vum_container_gen, vum_container_gen + 1);
+	WRITE_ONCE(dev->dma.gen, vum_container_gen);
+	WRITE_ONCE(dev->dma.container, c);
+	if (c)
+		list_add(&dev->dma.in_container, &c->devices);
+	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
+}
+
+/**
+ * vum_container_unbind - the device leaves its container
+ * @dev: device
+ */
+void vum_container_unbind(struct vum_device *dev)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&vum_container_lock, flags);
+	vum_container_unlink(dev);
+	dev->dma.type1 = false;
+	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
+	wake_up_all(&vum_container_wait);
+}
+
+static bool vum_container_blind(const struct vum_container *c)
+{
+	return c->blind || c->missed != vum_observe_missed();
+}
+
+/**
+ * vum_container_unmapping - is any of this being unmapped right now?
+ * @dev: device
+ * @index: first page, IOVA >> PAGE_SHIFT
+ * @nr: pages
+ *
+ * Returns 1 if so, 0 if not, -ENODATA if that is not known.
+ */
+int vum_container_unmapping(struct vum_device *dev, unsigned long index,
+			    unsigned long nr)
+{
+	u64 from = (u64)index << PAGE_SHIFT, to = from + ((u64)nr << PAGE_SHIFT) - 1;
+	u64 first, last;
+	struct vum_container *c;
+	struct vum_call *call;
+	unsigned long flags;
+	int ret = -ENODATA;
+
+	raw_spin_lock_irqsave(&vum_container_lock, flags);
+	c = dev->dma.container;
+	if (c && !vum_container_blind(c)) {
+		ret = 0;
+		list_for_each_entry(call, &c->unmaps, node) {
+			vum_call_range(call, &first, &last);
+			if (to >= first && from <= last)
+				ret = 1;
+		}
+	}
+	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
+	return ret;
+}
+
+/**
+ * vum_container_told - VFIO tells of an unmap, in the context of whoever unmaps
+ * @dev: device
+ * @iova: first byte
+ * @last: last byte
+ *
+ * If that is not what was read, the consumer has changed it in between.
+ */
+void vum_container_told(struct vum_device *dev, u64 iova, u64 last)
+{
+	u64 from, to;
+	struct vum_call *call;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&vum_container_lock, flags);
+	if (dev->dma.container) {
+		list_for_each_entry(call, &dev->dma.container->unmaps, node) {
+			vum_call_range(call, &from, &to);
+			if (call->task == current && (iova < from || last > to))
+				call->unread = true;
+		}
+	}
+	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
+}
+
+/**
+ * vum_container_wait_unmapped - wait until a page is no longer being unmapped
+ * @dev: device
+ * @index: IOVA >> PAGE_SHIFT
+ *
+ * Returns 0, or -EINTR if the caller is being killed.
+ */
+int vum_container_wait_unmapped(struct vum_device *dev, unsigned long index)
+{
+	return wait_event_killable(vum_container_wait,
+				   vum_container_unmapping(dev, index, 1) <= 0) ?
+	       -EINTR : 0;
+}
+
+static const char *vum_container_why_not(const struct vum_device *dev)
+{
+	const struct vum_container *c = dev->dma.container;
+
+	if (vum_observe_why_not())
+		return vum_observe_why_not();
+	if (!dev->dma.type1)
+		return "the consumer's memory is not in a type1 container";
+	if (!c)
+		return "the consumer's container is older than the module";
+	if (vum_container_blind(c) && !c->lost)
+		return "too many ioctls at once to be observed";
+	return c->lost;
+}
+
+/**
+ * vum_container_snapshot - what has the consumer mapped?
+ * @dev: device
+ * @maps: by IOVA; to be kvfree()d
+ * @nr: how many
+ *
+ * Returns NULL, or why that is not known.
+ */
+const char *vum_container_snapshot(struct vum_device *dev,
+				   struct vum_mapping **maps, unsigned int *nr)
+{
+	unsigned int room = 64;
+	struct vum_observed *o;
+	unsigned long flags;
+	const char *why;
+
+	for (;;) {
+		*maps = kvcalloc(room, sizeof(**maps), GFP_KERNEL);
+		if (!*maps)
+			return "out of memory";
+		*nr = 0;
+		raw_spin_lock_irqsave(&vum_container_lock, flags);
+		why = vum_container_why_not(dev);
+		if (why || dev->dma.container->nr <= room)
+			break;
+		room = dev->dma.container->nr;
+		raw_spin_unlock_irqrestore(&vum_container_lock, flags);
+		kvfree(*maps);
+	}
+	if (!why)
+		for (o = vum_observed(rb_first(&dev->dma.container->maps)); o;
+		     o = vum_observed(rb_next(&o->node)))
+			(*maps)[(*nr)++] = o->map;
+	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
+	if (why)
+		kvfree(*maps);
+	return why;
+}
+
+/* A device whose server has not heard of what there was at @gen; with a reference. */
+static struct vum_device *vum_container_unsettled(const void *iommu,
+						  unsigned long gen)
+{
+	struct vum_device *dev, *found = NULL;
+	struct vum_container *c;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&vum_container_lock, flags);
+	c = vum_container_find(iommu);
+	if (c) {
+		list_for_each_entry(dev, &c->devices, dma.in_container) {
+			if (!vum_announce_settled(dev, gen)) {
+				get_device(&dev->vdev.device);
+				found = dev;
+				break;
+			}
+		}
+	}
+	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
+	return found;
+}
+
+/**
+ * vum_container_settle - wait until every server has heard of what is mapped now
+ * @iommu: VFIO's name for the container; it need not be there any more
+ *
+ * Or until the caller is being killed.
+ */
+void vum_container_settle(const void *iommu)
+{
+	/* What the caller has mapped is in it. */
+	unsigned long gen = READ_ONCE(vum_container_gen);
+	struct vum_device *dev;
+	int ret = 0;
+
+	while (!ret && (dev = vum_container_unsettled(iommu, gen))) {
+		ret = vum_announce_settle(dev);
+		vfio_put_device(&dev->vdev);
+	}
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * vfio-user-mdev: type1 containers (container.c), and who sees what happens to
+ * them (observe.c).
+ */
+#ifndef VUM_CONTAINER_H
+#define VUM_CONTAINER_H
+
+#include "vum.h"
+
+/**
+ * struct vum_call - an ioctl that is under way
+ * @node: in container->unmaps, if it is an unmap
+ * @iommu: VFIO's name for the container
+ * @seq: container's, when the call began
+ * @task: who calls
+ * @cmd: VFIO_IOMMU_MAP_DMA or VFIO_IOMMU_UNMAP_DMA
+ * @uarg: where the argument is
+ * @unread: it could not be read
+ * @map: the argument
+ * @unmap: the argument
+ */
+struct vum_call {
+	struct list_head node;
+	const void *iommu;
+	u64 seq;
+	const struct task_struct *task;
+	unsigned int cmd;
+	unsigned long uarg;
+	bool unread;
+	union {
+		struct vfio_iommu_type1_dma_map map;
+		struct vfio_iommu_type1_dma_unmap unmap;
+	};
+};
+
+bool vum_container_enter(struct vum_call *call);
+struct file *vum_container_leave(struct vum_call *call, long ret);
+void vum_container_new(const void *iommu);
+void vum_container_gone(const void *iommu);
+void vum_container_bind(const void *iommu, struct vum_device *dev);
+void vum_container_exit(void);
+
+int vum_observe_missed(void);
+const char *vum_observe_why_not(void);
+
+#endif /* VUM_CONTAINER_H */

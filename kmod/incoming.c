@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vfio-user-mdev: what the server says: replies, which are matched to their
+ * requests by id, and commands of its own.
+ */
+
+#include "link.h"
+#include "trace.h"
+
+/* What is wrong with this reply? Under the channel's lock. */
+static const char *vum_reply_flaw(const struct vum_req *req,
+				  const struct vum_msg *reply)
+{
+	u32 payload = reply->size - sizeof(reply->hdr);
+	bool files = reply->nr_files || reply->lost_files;
+
+	if (req->state != VUM_REQ_SENT)
+		return "reply to a request that it has not seen yet";
+	if (reply->hdr.cmd != req->msg.hdr.cmd)
+		return "reply names another command than the request";
+	if (reply->hdr.flags & VFIO_USER_F_ERROR)
+		return files ? "error reply with descriptors" : NULL;
+	if (reply->nr_files > req->reply_fds || reply->lost_files)
+		return "reply with descriptors that nobody asked for";
+	if (payload < req->reply_min)
+		return "reply is too short";
+	if (payload > req->reply_max)
+		return "reply is too long";
+	if (memcmp(reply->payload, req->msg.payload, req->echo))
+		return "reply does not match its request";
+	return NULL;
+}
+
+/*
+ * Find the request that this replies to, and end it, with a reference for the
+ * caller; or say what is wrong. Its waiter may have gone: then there is neither.
+ * A @reply that is not @small is taken over. Under the channel's lock.
+ */
+static const char *vum_reply_match(struct vum_channel *ch, struct vum_msg *reply,
+				   bool small, struct vum_req **match)
+{
+	struct vum_req *req = vum_inflight_find(ch, reply->hdr.msg_id);
+	const char *flaw;
+
+	if (!req)
+		return "reply to no request";
+	if (xa_is_value(req)) {
+		if (xa_to_value(req) != reply->hdr.cmd)
+			return "reply names another command than the request";
+		vum_inflight_remove(ch, reply->hdr.msg_id);
+		return NULL;
+	}
+	flaw = vum_reply_flaw(req, reply);
+	if (flaw)
+		return flaw;
+	vum_inflight_remove(ch, reply->hdr.msg_id);
+	if (reply->hdr.flags & VFIO_USER_F_ERROR)
+		ch->stats.errors++;
+	if (small)
+		vum_req_keep_small(req, reply);
+	else
+		req->reply = reply;
+	vum_req_finish(ch, req, 0);
+	*match = req;
+	return NULL;
+}
+
+/* Nobody waits for this one, but something may follow from it. */
+static void vum_reply_async(struct vum_device *dev, const struct vum_req *req)
+{
+	wake_up_all(&dev->ch.settled);
+	if (vum_announce_stale(dev))
+		vum_announce_later(dev);
+	if (req->msg.hdr.cmd == VFIO_USER_DMA_MAP &&
+	    (req->reply->hdr.flags & VFIO_USER_F_ERROR))
+		vum_announce_refused(dev, req);
+}
+
+/* A @msg that is not @small is taken over. */
+static int vum_incoming_reply(struct vum_device *dev, u32 session,
+			      struct vum_msg *msg, bool small)
+{
+	const struct vfio_user_header hdr = msg->hdr;
+	struct vum_channel *ch = &dev->ch;
+	struct vum_req *req = NULL;
+	const char *flaw;
+
+	vum_lock(ch);
+	if (ch->session != session || !vum_session_alive(ch)) {
+		vum_unlock(ch);
+		if (!small)
+			vum_msg_free(msg);
+		return -EPIPE;
+	}
+	flaw = vum_reply_match(ch, msg, small, &req);
+	vum_unlock(ch);
+
+	if (req) {
+		trace_vum_answer(dev, req);
+		if (req->kind == VUM_REQ_ASYNC)
+			vum_reply_async(dev, req);
+		vum_req_put(req);
+	} else if (!small) {
+		vum_msg_free(msg);
+	}
+	if (!flaw)
+		return 0;
+	vum_session_break(dev, session, "%s (id %u, command %u, %u bytes)",
+			  flaw, hdr.msg_id, hdr.cmd, hdr.msg_size);
+	return -EPROTO;
+}
+
+/**
+ * vum_req_answer - answer a command of the server
+ * @dev: device
+ * @session: the attachment that the command came by; any other is not told
+ * @cmd: the command
+ * @error: 0 or a negative errno
+ * @req: of kind VUM_REQ_ANSWER, with the payload if there is no @error; taken
+ *	over
+ */
+void vum_req_answer(struct vum_device *dev, u32 session,
+		    const struct vfio_user_header *cmd, int error,
+		    struct vum_req *req)
+{
+	struct vum_channel *ch = &dev->ch;
+	bool reply = !(cmd->flags & VFIO_USER_F_NO_REPLY);
+
+	req->msg.hdr.msg_id = cmd->msg_id;
+	req->msg.hdr.flags = VFIO_USER_F_TYPE_REPLY;
+	if (error) {
+		req->msg.size = sizeof(req->msg.hdr);
+		req->msg.hdr.msg_size = req->msg.size;
+		req->msg.hdr.flags |= VFIO_USER_F_ERROR;
+		req->msg.hdr.error_no = -error;
+	}
+
+	vum_lock(ch);
+	if (ch->session == session && vum_session_alive(ch)) {
+		if (reply) {
+			list_add_tail(&req->node, &ch->out);
+			req = NULL;
+		} else {
+			ch->nr_answers--;
+		}
+		if (ch->link)
+			vum_link_kick(ch->link);
+	}
+	vum_unlock(ch);
+	vum_req_put(req);
+	wake_up_poll(&ch->readers, reply ? EPOLLIN : EPOLLOUT);
+}
+
+static const char *vum_command_flaw(const struct vum_msg *msg)
+{
+	const struct vfio_user_dma_access *dma = (const void *)msg->payload;
+	u32 payload = msg->size - sizeof(msg->hdr);
+
+	if (msg->hdr.cmd != VFIO_USER_DMA_READ &&
+	    msg->hdr.cmd != VFIO_USER_DMA_WRITE)
+		return "command that servers do not send";
+	if (msg->nr_files || msg->lost_files)
+		return "command with descriptors";
+	if (payload < sizeof(*dma))
+		return "command is too short";
+	if (dma->count > VUM_MAX_DATA_XFER_SIZE)
+		return "transfer of more than max_data_xfer_size";
+	if (payload != sizeof(*dma) +
+	    (msg->hdr.cmd == VFIO_USER_DMA_WRITE ? dma->count : 0))
+		return "command's size does not match its count";
+	return NULL;
+}
+
+/* Takes @msg over. */
+static int vum_incoming_command(struct vum_device *dev, u32 session,
+				struct vum_msg *msg)
+{
+	const char *flaw = vum_command_flaw(msg);
+	struct vum_channel *ch = &dev->ch;
+	int ret = 0;
+
+	if (flaw) {
+		vum_session_break(dev, session,
+				  "%s (id %u, command %u, %u bytes)", flaw,
+				  msg->hdr.msg_id, msg->hdr.cmd, msg->size);
+		vum_msg_free(msg);
+		return -EPROTO;
+	}
+	vum_lock(ch);
+	if (ch->session != session || !vum_session_alive(ch)) {
+		ret = -EPIPE;
+	} else if (vum_answers_full(ch)) {
+		ret = -EAGAIN;
+	} else {
+		/* Counted from now on: it will need room. */
+		ch->nr_answers++;
+		msg->session = session;
+		list_add_tail(&msg->node, &dev->dma.commands);
+		vum_work_queue(&dev->dma.execute);
+	}
+	vum_unlock(ch);
+	if (ret)
+		vum_msg_free(msg);
+	return ret;
+}
+
+static int vum_incoming_unknown(struct vum_device *dev, u32 session, u32 type)
+{
+	vum_session_break(dev, session, "message of unknown type %u", type);
+	return -EPROTO;
+}
+
+/**
+ * vum_incoming - take a message from the server
+ * @dev: device
+ * @session: the attachment that it came by
+ * @msg: the message, its size known to be that in its header; taken over
+ *
+ * Returns 0; -EAGAIN if the server shall first read the answers it has;
+ * -EPROTO if the message breaks the protocol, and the attachment has ended;
+ * -EPIPE if it had ended before; -ENOMEM.
+ */
+int vum_incoming(struct vum_device *dev, u32 session, struct vum_msg *msg)
+{
+	u32 type = msg->hdr.flags & VFIO_USER_F_TYPE_MASK;
+
+	if (type == VFIO_USER_F_TYPE_REPLY)
+		return vum_incoming_reply(dev, session, msg, false);
+	if (type == VFIO_USER_F_TYPE_COMMAND)
+		return vum_incoming_command(dev, session, msg);
+	vum_msg_free(msg);
+	return vum_incoming_unknown(dev, session, type);
+}
+
+/**
+ * vum_incoming_small - the same, for what has no memory of its own
+ * @dev: device
+ * @session: the attachment that it came by
+ * @msg: the message, of at most VUM_SMALL_PAYLOAD bytes after the header, and
+ *	without files
+ */
+int vum_incoming_small(struct vum_device *dev, u32 session, struct vum_msg *msg)
+{
+	u32 type = msg->hdr.flags & VFIO_USER_F_TYPE_MASK;
+	struct vum_msg *copy;
+
+	if (type == VFIO_USER_F_TYPE_REPLY)
+		return vum_incoming_reply(dev, session, msg, true);
+	if (type != VFIO_USER_F_TYPE_COMMAND)
+		return vum_incoming_unknown(dev, session, type);
+	copy = vum_msg_alloc(msg->size);
+	if (!copy)
+		return -ENOMEM;
+	copy->lost_files = msg->lost_files;
+	memcpy(vum_msg_bytes(copy), vum_msg_bytes(msg), msg->size);
+	return vum_incoming_command(dev, session, copy);
+}

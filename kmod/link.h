@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * vfio-user-mdev: the server's socket, driven by the kernel itself: see link.c.
+ */
+#ifndef VUM_LINK_H
+#define VUM_LINK_H
+
+#include <linux/poll.h>
+#include <net/sock.h>
+
+#include "vum.h"
+
+/* What is read ahead at most: a few replies of the usual size. */
+#define VUM_LINK_ROOM	128
+/* How many messages are sent, or pieces read, before others have their turn. */
+#define VUM_LINK_BUDGET	64
+
+/**
+ * struct vum_link - a connected socket
+ * @ref: the channel's, and one for each consumer and helper that is busy with it
+ * @dev: device
+ * @session: the attachment
+ * @sock: connected, AF_UNIX, SOCK_STREAM; a reference on its file is held
+ * @data_ready: what the socket did when it had data
+ * @wait: in the socket's wait queue, at @head
+ * @head: the socket's wait queue
+ * @poll: for asking the socket where that is
+ * @work: sends and reads when nobody else does
+ * @closed: @work is not to be queued any more; this and what follows up to
+ *	@sent is under the channel's lock
+ * @sending: somebody is at it
+ * @full: the socket takes no more; @work goes on when it does
+ * @rest: the message that is being sent, owned by who is @sending
+ * @sent: bytes of it that the socket has taken
+ * @rx: who reads, most often a thread of the server's; never held while anybody
+ *	is waited for. What follows is under it.
+ * @stuck: the command in @in has to wait until the server has taken answers
+ * @big: a message that does not fit into @in, or NULL
+ * @have: bytes of @big
+ * @files: that came with the message that is being read, @nr_files of them
+ * @nr_files: how many
+ * @lost_files: there were more, and they are gone
+ * @got: bytes from @in.hdr on
+ * @in: a message, or the beginning of one, or several; last, since there is
+ *	room behind it
+ */
+struct vum_link {
+	refcount_t ref;
+	struct vum_device *dev;
+	u32 session;
+	struct socket *sock;
+	void (*data_ready)(struct sock *sk);
+	wait_queue_entry_t wait;
+	wait_queue_head_t *head;
+	poll_table poll;
+	struct work_struct work;
+	bool closed;
+	bool sending;
+	bool full;
+	struct vum_req *rest;
+	u32 sent;
+	struct mutex rx; /* see above */
+	bool stuck;
+	struct vum_msg *big;
+	u32 have;
+	struct file **files;
+	u32 nr_files;
+	bool lost_files;
+	u32 got;
+	struct vum_msg in;
+};
+
+/* Memory of the helper's for descriptors to pass through. */
+struct vum_carrier {
+	void __user *control;
+	size_t size;
+};
+
+struct vum_link *vum_link_new(struct vum_device *dev, int fd);
+bool vum_link_own(struct vum_link *link, int fd);
+void vum_link_close(struct vum_link *link);
+void vum_link_exit(void);
+void vum_link_free(struct vum_link *link);
+
+static inline void vum_link_put(struct vum_link *link)
+{
+	if (refcount_dec_and_test(&link->ref))
+		vum_link_free(link);
+}
+
+void vum_link_queue(struct vum_link *link, struct vum_req *req)
+	__releases(&link->dev->ch.inflight.others.xa_lock);
+void vum_link_kick(struct vum_link *link);
+void vum_link_go_on(struct vum_link *link);
+bool vum_link_wants_helper(struct vum_link *link);
+int vum_link_carry(struct vum_device *dev, struct vum_carrier *carrier);
+
+static inline struct vum_channel *vum_link_channel(const struct vum_link *link)
+{
+	return &link->dev->ch;
+}
+
+/* Is it this socket that the attachment goes by, and has that not ended? */
+static inline bool vum_link_current(const struct vum_link *link)
+{
+	return vum_session_current(vum_link_channel(link), link->session);
+}
+
+/* Is there anything to be had from the socket: data, its end, or an error? */
+static inline bool vum_link_has_data(const struct vum_link *link)
+{
+	const struct sock *sk = link->sock->sk;
+
+	return !skb_queue_empty_lockless(&sk->sk_receive_queue) ||
+	       READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN || READ_ONCE(sk->sk_err);
+}
+
+/* May somebody who is not the helper go on with reading? */
+static __always_inline bool vum_link_readable(const struct vum_link *link)
+{
+	const struct vum_channel *ch = vum_link_channel(link);
+
+	if (READ_ONCE(link->stuck))
+		return !vum_answers_full(ch);
+	return vum_link_has_data(link) && !READ_ONCE(ch->fds_wanted);
+}
+
+/* link_send.c */
+bool vum_link_calls_carrier(struct vum_link *link);
+void vum_link_push(struct vum_link *link, bool carrier)
+	__must_hold(&link->dev->ch.inflight.others.xa_lock);
+
+/* link_receive.c */
+int vum_link_read(struct vum_link *link, const struct vum_carrier *carrier);
+bool vum_link_try_read(struct vum_link *link);
+
+#endif /* VUM_LINK_H */

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vfio-user-mdev: memory for messages and requests.
+ */
+
+#include <linux/file.h>
+#include <linux/slab.h>
+
+#include "vum.h"
+
+/* Requests whose message is small: one for each access to a register. */
+static struct kmem_cache *vum_req_cache;
+/* One of them that is free at present: most accesses find it, and put it back. */
+static DEFINE_PER_CPU(struct vum_req *, vum_req_spare);
+
+/* How many there are; no CPU's share means anything by itself. */
+static DEFINE_PER_CPU(long, vum_messages);
+
+long vum_live_messages(void)
+{
+	long sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += per_cpu(vum_messages, cpu);
+	return sum;
+}
+
+/**
+ * vum_files_put - let go of an array of files
+ * @files: from kvcalloc(); some may be NULL
+ * @nr: how many
+ */
+void vum_files_put(struct file **files, u32 nr)
+{
+	while (nr--)
+		if (files[nr])
+			fput(files[nr]);
+	kvfree(files);
+}
+
+/**
+ * vum_msg_alloc - room for a message from the server
+ * @size: bytes, header included
+ */
+struct vum_msg *vum_msg_alloc(size_t size)
+{
+	struct vum_msg *msg;
+
+	msg = kvmalloc(sizeof(*msg) + size - sizeof(msg->hdr),
+		       GFP_KERNEL_ACCOUNT);
+	if (!msg)
+		return NULL;
+	this_cpu_inc(vum_messages);
+	msg->files = NULL;
+	msg->nr_files = 0;
+	msg->lost_files = false;
+	msg->size = size;
+	return msg;
+}
+
+void vum_msg_free(struct vum_msg *msg)
+{
+	if (!msg)
+		return;
+	vum_files_put(msg->files, msg->nr_files);
+	kvfree(msg);
+	this_cpu_dec(vum_messages);
+}
+
+/**
+ * vum_req_alloc - a message to the server
+ * @kind: who waits for the reply
+ * @cmd: enum vfio_user_command
+ * @payload: bytes after the header; zeroed
+ *
+ * Unless the caller says otherwise, the reply must have no payload.
+ */
+struct vum_req *vum_req_alloc(enum vum_req_kind kind, u16 cmd, size_t payload)
+{
+	bool small = payload <= VUM_SMALL_PAYLOAD;
+	gfp_t gfp = GFP_KERNEL_ACCOUNT;
+	struct vum_req *req;
+
+	/* Small, of a bounded number, and without a way to tell of a failure. */
+	if (kind == VUM_REQ_ASYNC || kind == VUM_REQ_ATTACH)
+		gfp = GFP_KERNEL | __GFP_NOFAIL;
+	if (small)
+		req = this_cpu_xchg(vum_req_spare, NULL) ?:
+		      kmem_cache_alloc(vum_req_cache, gfp & ~__GFP_ACCOUNT);
+	else
+		req = kvmalloc(sizeof(*req) + payload, gfp);
+	if (!req)
+		return NULL;
+	this_cpu_inc(vum_messages);
+	req->task = NULL;
+	refcount_set(&req->ref, 1);
+	req->kind = kind;
+	req->session = 0;
+	req->error = 0;
+	req->reply_min = 0;
+	req->reply_max = 0;
+	req->echo = 0;
+	req->reply_fds = 0;
+	req->small = small;
+	req->reply = NULL;
+	req->msg.files = NULL;
+	req->msg.nr_files = 0;
+	req->msg.size = sizeof(req->msg.hdr) + payload;
+	req->msg.hdr = (struct vfio_user_header) {
+		.cmd = cmd,
+		.msg_size = req->msg.size,
+	};
+	memset(req->msg.payload, 0, payload);
+	return req;
+}
+
+/**
+ * vum_req_keep_small - a reply that is kept within its request
+ * @req: request
+ * @reply: of at most VUM_SMALL_PAYLOAD bytes after the header, without files
+ */
+void vum_req_keep_small(struct vum_req *req, const struct vum_msg *reply)
+{
+	req->reply = (void *)req->room;
+	memcpy(req->room, reply, offsetof(struct vum_msg, hdr) + reply->size);
+}
+
+/* The last reference has gone: see vum_req_put(). */
+void vum_req_free(struct vum_req *req)
+{
+	if (req->msg.files)
+		vum_files_put(req->msg.files, req->msg.nr_files);
+	if (req->reply && req->reply != (void *)req->room)
+		vum_msg_free(req->reply);
+	if (!req->small) {
+		kvfree(req);
+	} else {
+		req = this_cpu_xchg(vum_req_spare, req);
+		if (req)
+			kmem_cache_free(vum_req_cache, req);
+	}
+	this_cpu_dec(vum_messages);
+}
+
+int vum_message_init(void)
+{
+	size_t size = sizeof(struct vum_req) + VUM_SMALL_PAYLOAD;
+
+	/* Consumers and helpers copy from and to messages directly. */
+	vum_req_cache = kmem_cache_create_usercopy("vum_req", size, 0,
+						   SLAB_HWCACHE_ALIGN, 0, size,
+						   NULL);
+	return vum_req_cache ? 0 : -ENOMEM;
+}
+
+void vum_message_exit(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		struct vum_req *spare = per_cpu(vum_req_spare, cpu);
+
+		if (spare)
+			kmem_cache_free(vum_req_cache, spare);
+	}
+	kmem_cache_destroy(vum_req_cache);
+}

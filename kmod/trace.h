@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * vfio-user-mdev: tracepoints, vum:*. A message's way: submit (queued), send
+ * (handed to the helper or taken by the socket), answer or abort.
+ */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM vum
+
+#if !defined(VUM_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
+#define VUM_TRACE_H
+
+#include <linux/tracepoint.h>
+
+#include "vum.h"
+
+DECLARE_EVENT_CLASS(vum_message,
+	TP_PROTO(const struct vum_device *dev, const struct vum_req *req),
+	TP_ARGS(dev, req),
+	TP_STRUCT__entry(
+		__array(char, uuid, UUID_STRING_LEN + 1)
+		__field(u32, session)
+		__field(u16, id)
+		__field(u16, cmd)
+		__field(u32, size)
+		__field(u32, files)
+		__field(int, error)
+	),
+	TP_fast_assign(
+		memcpy(__entry->uuid, dev->uuid, sizeof(__entry->uuid));
+		__entry->session = dev->ch.session;
+		__entry->id = req->msg.hdr.msg_id;
+		__entry->cmd = req->msg.hdr.cmd;
+		__entry->size = req->msg.size;
+		__entry->files = req->msg.nr_files;
+		__entry->error = req->error;
+	),
+	TP_printk("%s session=%u id=%u cmd=%u size=%u files=%u error=%d",
+		  __entry->uuid, __entry->session, __entry->id, __entry->cmd,
+		  __entry->size, __entry->files, __entry->error)
+);
+
+#define VUM_MESSAGE_EVENT(name)						\
+DEFINE_EVENT(vum_message, name,						\
+	TP_PROTO(const struct vum_device *dev, const struct vum_req *req), \
+	TP_ARGS(dev, req))
+
+VUM_MESSAGE_EVENT(vum_submit);
+VUM_MESSAGE_EVENT(vum_send);
+VUM_MESSAGE_EVENT(vum_answer);
+VUM_MESSAGE_EVENT(vum_abort);
+
+#endif /* VUM_TRACE_H */
+
+#undef TRACE_INCLUDE_PATH
+#define TRACE_INCLUDE_PATH .
+#undef TRACE_INCLUDE_FILE
+#define TRACE_INCLUDE_FILE trace
+#include <trace/define_trace.h>
