@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include "channel.h"
 
@@ -36,6 +37,27 @@ int channel_api_version(int fd)
 int channel_attach(int fd, const struct vum_attach *attach)
 {
 	return channel_ioctl(fd, VUM_ATTACH, (void *)attach);
+}
+
+int channel_resume(int fd, struct vum_attach *attach)
+{
+	*attach = (struct vum_attach) {
+		.argsz = sizeof(*attach),
+		.api_version = VUM_API_VERSION,
+	};
+	return channel_ioctl(fd, VUM_RESUME, attach);
+}
+
+int channel_carry(int fd)
+{
+	_Alignas(struct cmsghdr) char buf[CMSG_SPACE(VUM_MAX_MSG_FDS * sizeof(int))];
+	struct vum_carry carry = {
+		.argsz = sizeof(carry),
+		.size = sizeof(buf),
+		.buf = (uintptr_t)buf,
+	};
+
+	return channel_ioctl(fd, VUM_CARRY, &carry);
 }
 
 int channel_recv(int fd, void *buf, size_t *size, int *fds, unsigned int *nr_fds)

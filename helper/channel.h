@@ -16,7 +16,14 @@ int channel_open(const char *uuid);
 /* Returns the module's VUM_API_VERSION. */
 int channel_api_version(int fd);
 
+/* Returns 0: carry messages; 1: the kernel has taken the socket. */
 int channel_attach(int fd, const struct vum_attach *attach);
+
+/* Take over what another helper attached; @attach says what that is. */
+int channel_resume(int fd, struct vum_attach *attach);
+
+/* Lend the kernel our descriptors for what it has to send and receive. */
+int channel_carry(int fd);
 
 /*
  * In: the room at @buf and @fds. Out: what was received. The caller closes the

@@ -34,6 +34,7 @@ static void close_socket(struct device *d)
 	watch_close(&d->sock);
 	relay_reset(&d->relay);
 	d->relay.sock = -1;
+	d->linked = false;
 	timer_stop(&d->timer);
 }
 
@@ -192,12 +193,29 @@ static void carried(struct device *d, enum relay_end end)
 		update_watches(d);
 }
 
+static void carry(struct device *d)
+{
+	int ret = channel_carry(d->relay.chan);
+
+	if (ret == -EMFILE) {
+		device_say(d, LOG_LEVEL_ERROR, "fewer than %u file descriptors left, which a "
+			   "message may need; waiting: raise the limit (LimitNOFILE= in the unit, "
+			   "ulimit -n)", VUM_MAX_MSG_FDS);
+		watch_set(&d->chan, 0);
+		timer_start(&d->timer, DELAY_MAX_MS);
+		return;
+	}
+	carried(d, ret ? relay_channel_error(&d->relay, "VUM_CARRY", ret) : RELAY_GOES_ON);
+}
+
 static void on_channel(struct watch *w, uint32_t events)
 {
 	struct device *d = container_of(w, struct device, chan);
 
 	if (events & (EPOLLHUP | EPOLLERR))
 		device_ended(d, relay_channel_error(&d->relay, "poll", channel_why(w->fd)));
+	else if (d->linked)
+		carry(d);
 	else if (d->state == DEVICE_ATTACHED && !d->relay.out)
 		carried(d, relay_to_server(&d->relay));
 }
@@ -245,9 +263,23 @@ static enum relay_end device_attach(struct device *d, const struct version_caps 
 		.server_pid = d->peer.pid,
 		.server_uid = d->peer.uid,
 		.server_gid = d->peer.gid,
+		.flags = VUM_ATTACH_SOCKET,
+		.socket = d->relay.sock,
 	};
-	int ret = channel_attach(d->relay.chan, &attach);
+	int ret;
 
+	/* If the kernel takes it, it is closed. */
+	watch_remove(&d->sock);
+	ret = channel_attach(d->relay.chan, &attach);
+	if (ret == 1) {
+		d->linked = true;
+		d->relay.sock = -1;
+		return RELAY_GOES_ON;
+	}
+	if (watch_add(&d->sock, attach.socket, EPOLLIN)) {
+		close(attach.socket);
+		return RELAY_DETACHED;
+	}
 	if (!ret)
 		return RELAY_GOES_ON;
 	if (ret == -EPROTONOSUPPORT) {
@@ -280,6 +312,7 @@ static enum relay_end on_version(struct relay *r, const uint8_t *msg, size_t siz
 	d->state = DEVICE_ATTACHED;
 	d->attached_at = now_ms();
 	r->sink = relay_to_channel;
+	r->exact = false;
 	device_say(d, LOG_LEVEL_INFO, "attached to the server at %s (pid %d)", d->path,
 		   d->peer.pid);
 	device_log(d, LOG_LEVEL_DEBUG, "vfio-user 0.%u, max_msg_fds %u, max_data_xfer_size %u, "
@@ -316,6 +349,7 @@ static void device_negotiate(struct device *d, int fd)
 	}
 	d->relay.sock = fd;
 	d->relay.sink = on_version;
+	d->relay.exact = true;
 	d->state = DEVICE_NEGOTIATING;
 	timer_start(&d->timer, VERSION_PATIENCE_MS);
 }
@@ -400,6 +434,26 @@ static void no_channel(struct device *d, int err)
 	try_later(d);
 }
 
+/* Is there an attachment that its helper has left behind? */
+static bool resume(struct device *d)
+{
+	struct vum_attach attach;
+
+	if (channel_resume(d->relay.chan, &attach))
+		return false;
+	d->peer.pid = attach.server_pid;
+	d->peer.uid = attach.server_uid;
+	d->peer.gid = attach.server_gid;
+	d->state = DEVICE_ATTACHED;
+	d->linked = true;
+	d->attached_at = now_ms();
+	device_log(d, LOG_LEVEL_INFO, "took over the attachment to the server at %s (pid %d)",
+		   d->path, d->peer.pid);
+	update_watches(d);
+	return true;
+}
+
+/* Returns whether a server is to be looked for. */
 static bool open_channel(struct device *d)
 {
 	int fd = channel_open(d->uuid);
@@ -425,7 +479,7 @@ static bool open_channel(struct device *d)
 	}
 	d->relay.chan = fd;
 	d->state = DEVICE_CONNECTING;
-	return true;
+	return !resume(d);
 }
 
 void device_open(struct device *d)
@@ -450,6 +504,10 @@ static void on_timer(struct timer *t)
 			   "trying again: is it stuck, or busy with another client?", d->path,
 			   d->peer.pid);
 		lose_server(d);
+		break;
+	case DEVICE_ATTACHED:
+		/* There may be descriptors again: see carry(). */
+		update_watches(d);
 		break;
 	default:
 		break;

@@ -39,6 +39,8 @@ struct json_object *ctl_json(const struct vum_info *info)
 	ctl_json_add(o, "open", json_object_new_boolean(info->open));
 	ctl_json_add_text(o, "socket", info->socket);
 	ctl_json_add(o, "server", json_server(info));
+	ctl_json_add(o, "helper", json_object_new_boolean(info->helper));
+	ctl_json_add_text(o, "data_path", info->data_path);
 	ctl_json_add(o, "requests", json_object_new_uint64(info->requests));
 	ctl_json_add(o, "aborted", json_object_new_uint64(info->aborted));
 	ctl_json_add(o, "errors", json_object_new_uint64(info->errors));
@@ -49,6 +51,52 @@ struct json_object *ctl_json(const struct vum_info *info)
 	ctl_json_add_text(o, "dma_announce", info->announce);
 	ctl_json_add(o, "dma_mappings", json_object_new_int64(info->mappings));
 	ctl_json_add_text(o, "dma_inexact", info->inexact);
+	return o;
+}
+
+static struct json_object *json_histogram(const struct vum_figures *figures, uint32_t cmd)
+{
+	struct json_object *o = json_object_new_object();
+	struct json_object *buckets = json_object_new_array();
+
+	for (unsigned int i = 0; i < VUM_LATENCY_BUCKETS; i++) {
+		struct json_object *bucket = json_object_new_object();
+		uint64_t below = ctl_below_ns(i);
+
+		ctl_json_add(bucket, "below_ns", below ? json_object_new_uint64(below) : NULL);
+		ctl_json_add(bucket, "count", json_object_new_uint64(figures->latency[cmd][i]));
+		json_object_array_add(buckets, bucket);
+	}
+	ctl_json_add(o, "count", json_object_new_uint64(ctl_count(figures, cmd)));
+	ctl_json_add(o, "buckets", buckets);
+	return o;
+}
+
+/* As text, since a double is printed with digits that mean nothing. */
+static struct json_object *json_seconds(double seconds)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%.3f", seconds);
+	return json_object_new_double_s(seconds, text);
+}
+
+struct json_object *ctl_json_figures(const struct vum_figures *figures, double seconds)
+{
+	struct json_object *o = json_object_new_object();
+	struct json_object *latency = json_object_new_object();
+
+	ctl_json_add_text(o, "uuid", figures->uuid);
+	if (seconds > 0)
+		ctl_json_add(o, "seconds", json_seconds(seconds));
+	ctl_json_add(o, "requests", json_object_new_uint64(figures->requests));
+	ctl_json_add(o, "aborted", json_object_new_uint64(figures->aborted));
+	ctl_json_add(o, "errors", json_object_new_uint64(figures->errors));
+	ctl_json_add(o, "attaches", json_object_new_uint64(figures->attaches));
+	for (uint32_t cmd = 0; cmd < VUM_LATENCY_CMDS; cmd++)
+		if (ctl_count(figures, cmd))
+			ctl_json_add(latency, ctl_command(cmd), json_histogram(figures, cmd));
+	ctl_json_add(o, "latency", latency);
 	return o;
 }
 

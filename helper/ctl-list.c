@@ -36,13 +36,12 @@ static void on_listed(const struct vum_info *info, void *arg)
 		print_row(info);
 }
 
-int ctl_list(struct vum_nl *nl, bool json, const char *arg)
+int ctl_list(struct vum_nl *nl, const struct ctl_args *args)
 {
-	struct list list = { .array = json ? json_object_new_array() : NULL };
+	struct list list = { .array = args->json ? json_object_new_array() : NULL };
 	int err;
 
-	(void)arg;
-	if (!json)
+	if (!args->json)
 		printf("%-36s  %-9s  %-4s  %-7s  %s\n", "UUID", "STATE", "OPEN", "SERVER",
 		       "SOCKET");
 	err = vum_nl_dump(nl, on_listed, &list);

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include <sys/signalfd.h>
 
 #include <json-c/json.h>
 
@@ -91,17 +89,6 @@ static void on_event(const struct vum_info *info, void *arg)
 	fflush(stdout);
 }
 
-static int open_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC);
-}
-
 static int follow(struct vum_nl *nl, const struct monitor *monitor, int signals)
 {
 	struct pollfd fds[] = {
@@ -126,12 +113,11 @@ static int follow(struct vum_nl *nl, const struct monitor *monitor, int signals)
 	}
 }
 
-int ctl_monitor(struct vum_nl *nl, bool json, const char *arg)
+int ctl_monitor(struct vum_nl *nl, const struct ctl_args *args)
 {
-	struct monitor monitor = { .json = json };
+	struct monitor monitor = { .json = args->json };
 	int signals, err, code;
 
-	(void)arg;
 	nl->on_event = on_event;
 	nl->arg = &monitor;
 	err = vum_nl_listen(nl);
@@ -139,9 +125,9 @@ int ctl_monitor(struct vum_nl *nl, bool json, const char *arg)
 		err = vum_nl_join(nl);
 	if (err)
 		return ctl_fail("monitor", err);
-	signals = open_signals();
+	signals = ctl_open_signals();
 	if (signals < 0)
-		return ctl_fail("monitor: signalfd", -errno);
+		return ctl_fail("monitor: signalfd", signals);
 	code = follow(nl, &monitor, signals);
 	close(signals);
 	return code;

@@ -25,6 +25,8 @@ static void print_human(const struct vum_info *info)
 		       info->server_gid);
 	else
 		printf("Server:    -\n");
+	printf("Helper:    %s\n", info->helper ? "yes" : "no");
+	printf("Data path: %s\n", info->data_path ? info->data_path : "-");
 	printf("Requests:  %" PRIu64 "\n", info->requests);
 	printf("Aborted:   %" PRIu64 "\n", info->aborted);
 	printf("Errors:    %" PRIu64 "\n", info->errors);
@@ -49,14 +51,14 @@ static void on_answer(const struct vum_info *info, void *arg)
 		print_human(info);
 }
 
-int ctl_show(struct vum_nl *nl, bool json, const char *arg)
+int ctl_show(struct vum_nl *nl, const struct ctl_args *args)
 {
-	struct show show = { .json = json };
-	int err = vum_nl_get(nl, arg, on_answer, &show);
+	struct show show = { .json = args->json };
+	int err = vum_nl_get(nl, args->uuid, on_answer, &show);
 
 	if (!err && !show.done)
 		err = -ENODEV;
 	if (err)
-		return ctl_fail(arg, err);
+		return ctl_fail(args->uuid, err);
 	return show.bad ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -2,9 +2,11 @@
 /* vfio-user-mdevctl: shows people and programs what the kernel module tells. */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 
 #include "ctl.h"
 #include "version-string.h"
@@ -12,12 +14,14 @@
 enum {
 	OPT_VERSION = 256,
 	OPT_JSON,
+	OPT_WATCH,
 };
 
 static const struct option long_options[] = {
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ "json", no_argument, NULL, OPT_JSON },
+	{ "watch", optional_argument, NULL, OPT_WATCH },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -27,9 +31,13 @@ static const char help[] =
 	"\n"
 	"  list          all mdevs, one a line\n"
 	"  show UUID     all that is known of one\n"
+	"  stats [UUID]  counters, and how long replies take\n"
 	"  monitor       events as they happen, until interrupted\n"
 	"\n"
 	"      --json    JSON: an array, an object, an object a line\n"
+	"      --watch[=SECONDS]\n"
+	"                stats: print what is new, every second if it does not say,\n"
+	"                until interrupted\n"
 	"  -h, --help    show this and exit\n"
 	"      --version show the version and exit\n"
 	"\n"
@@ -37,12 +45,16 @@ static const char help[] =
 
 static const struct verb {
 	const char *name;
-	const char *arg;
-	int (*run)(struct vum_nl *nl, bool json, const char *arg);
+	int min_words;
+	int max_words;
+	const char *takes;
+	bool watches;
+	int (*run)(struct vum_nl *nl, const struct ctl_args *args);
 } verbs[] = {
-	{ "list", NULL, ctl_list },
-	{ "show", "UUID", ctl_show },
-	{ "monitor", NULL, ctl_monitor },
+	{ "list", 0, 0, "no arguments", false, ctl_list },
+	{ "show", 1, 1, "one UUID", false, ctl_show },
+	{ "stats", 0, 1, "one UUID or none", true, ctl_stats },
+	{ "monitor", 0, 0, "no arguments", false, ctl_monitor },
 };
 
 int ctl_fail(const char *what, int err)
@@ -61,6 +73,19 @@ bool ctl_check_version(const struct vum_info *info)
 	return false;
 }
 
+int ctl_open_signals(void)
+{
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 const char *ctl_state(const struct vum_info *info)
 {
 	const char *name = vum_state_name(info->state);
@@ -74,7 +99,7 @@ static int usage(const char *what)
 	return EXIT_USAGE;
 }
 
-static int run_verb(const struct verb *verb, bool json, const char *arg)
+static int run_verb(const struct verb *verb, const struct ctl_args *args)
 {
 	struct vum_nl nl = { 0 };
 	int err, code;
@@ -82,38 +107,63 @@ static int run_verb(const struct verb *verb, bool json, const char *arg)
 	err = vum_nl_open(&nl);
 	if (!err)
 		err = vum_nl_resolve(&nl);
-	code = err ? ctl_fail(verb->name, err) : verb->run(&nl, json, arg);
+	code = err ? ctl_fail(verb->name, err) : verb->run(&nl, args);
 	vum_nl_close(&nl);
 	if (fflush(stdout) && !code)
 		code = ctl_fail("stdout", -EIO);
 	return code;
 }
 
-static int find_verb(bool json, int nr, char **words)
+static const struct verb *find_verb(const char *name)
 {
-	const struct verb *verb = NULL;
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (!strcmp(verbs[i].name, name))
+			return &verbs[i];
+	return NULL;
+}
+
+static int check_and_run(struct ctl_args *args, int nr, char **words)
+{
+	const struct verb *verb;
 	char what[128];
 
 	if (!nr)
-		return usage("a verb is missing: list, show or monitor");
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
-		if (!strcmp(verbs[i].name, words[0]))
-			verb = &verbs[i];
+		return usage("a verb is missing: list, show, stats or monitor");
+	verb = find_verb(words[0]);
 	if (!verb) {
 		snprintf(what, sizeof(what), "%s: no such verb", words[0]);
 		return usage(what);
 	}
-	if (nr != (verb->arg ? 2 : 1)) {
-		snprintf(what, sizeof(what), "%s takes %s", verb->name,
-			 verb->arg ? "one UUID" : "no arguments");
+	if (nr - 1 < verb->min_words || nr - 1 > verb->max_words) {
+		snprintf(what, sizeof(what), "%s takes %s", verb->name, verb->takes);
 		return usage(what);
 	}
-	return run_verb(verb, json, verb->arg ? words[1] : NULL);
+	if (args->watch_ms && !verb->watches) {
+		snprintf(what, sizeof(what), "%s takes no --watch", verb->name);
+		return usage(what);
+	}
+	args->uuid = nr > 1 ? words[1] : NULL;
+	return run_verb(verb, args);
+}
+
+/* Seconds, with a fraction if need be; 0 if that makes no sense. */
+static unsigned int parse_watch(const char *text)
+{
+	char *end;
+	double seconds;
+
+	if (!text)
+		return 1000;
+	seconds = strtod(text, &end);
+	/* So written, not-a-number fails, too. */
+	if (end == text || *end || !(seconds >= 0.1 && seconds <= 86400))
+		return 0;
+	return (unsigned int)(seconds * 1000 + 0.5);
 }
 
 int main(int argc, char **argv)
 {
-	bool json = false;
+	struct ctl_args args = { 0 };
 	int c;
 
 	while ((c = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
@@ -125,12 +175,17 @@ int main(int argc, char **argv)
 			puts("vfio-user-mdevctl " VUM_VERSION);
 			return EXIT_SUCCESS;
 		case OPT_JSON:
-			json = true;
+			args.json = true;
+			break;
+		case OPT_WATCH:
+			args.watch_ms = parse_watch(optarg);
+			if (!args.watch_ms)
+				return usage("--watch takes seconds, 0.1 to 86400");
 			break;
 		default:
 			fputs("Try \"vfio-user-mdevctl --help\".\n", stderr);
 			return EXIT_USAGE;
 		}
 	}
-	return find_verb(json, argc - optind, argv + optind);
+	return check_and_run(&args, argc - optind, argv + optind);
 }

@@ -20,7 +20,7 @@
  * @DEVICE_OPENING: has no channel yet
  * @DEVICE_CONNECTING: has a channel, no server
  * @DEVICE_NEGOTIATING: has a server, whose VERSION reply is awaited
- * @DEVICE_ATTACHED: carries messages
+ * @DEVICE_ATTACHED: carries messages, or what of them the kernel cannot
  * @DEVICE_DEAD: waits for devices_reap()
  */
 enum device_state {
@@ -35,6 +35,8 @@ enum device_state {
  * struct device - one mdev
  * @link: in the list of devices, or of dead ones
  * @seen: by the sweep that is under way
+ * @linked: DEVICE_ATTACHED: the kernel has the server's socket, and needs us
+ *	for descriptors only
  * @waiting: the operator has been told that there is no server yet
  * @delay: the last wait before a new attempt, ms; 0 if all went well
  * @attached_at: now_ms() of that
@@ -48,6 +50,7 @@ struct device {
 	char *path;
 	enum device_state state;
 	bool seen;
+	bool linked;
 	bool waiting;
 	unsigned int delay;
 	uint64_t attached_at;

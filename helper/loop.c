@@ -68,16 +68,24 @@ void watch_set(struct watch *w, uint32_t events)
 	w->events = events;
 }
 
-void watch_close(struct watch *w)
+void watch_remove(struct watch *w)
 {
 	if (w->fd < 0)
 		return;
-	/* Explicitly: a descriptor that was passed on keeps the file open. */
 	epoll_ctl(loop.epfd, EPOLL_CTL_DEL, w->fd, NULL);
-	close(w->fd);
 	w->fd = -1;
 	w->events = 0;
 	w->round = loop.round;
+}
+
+void watch_close(struct watch *w)
+{
+	int fd = w->fd;
+
+	/* Explicitly: a descriptor that was passed on keeps the file open. */
+	watch_remove(w);
+	if (fd >= 0)
+		close(fd);
 }
 
 void timer_stop(struct timer *t)

@@ -45,6 +45,8 @@ void loop_stop(int code);
 /* 0 or -errno. */
 int watch_add(struct watch *w, int fd, uint32_t events);
 void watch_set(struct watch *w, uint32_t events);
+/* The descriptor stays open. */
+void watch_remove(struct watch *w);
 /* Closes the descriptor too. */
 void watch_close(struct watch *w);
 

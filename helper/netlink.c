@@ -11,7 +11,7 @@
 #include <netlink/netlink.h>
 #include <netlink/socket.h>
 
-#include "netlink.h"
+#include "netlink-private.h"
 
 /* An event is less than 1 KiB: room for a few thousand mdevs made in one go. */
 #define HEAR_BUFFER (4 << 20)
@@ -38,6 +38,8 @@ static struct nla_policy policy[VUM_ATTR_MAX + 1] = {
 	[VUM_ATTR_DMA_ANNOUNCE]	= { .type = NLA_STRING },
 	[VUM_ATTR_DMA_MAPPINGS]	= { .type = NLA_U32 },
 	[VUM_ATTR_DMA_INEXACT]	= { .type = NLA_STRING },
+	[VUM_ATTR_DATA_PATH]	= { .type = NLA_STRING },
+	[VUM_ATTR_HELPER]	= { .type = NLA_FLAG },
 };
 
 static const char * const state_names[] = {
@@ -80,6 +82,9 @@ const char *vum_nl_strerror(int err)
 		return "not permitted: run me as root";
 	case -ENODEV:
 		return "there is no such mdev: \"vfio-user-mdevctl list\" shows those that exist";
+	case -EOPNOTSUPP:
+		return "the module does not know how: install module and tool from the same "
+		       "release";
 	default:
 		return strerror(-err);
 	}
@@ -160,13 +165,15 @@ static bool parse_info(struct nlmsghdr *h, struct vum_info *info)
 		.announce = get_string(a[VUM_ATTR_DMA_ANNOUNCE]),
 		.mappings = get_u32(a[VUM_ATTR_DMA_MAPPINGS]),
 		.inexact = get_string(a[VUM_ATTR_DMA_INEXACT]),
+		.data_path = get_string(a[VUM_ATTR_DATA_PATH]),
+		.helper = a[VUM_ATTR_HELPER],
 	};
 	return true;
 }
 
-static bool from_kernel(struct nl_msg *msg)
+bool vum_nl_from_kernel(struct nl_msg *msg)
 {
-	return nlmsg_get_src(msg)->nl_pid == 0;
+	return nlmsg_get_src(msg)->nl_pid == 0 && genlmsg_valid_hdr(nlmsg_hdr(msg), 0);
 }
 
 /* Hearing */
@@ -195,7 +202,7 @@ static int on_heard(struct nl_msg *msg, void *arg)
 	struct vum_nl *nl = arg;
 	struct vum_info info;
 
-	if (!from_kernel(msg) || !genlmsg_valid_hdr(h, 0))
+	if (!vum_nl_from_kernel(msg))
 		return NL_SKIP;
 	if (h->nlmsg_type == GENL_ID_CTRL)
 		hear_controller(nl, h);
@@ -249,23 +256,7 @@ int vum_nl_fd(const struct vum_nl *nl)
 
 /* Asking */
 
-struct question {
-	vum_info_fn fn;
-	void *arg;
-};
-
-static int on_answer(struct nl_msg *msg, void *arg)
-{
-	const struct question *q = arg;
-	struct vum_info info;
-
-	if (from_kernel(msg) && genlmsg_valid_hdr(nlmsg_hdr(msg), 0) &&
-	    parse_info(nlmsg_hdr(msg), &info))
-		q->fn(&info, q->arg);
-	return NL_OK;
-}
-
-static int ask(struct vum_nl *nl, int flags, const char *uuid, struct question *q)
+int vum_nl_ask(struct vum_nl *nl, const struct vum_question *q)
 {
 	struct nl_msg *msg;
 	int err;
@@ -275,13 +266,13 @@ static int ask(struct vum_nl *nl, int flags, const char *uuid, struct question *
 	msg = nlmsg_alloc();
 	if (!msg)
 		return -ENOMEM;
-	if (!genlmsg_put(msg, NL_AUTO_PORT, NL_AUTO_SEQ, nl->family, 0, flags,
-			 VUM_CMD_GET_DEVICE, VUM_GENL_VERSION) ||
-	    (uuid && nla_put_string(msg, VUM_ATTR_UUID, uuid))) {
+	if (!genlmsg_put(msg, NL_AUTO_PORT, NL_AUTO_SEQ, nl->family, 0,
+			 NLM_F_REQUEST | (q->uuid ? 0 : NLM_F_DUMP), q->cmd, VUM_GENL_VERSION) ||
+	    (q->uuid && nla_put_string(msg, VUM_ATTR_UUID, q->uuid))) {
 		nlmsg_free(msg);
 		return -ENOMEM;
 	}
-	nl_socket_modify_cb(nl->ask, NL_CB_VALID, NL_CB_CUSTOM, on_answer, q);
+	nl_socket_modify_cb(nl->ask, NL_CB_VALID, NL_CB_CUSTOM, q->on_answer, (void *)q);
 	err = nl_send_auto(nl->ask, msg);
 	nlmsg_free(msg);
 	if (err >= 0)
@@ -290,18 +281,36 @@ static int ask(struct vum_nl *nl, int flags, const char *uuid, struct question *
 	return to_errno(err < 0 ? err : 0);
 }
 
+struct info_question {
+	struct vum_question q;
+	vum_info_fn fn;
+	void *arg;
+};
+
+static int on_info(struct nl_msg *msg, void *arg)
+{
+	const struct info_question *iq = arg;
+	struct vum_info info;
+
+	if (vum_nl_from_kernel(msg) && parse_info(nlmsg_hdr(msg), &info))
+		iq->fn(&info, iq->arg);
+	return NL_OK;
+}
+
 int vum_nl_get(struct vum_nl *nl, const char *uuid, vum_info_fn fn, void *arg)
 {
-	struct question q = { fn, arg };
+	const struct info_question iq = {
+		.q = { VUM_CMD_GET_DEVICE, uuid, on_info },
+		.fn = fn,
+		.arg = arg,
+	};
 
-	return ask(nl, NLM_F_REQUEST, uuid, &q);
+	return vum_nl_ask(nl, &iq.q);
 }
 
 int vum_nl_dump(struct vum_nl *nl, vum_info_fn fn, void *arg)
 {
-	struct question q = { fn, arg };
-
-	return ask(nl, NLM_F_REQUEST | NLM_F_DUMP, NULL, &q);
+	return vum_nl_get(nl, NULL, fn, arg);
 }
 
 int vum_nl_resolve(struct vum_nl *nl)

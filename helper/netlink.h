@@ -43,9 +43,29 @@ struct vum_info {
 	const char *announce;
 	uint32_t mappings;
 	const char *inexact;
+	const char *data_path;
+	bool helper;
 };
 
 typedef void (*vum_info_fn)(const struct vum_info *info, void *arg);
+
+/**
+ * struct vum_figures - what an mdev has done since it was created
+ * @uuid: of it
+ * @latency: replies by command, and by how long they took: VUM_LATENCY_*
+ *
+ * The rest is as in enum vum_attr.
+ */
+struct vum_figures {
+	char uuid[40];
+	uint64_t requests;
+	uint64_t aborted;
+	uint64_t errors;
+	uint64_t attaches;
+	uint64_t latency[VUM_LATENCY_CMDS][VUM_LATENCY_BUCKETS];
+};
+
+typedef void (*vum_figures_fn)(const struct vum_figures *figures, void *arg);
 
 /* What happens to the family itself: the module was loaded or unloaded. */
 typedef void (*vum_family_fn)(bool there, void *arg);
@@ -97,9 +117,13 @@ int vum_nl_dump(struct vum_nl *nl, vum_info_fn fn, void *arg);
 /* One mdev. */
 int vum_nl_get(struct vum_nl *nl, const char *uuid, vum_info_fn fn, void *arg);
 
+/* The figures of one mdev, or, if @uuid is NULL, of all as vum_nl_dump(). */
+int vum_nl_figures(struct vum_nl *nl, const char *uuid, vum_figures_fn fn, void *arg);
+
 /* NULL if unknown. */
 const char *vum_state_name(uint32_t state);
 const char *vum_event_name(int event);
+const char *vum_command_name(uint32_t cmd);
 
 /* For "%s: ...", of an -errno from above. */
 const char *vum_nl_strerror(int err);

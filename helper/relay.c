@@ -371,7 +371,7 @@ enum relay_end relay_from_server(struct relay *r)
 	} else {
 		m = scratch;
 		m->len = 0;
-		end = receive(r, m, READ_AHEAD);
+		end = receive(r, m, r->exact ? HEADER_SIZE : READ_AHEAD);
 	}
 	if (!end)
 		end = deliver(r, m);

@@ -44,6 +44,7 @@ struct message;
  * @out: what the socket would not take yet
  * @in: a message that is not complete, or what @sink would not take yet
  * @blocked: @sink was busy: do not call relay_from_server()
+ * @exact: nothing is read beyond a message: the rest may be for somebody else
  * @sink: where messages from the server go, relay_to_channel() once attached.
  *	The descriptors stay the caller's.
  * @why: a text for the log
@@ -54,6 +55,7 @@ struct relay {
 	struct message *out;
 	struct message *in;
 	bool blocked;
+	bool exact;
 	enum relay_end (*sink)(struct relay *r, const uint8_t *msg, size_t size,
 			       const int *fds, unsigned int nr_fds);
 	char why[192];
