@@ -2,12 +2,14 @@
 #
 # make          the module and the programs
 # make demo     the whole chain alive, in a VM                (root)
-# make check    every test; TEST=name runs one                (root)
+# make check    every test in every world; TEST=name runs one (root)
+# make bench    the bridge against the socket: BENCH=, ACCEL=kvm      (root)
 # make shell    a test VM with everything loaded, interactive (root)
 # make lint     what the compilers and checkers have to say
 # make install  programs, manual pages, unit; `make modules_install` the module
 #
-# WORLD=        bookworm (default), trixie, backports: the Debian to test on; "a b" for two
+# WORLD=        bookworm, trixie, backports, "two of them": the Debian to test on;
+#               default: check and lint take all, demo and shell bookworm
 # KDIR=         kernel headers to build the module for; by default those of the
 #               running kernel, else the newest installed
 # SAN=1         programs with AddressSanitizer and UBSan (`make check` does)
@@ -41,13 +43,15 @@ override CFLAGS += $(NL_CFLAGS)
 HELPER := vfio-user-mdevd vfio-user-mdevctl
 DEVICES := vum-serial vum-puppet vum-virtio-blk
 TESTS := $(patsubst selftests/tests/%.c,%,$(sort $(wildcard selftests/tests/*.c)))
-PROGRAMS := $(addprefix $(O)/bin/,$(HELPER) $(DEVICES) $(TESTS:%=test-%))
+ROWS := $(patsubst selftests/bench/rows/%.c,%,$(sort $(wildcard selftests/bench/rows/*.c)))
+PROGRAMS := $(addprefix $(O)/bin/,$(HELPER) $(DEVICES) $(TESTS:%=test-%) \
+	$(ROWS:%=bench-%))
 
 objs = $(patsubst %.c,$(O)/obj/%.o,$(sort $(1)))
 ctl_only := $(wildcard helper/ctl*.c)
-shared := helper/netlink.c
+shared := $(wildcard helper/netlink*.c)
 
-.PHONY: all module programs demo check shell lint clean install modules_install
+.PHONY: all module programs demo check bench shell lint clean install modules_install
 all: module programs
 
 # Packages: installed if root, named otherwise.
@@ -95,6 +99,13 @@ $(eval $(call program,vum-serial,$(call objs,selftests/devices/serial.c selftest
 $(eval $(call program,vum-puppet,$(call objs,$(wildcard selftests/devices/puppet*.c) $(devices_shared)),-ljson-c))
 $(eval $(call program,vum-virtio-blk,$(call objs,$(wildcard selftests/devices/virtio_blk*.c) selftests/devices/virtqueue.c $(devices_shared)),-ljson-c))
 $(foreach t,$(TESTS),$(eval $(call program,test-$(t),$(call objs,selftests/tests/$(t).c $(lib)),-lpthread $$(NL_LIBS))))
+$(foreach r,$(ROWS),$(eval $(call program,bench-$(r),$(call objs,selftests/bench/rows/$(r).c $(wildcard selftests/bench/*.c) $(lib)),-lpthread -lm $$(NL_LIBS))))
+
+# Runs in guests that have no libraries, and so without sanitizers.
+ifndef SAN
+PROGRAMS += $(O)/bin/guest-bench
+$(eval $(call program,guest-bench,$(call objs,$(wildcard selftests/guest/bench*.c)),-static))
+endif
 
 -include $(shell find $(B) -name '*.d' -path '*/obj/*' 2>/dev/null)
 
@@ -103,6 +114,9 @@ demo:
 
 check:
 	@WORLD='$(WORLD)' selftests/check.sh $(TEST)
+
+bench:
+	@WORLD='$(WORLD)' ACCEL='$(ACCEL)' selftests/bench/bench.sh $(BENCH)
 
 shell:
 	@WORLD='$(WORLD)' selftests/shell.sh

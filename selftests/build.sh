@@ -2,8 +2,9 @@
 # shellcheck shell=sh
 # To be sourced, from the top: what has to be there before a VM is started.
 
-# build WORLD SAN: packages, the world, the module for its kernel, and the
-# programs, with sanitizers if SAN is not empty; each world compiles its own.
+# build WORLD SAN [TESTS]: packages, the world, the module for its kernel, and the
+# programs, with sanitizers if SAN is not empty; of the tests' those named, or
+# all. Each world compiles its own.
 # Sets VUM_* for the scripts inside the VM and those in selftests/vm.
 build() {
 	export VUM_WORLD="$1"
@@ -21,7 +22,7 @@ build() {
 		flock --shared 8
 	fi
 	if ! build_make module KDIR="$VUM_KDIR" >"$build/make.log" 2>&1 ||
-	   ! build_make programs SAN="$2" >>"$build/make.log" 2>&1; then
+	   ! build_make programs SAN="$2" ${3+TESTS="$3"} >>"$build/make.log" 2>&1; then
 		cat "$build/make.log"
 		return 1
 	fi

@@ -2,27 +2,27 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: [WORLD="world..."] check.sh [TEST...]
 #
-# Builds everything and runs the tests, all of them or those named, in each
-# world or those named (see vm/kernel.sh): the programs in selftests/tests/ and
+# Builds all it takes and runs the tests, all of them or those named, in all
+# worlds or those named (see vm/kernel.sh; "WORLD/relay": with the helper, not
+# the kernel, to carry all messages): the programs in selftests/tests/ and
 # the scripts beside them, inside the test VM, unless a script's first lines say
 # "runs on: host", or "runs on: 1 CPU", which is best for a machine that is
 # emulated on an emulated one; "guest:" is what guest.sh is to prepare for it.
-# The output is TAP, then a table, the last line a summary; it stays in
-# .build/check.log, the VMs' kernel logs beside it in check.*.console.
+# The output is TAP, then a table, test by world, the last line a summary; it
+# stays in .build/check.log, the VMs' kernel logs beside it in check.*.console.
 set -eu
 
 cd "$(dirname "$(readlink -f "$0")")/.."
 vm=selftests/vm
 log=.build/check.log
-# All three take too long for every day.
-worlds=${WORLD:-bookworm}
+worlds=${WORLD:-bookworm bookworm/relay trixie backports}
 mkdir -p .build
 . selftests/build.sh
 
 all=$(find selftests/tests -name '*.c' -o -name '*.sh' |
 	sed 's|.*/\(.*\)\..*|\1|' | sort)
 tests=${*:-$all}
-in_vm='' in_small_vm='' on_host=''
+in_vm='' in_small_vm='' on_host='' programs=''
 for t in $tests; do
 	if ! echo "$all" | grep -qx "$t"; then
 		echo "check: no test '$t'; there are: $(echo "$all" | tr '\n' ' ')" >&2
@@ -33,6 +33,7 @@ for t in $tests; do
 	*'runs on: 1 CPU'*) in_small_vm="$in_small_vm $t" ;;
 	*) in_vm="$in_vm $t" ;;
 	esac
+	[ ! -f "selftests/tests/$t.c" ] || programs="$programs $t"
 done
 
 # run_vm CPUS TEST...
@@ -59,10 +60,14 @@ prepare_guests() {
 run_world() {
 	echo "# world $1"
 	echo "# == build"
-	build "$1" 1 || { echo "not ok - build"; return; }
+	if [ "${1#*/}" != "$1" ]; then
+		export VUM_DATA_PATH="${1#*/}"
+		on_host=''	# where it makes no difference
+	fi
+	build "${1%/*}" 1 "$programs" || { echo "not ok - build"; return; }
 	# There, sanitizers would cost what the guest needs.
 	if [ -n "$in_small_vm" ]; then
-		build_make programs >>"$build/make.log" 2>&1 && prepare_guests
+		build_make programs TESTS= >>"$build/make.log" 2>&1 && prepare_guests
 	fi || { echo "not ok - build for the guest"; return; }
 	# shellcheck disable=SC2086	# lists of words
 	VUM_BIN=$build/bin run_vm 1 $in_small_vm >"$build/check.1.log" &
@@ -78,7 +83,9 @@ run_world() {
 
 # A world's tests in a shell of its own, with its own idea of VUM_*.
 for world in $worlds; do
+	start=$(date +%s)
 	(run_world "$world")
+	echo "# world $world took $(($(date +%s) - start)) s"
 done </dev/null 2>&1 | tee $log
 
 # Of each test in each world, how many passed, and what else became of it.
@@ -90,6 +97,7 @@ awk -v worlds="$worlds" '
 			row[++rows] = test
 		}
 	}
+	/^# world .* took / { took[$3] = $5; next }
 	/^# world / { world = $3 }
 	/^# == / { test = $3 }
 	/^ok .*# SKIP/ { skipped++; result(skip); next }
@@ -112,6 +120,10 @@ awk -v worlds="$worlds" '
 				printf "  %-22s", cell ? cell : "-"
 			}
 		}
+		printf "\n%-12s", "took"
+		for (w = 1; w <= columns; w++)
+			printf "  %-22s", sprintf("%d:%02d min",
+				took[column[w]] / 60, took[column[w]] % 60)
 		printf "\n%d passed, %d failed, %d skipped\n", passed, failed, skipped
 		exit failed || !passed
 	}' $log

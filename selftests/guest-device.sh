@@ -6,6 +6,13 @@ device_uuid=83b8f4f2-509f-382f-3c1e-e6bfe0fa1001
 device_mdev=/sys/bus/mdev/devices/$device_uuid
 device_socket=/run/vfio-user/$device_uuid.sock
 
+# new_mdev UUID: its data path is VUM_DATA_PATH, if that is set.
+new_mdev() {
+	echo "$1" >/sys/class/mdev_bus/vfio-user/mdev_supported_types/vfio-user-pci/create
+	[ -z "${VUM_DATA_PATH-}" ] ||
+		echo "$VUM_DATA_PATH" >"/sys/bus/mdev/devices/$1/vfio_user/data_path"
+}
+
 # check WHAT COMMAND...: a line of TAP.
 tap=0
 check() {
@@ -25,7 +32,7 @@ device_up() {
 	device_dir=$1
 	shift
 	mkfifo "$device_dir/in"
-	echo $device_uuid >/sys/class/mdev_bus/vfio-user/mdev_supported_types/vfio-user-pci/create
+	new_mdev $device_uuid
 	vfio-user-mdevd 2>"$device_dir/helper.log" &
 	device_helper=$!
 	"$@" --socket $device_socket <>"$device_dir/in" >"$device_dir/out" \

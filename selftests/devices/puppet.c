@@ -118,7 +118,10 @@ static void init_config(struct puppet *puppet)
 	size_t cap;
 
 	pciconf_init(conf, puppet->opt.config_size, &ids);
-	pciconf_mem_bar(conf, 0, puppet->opt.bar0_size);
+	if (puppet->opt.io_bar0)
+		pciconf_io_bar(conf, 0, puppet->opt.bar0_size);
+	else
+		pciconf_mem_bar(conf, 0, puppet->opt.bar0_size);
 	pciconf_mem_bar(conf, 1, PUPPET_BAR1_SIZE);
 	pciconf_mem_bar(conf, 2, PUPPET_BAR2_SIZE);
 	pciconf_mem_bar(conf, 3, PUPPET_BAR3_SIZE);
@@ -203,6 +206,7 @@ static void puppet_disconnected(void *opaque)
 {
 	puppet_drop_held(opaque);
 	puppet_dma_reset(opaque);
+	puppet_timing_reset(opaque);
 }
 
 static int puppet_feature(void *opaque, __u32 flags, void *data, size_t size)
@@ -251,6 +255,7 @@ static int serve(struct puppet *puppet)
 	puppet->srv = vus_create(&puppet->opt.common, &dev);
 	if (!puppet->srv)
 		return -1;
+	puppet_timing_init(puppet);
 	ret = vus_run(puppet->srv);
 	vus_destroy(puppet->srv);
 	return ret;

@@ -3,7 +3,8 @@
  * vum-puppet: a PCI device that does what it is told, also what no device
  * should do. This is what it looks like to the tests that pull its strings.
  *
- * BAR0	memory, nothing but memory (64 KiB, or --bar0-size)
+ * BAR0	memory, nothing but memory (64 KiB, or --bar0-size), or, with --io-bar0,
+ *	I/O space that behaves the same
  * BAR1	a pattern: the 32-bit word at offset o reads as o ^ PUPPET_PATTERN,
  *	smaller and unaligned reads as the bytes of those words; writes are
  *	ignored
@@ -111,6 +112,10 @@ struct puppet_announced {
  * @PUPPET_DMA_SUM_RESULT: ro: sum of the bytes
  * @PUPPET_IO_FD_HITS: ro: signals of the eventfds that stand for writes to
  *	PUPPET_IO_FD_ANY and PUPPET_IO_FD_MATCH
+ * @PUPPET_TRIGGER_DELAY: rw: microseconds that pass before PUPPET_TRIGGER fires
+ * @PUPPET_TRIGGER_TIME: ro: 8 bytes: CLOCK_MONOTONIC when it last did, in ns
+ * @PUPPET_DMA_TIME: ro: 8 bytes: what the last of the timed operations took, in
+ *	ns
  *
  * No register is changed by a device reset but PUPPET_INTX_LEVEL and
  * PUPPET_NR_RESETS.
@@ -143,6 +148,9 @@ enum puppet_register {
 	PUPPET_DMA_STATUS	= 0x9c,
 	PUPPET_DMA_SUM_RESULT	= 0xa0,
 	PUPPET_IO_FD_HITS	= 0xb0,
+	PUPPET_TRIGGER_DELAY	= 0xb4,
+	PUPPET_TRIGGER_TIME	= 0xb8,
+	PUPPET_DMA_TIME		= 0xc0,
 };
 
 /**
@@ -152,6 +160,10 @@ enum puppet_register {
  * @PUPPET_DMA_COPY: copy them to PUPPET_DMA_IOVA2
  * @PUPPET_DMA_HAMMER: as FILL, by mmap, in a process of its own, without end
  * @PUPPET_DMA_STOP: end that; status EFAULT if it had died of a SIGBUS
+ * @PUPPET_DMA_TIME_READ: fetch PUPPET_DMA_LENGTH bytes, at most 1 MiB,
+ *	PUPPET_DMA_VALUE times
+ * @PUPPET_DMA_TIME_LOADS: by mmap, load a word of every page
+ * @PUPPET_DMA_TIME_STORES: likewise, store one
  */
 enum puppet_dma_op {
 	PUPPET_DMA_FILL = 1,
@@ -159,6 +171,9 @@ enum puppet_dma_op {
 	PUPPET_DMA_COPY,
 	PUPPET_DMA_HAMMER,
 	PUPPET_DMA_STOP,
+	PUPPET_DMA_TIME_READ,
+	PUPPET_DMA_TIME_LOADS,
+	PUPPET_DMA_TIME_STORES,
 };
 
 #define PUPPET_MAGIC_VALUE	0x74707570	/* "pupt" */

@@ -157,6 +157,8 @@ void puppet_dma_write(struct puppet *puppet, __u64 offset, __u32 value)
 			dma_hammer(puppet);
 		else if (value == PUPPET_DMA_STOP)
 			dma_stop(dma);
+		else if (value >= PUPPET_DMA_TIME_READ)
+			puppet_time(puppet, value);
 		else if (dma->status != EINPROGRESS)
 			dma_start(puppet, value);
 		break;

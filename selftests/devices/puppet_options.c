@@ -19,6 +19,7 @@ enum {
 	OPT_MSIX,
 	OPT_BAR0_SIZE,
 	OPT_SHAPE_BAR0,
+	OPT_IO_BAR0,
 	OPT_NUM_REGIONS,
 	OPT_NUM_IRQS,
 	OPT_NO_PCI,
@@ -43,6 +44,7 @@ static const struct argp_option options[] = {
 	{ "bar0-size", OPT_BAR0_SIZE, "N", 0,
 	  "Size of BAR0 (default 65536)", 0 },
 	{ "shape-bar0", OPT_SHAPE_BAR0, NULL, OPTION_ALIAS, NULL, 0 },
+	{ "io-bar0", OPT_IO_BAR0, NULL, 0, "BAR0 is I/O space, not memory", 0 },
 	{ "num-regions", OPT_NUM_REGIONS, "N", 0,
 	  "Number of regions to claim (default 9)", 0 },
 	{ "num-irqs", OPT_NUM_IRQS, "N", 0,
@@ -70,20 +72,6 @@ static const struct argp_option options[] = {
 	  "Touch announced memory every 2 MiB, as storage targets do", 0 },
 	{ 0 },
 };
-
-static unsigned long number(struct argp_state *state, const char *arg,
-			    unsigned long min, unsigned long max)
-{
-	unsigned long n;
-	char *end;
-
-	errno = 0;
-	n = strtoul(arg, &end, 0);
-	if (errno || end == arg || *end || *arg == '-' || n < min || n > max)
-		argp_error(state, "%s: not a number from %lu to %lu", arg, min,
-			   max);
-	return n;
-}
 
 static __u8 hex_digit(struct argp_state *state, char c)
 {
@@ -128,6 +116,9 @@ static error_t parse_bars(int key, char *arg, struct argp_state *state)
 	struct puppet_options *opt = state->input;
 
 	switch (key) {
+	case OPT_IO_BAR0:
+		opt->io_bar0 = true;
+		break;
 	case OPT_SPARSE_BAR0:
 		opt->sparse = true;
 		opt->bar0_flags |= VFIO_REGION_INFO_FLAG_MMAP;
@@ -136,22 +127,22 @@ static error_t parse_bars(int key, char *arg, struct argp_state *state)
 		opt->bar0_flags |= VFIO_REGION_INFO_FLAG_MMAP;
 		break;
 	case OPT_BAR0_FLAGS:
-		opt->bar0_flags = (__u32)number(state, arg, 0, UINT32_MAX);
+		opt->bar0_flags = (__u32)vus_option_number(state, arg, 0, UINT32_MAX);
 		break;
 	case OPT_BAR0_FD:
-		opt->bar0_fd = (int)number(state, arg, 0, INT_MAX);
+		opt->bar0_fd = (int)vus_option_number(state, arg, 0, INT_MAX);
 		break;
 	case OPT_KEEP_BAR0_FD:
 		opt->keep_bar0_fd = true;
 		break;
 	case OPT_BAR0_OFFSET:
-		opt->bar0_offset = number(state, arg, 0, UINT64_MAX);
+		opt->bar0_offset = vus_option_number(state, arg, 0, UINT64_MAX);
 		break;
 	case OPT_BAR0_CAPS:
 		opt->bar0_caps = hex(state, arg);
 		break;
 	case OPT_BAR0_CAP_OFFSET:
-		opt->bar0_cap_offset = (__u32)number(state, arg, 0, UINT32_MAX);
+		opt->bar0_cap_offset = (__u32)vus_option_number(state, arg, 0, UINT32_MAX);
 		break;
 	case OPT_REGION9_CAPS:
 		opt->region9_caps = hex(state, arg);
@@ -172,22 +163,22 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		init(state);
 		break;
 	case OPT_CONFIG_SIZE:
-		opt->config_size = (__u32)number(state, arg,
+		opt->config_size = (__u32)vus_option_number(state, arg,
 						 PCI_CFG_SPACE_SIZE,
 						 PCI_CFG_SPACE_EXP_SIZE);
 		break;
 	case OPT_MSIX:
-		opt->nr_msix = (__u32)number(state, arg, 1, PUPPET_MAX_MSIX);
+		opt->nr_msix = (__u32)vus_option_number(state, arg, 1, PUPPET_MAX_MSIX);
 		break;
 	case OPT_BAR0_SIZE:
 	case OPT_SHAPE_BAR0:
-		opt->bar0_size = (__u32)number(state, arg, 16, MAX_BAR0_SIZE);
+		opt->bar0_size = (__u32)vus_option_number(state, arg, 16, MAX_BAR0_SIZE);
 		break;
 	case OPT_NUM_REGIONS:
-		opt->num_regions = (__u32)number(state, arg, 0, UINT32_MAX);
+		opt->num_regions = (__u32)vus_option_number(state, arg, 0, UINT32_MAX);
 		break;
 	case OPT_NUM_IRQS:
-		opt->num_irqs = (__u32)number(state, arg, 0, UINT32_MAX);
+		opt->num_irqs = (__u32)vus_option_number(state, arg, 0, UINT32_MAX);
 		break;
 	case OPT_NO_PCI:
 		opt->no_pci = true;
@@ -214,17 +205,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
  */
 int puppet_parse(struct puppet_options *opt, int argc, char **argv)
 {
-	static const struct argp_child children[] = {
-		{ .argp = &vus_argp, .header = "Options of every test server:" },
-		{ 0 },
-	};
-	static const struct argp argp = {
-		.options = options,
-		.parser = parse,
-		.doc = "A PCI device that misbehaves on command, served over "
-		       "vfio-user.\vIts registers are described in puppet.h.",
-		.children = children,
-	};
-
-	return argp_parse(&argp, argc, argv, 0, NULL, opt);
+	return vus_parse(options, parse,
+			 "A PCI device that misbehaves on command, served over "
+			 "vfio-user.\vIts registers are described in puppet.h.",
+			 opt, argc, argv);
 }

@@ -26,6 +26,7 @@ struct puppet_caps {
  * @config_size: 256 or 4096
  * @nr_msix: vectors
  * @bar0_size: bytes
+ * @io_bar0: BAR0 is I/O space
  * @num_regions: what to claim in GET_INFO
  * @num_irqs: likewise
  * @no_pci: do not claim to be a PCI device
@@ -45,6 +46,7 @@ struct puppet_options {
 	__u32 config_size;
 	__u32 nr_msix;
 	__u32 bar0_size;
+	bool io_bar0;
 	__u32 num_regions;
 	__u32 num_irqs;
 	bool no_pci;
@@ -117,6 +119,30 @@ struct puppet_dma {
 };
 
 /**
+ * struct puppet_timing - what benchmarks want to know
+ * @delay: PUPPET_TRIGGER_DELAY
+ * @interrupt: what PUPPET_TRIGGER was told
+ * @timer: timerfd that fires it, or -1
+ * @fired: PUPPET_TRIGGER_TIME
+ * @started: when the operation that is timed has begun
+ * @took: PUPPET_DMA_TIME
+ * @left: how many times to go
+ * @copy: one of those times
+ * @buf: where to, or NULL as yet
+ */
+struct puppet_timing {
+	__u32 delay;
+	__u32 interrupt;
+	int timer;
+	__u64 fired;
+	__u64 started;
+	__u64 took;
+	__u32 left;
+	struct vus_dma copy;
+	__u8 *buf;
+};
+
+/**
  * struct puppet - the device
  * @opt: command line
  * @srv: the server
@@ -143,6 +169,7 @@ struct puppet_dma {
  * @last_count: PUPPET_LAST_COUNT
  * @held: replies that are withheld, the latest first
  * @dma: the DMA engine
+ * @timing: delays and durations
  */
 struct puppet {
 	struct puppet_options opt;
@@ -173,6 +200,7 @@ struct puppet {
 	__u32 io_fd_hits;
 	struct puppet_held *held;
 	struct puppet_dma dma;
+	struct puppet_timing timing;
 };
 
 /* puppet_announced.c */
@@ -194,10 +222,17 @@ void puppet_dma_reset(struct puppet *puppet);
 /* puppet.c */
 void puppet_update_intx(struct puppet *puppet);
 
+/* puppet_timing.c */
+void puppet_trigger_later(struct puppet *puppet, __u32 value);
+void puppet_time(struct puppet *puppet, enum puppet_dma_op op);
+void puppet_timing_reset(struct puppet *puppet);
+void puppet_timing_init(struct puppet *puppet);
+
 /* puppet_options.c */
 int puppet_parse(struct puppet_options *opt, int argc, char **argv);
 
 /* puppet_regs.c */
+void puppet_trigger(struct puppet *puppet, __u32 value);
 int puppet_regs_read(void *opaque, __u64 offset, void *buf, __u32 count);
 int puppet_regs_write(void *opaque, __u64 offset, const void *buf, __u32 count);
 

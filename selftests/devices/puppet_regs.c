@@ -60,6 +60,16 @@ static __u32 read_register(struct puppet *puppet, __u64 offset)
 		return puppet->dma.sum;
 	case PUPPET_IO_FD_HITS:
 		return puppet_io_fd_hits(puppet);
+	case PUPPET_TRIGGER_DELAY:
+		return puppet->timing.delay;
+	case PUPPET_TRIGGER_TIME:
+		return (__u32)puppet->timing.fired;
+	case PUPPET_TRIGGER_TIME + 4:
+		return (__u32)(puppet->timing.fired >> 32);
+	case PUPPET_DMA_TIME:
+		return (__u32)puppet->timing.took;
+	case PUPPET_DMA_TIME + 4:
+		return (__u32)(puppet->timing.took >> 32);
 	default:
 		if (offset >= PUPPET_DMA_DATA &&
 		    offset < PUPPET_DMA_DATA + PUPPET_DMA_SIZE)
@@ -68,7 +78,12 @@ static __u32 read_register(struct puppet *puppet, __u64 offset)
 	}
 }
 
-static void trigger(struct puppet *puppet, __u32 value)
+/**
+ * puppet_trigger() - fire an interrupt
+ * @puppet: the puppet
+ * @value: as written to PUPPET_TRIGGER
+ */
+void puppet_trigger(struct puppet *puppet, __u32 value)
 {
 	__u32 index = value >> 16;
 
@@ -101,7 +116,13 @@ static void write_register(struct puppet *puppet, __u64 offset, __u32 value)
 		puppet->max_overlap = 0;
 		break;
 	case PUPPET_TRIGGER:
-		trigger(puppet, value);
+		if (puppet->timing.delay)
+			puppet_trigger_later(puppet, value);
+		else
+			puppet_trigger(puppet, value);
+		break;
+	case PUPPET_TRIGGER_DELAY:
+		puppet->timing.delay = value;
 		break;
 	case PUPPET_INTX_LEVEL:
 		puppet->intx_level = !!value;

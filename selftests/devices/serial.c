@@ -270,20 +270,6 @@ static error_t parse(int key, char *arg __maybe_unused,
 	return 0;
 }
 
-static const struct argp_child children[] = {
-	{ .argp = &vus_argp, .header = "Options of every test server:" },
-	{ 0 },
-};
-
-static const struct argp argp = {
-	.options = options,
-	.parser = parse,
-	.doc = "A 16550A PCI serial card, served over vfio-user.\v"
-	       "What the guest sends goes to stdout, what stdin has goes to "
-	       "the guest once its driver has raised DTR or RTS.",
-	.children = children,
-};
-
 static int open_pty(struct card *card)
 {
 	const char *path;
@@ -339,7 +325,11 @@ int main(int argc, char **argv)
 	};
 	int ret;
 
-	if (argp_parse(&argp, argc, argv, 0, NULL, &card))
+	if (vus_parse(options, parse,
+		      "A 16550A PCI serial card, served over vfio-user.\v"
+		      "What the guest sends goes to stdout, what stdin has goes to "
+		      "the guest once its driver has raised DTR or RTS.",
+		      &card, argc, argv))
 		return EXIT_FAILURE;
 	pciconf_init(&card.conf, PCI_CFG_SPACE_SIZE, &ids);
 	pciconf_io_bar(&card.conf, 0, UART_NR_REGS);

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The disk's command line. */
-#include <errno.h>
-#include <stdlib.h>
-
 #include "virtio_blk.h"
 
 enum {
@@ -27,19 +24,6 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
-static __u32 queues(struct argp_state *state, const char *arg)
-{
-	unsigned long n;
-	char *end;
-
-	errno = 0;
-	n = strtoul(arg, &end, 0);
-	if (errno || end == arg || *end || !n || n > BLK_MAX_QUEUES)
-		argp_error(state, "%s: not a number from 1 to %d", arg,
-			   BLK_MAX_QUEUES);
-	return (__u32)n;
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct blk_options *opt = state->input;
@@ -53,7 +37,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		opt->file = arg;
 		break;
 	case OPT_QUEUES:
-		opt->nr_queues = queues(state, arg);
+		opt->nr_queues = (__u32)vus_option_number(state, arg, 1,
+							  BLK_MAX_QUEUES);
 		break;
 	case OPT_POLL:
 		opt->poll = true;
@@ -84,17 +69,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
  */
 int blk_parse(struct blk_options *opt, int argc, char **argv)
 {
-	static const struct argp_child children[] = {
-		{ .argp = &vus_argp, .header = "Options of every test server:" },
-		{ 0 },
-	};
-	static const struct argp argp = {
-		.options = options,
-		.parser = parse,
-		.doc = "A virtio block device on PCI, served over vfio-user.\v"
-		       "On SIGUSR1 it says what has been done so far.",
-		.children = children,
-	};
-
-	return argp_parse(&argp, argc, argv, 0, NULL, opt);
+	return vus_parse(options, parse,
+			 "A virtio block device on PCI, served over vfio-user.\v"
+			 "On SIGUSR1 it says what has been done so far.",
+			 opt, argc, argv);
 }

@@ -13,21 +13,28 @@
 #include "consumer.h"
 #include "test.h"
 
-void consumer_prepare(struct consumer *c, const struct world *w)
+static int group_open(const struct world *w)
 {
 	char link[PATH_MAX], target[PATH_MAX], path[PATH_MAX];
 	ssize_t n;
+	int fd;
 
 	snprintf(link, sizeof(link), MDEV_DIR "%s/iommu_group", w->uuid);
 	n = readlink(link, target, sizeof(target) - 1);
 	CHECK(n > 0);
 	target[n] = '\0';
 	snprintf(path, sizeof(path), "/dev/vfio%s", strrchr(target, '/'));
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	CHECK(fd >= 0);
+	return fd;
+}
+
+void consumer_prepare(struct consumer *c, const struct world *w)
+{
 	c->device = -1;
 	c->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
 	CHECK(c->container >= 0);
-	c->group = open(path, O_RDWR | O_CLOEXEC);
-	CHECK(c->group >= 0);
+	c->group = group_open(w);
 	CHECK(!ioctl(c->group, VFIO_GROUP_SET_CONTAINER, &c->container));
 	CHECK(!ioctl(c->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
 }
@@ -47,6 +54,15 @@ int consumer_get_device(struct consumer *c, const struct world *w)
 void consumer_open(struct consumer *c, const struct world *w)
 {
 	consumer_prepare(c, w);
+	CHECK_EQ(consumer_get_device(c, w), 0);
+}
+
+void consumer_join(struct consumer *c, const struct world *w,
+		   const struct consumer *other)
+{
+	c->container = other->container;
+	c->group = group_open(w);
+	CHECK(!ioctl(c->group, VFIO_GROUP_SET_CONTAINER, &c->container));
 	CHECK_EQ(consumer_get_device(c, w), 0);
 }
 

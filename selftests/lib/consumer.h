@@ -27,6 +27,9 @@ void consumer_prepare(struct consumer *c, const struct world *w);
 int consumer_get_device(struct consumer *c, const struct world *w);
 /* Both; fails the case. */
 void consumer_open(struct consumer *c, const struct world *w);
+/* Another device in the container of a consumer's first; fails the case. */
+void consumer_join(struct consumer *c, const struct world *w,
+		   const struct consumer *other);
 void consumer_close(struct consumer *c);
 
 /* Where in the device's file is this? */

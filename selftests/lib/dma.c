@@ -5,9 +5,18 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
-#include <json-c/json.h>
-
+#include "ctl.h"
 #include "dma.h"
+
+void dma_up_aperture(struct world *w, struct consumer *c, const char *const *args)
+{
+	world_mdev(w);
+	world_attr_set(w, "dma_announce", "aperture");
+	world_server(w, args);
+	world_helper(w, NULL);
+	world_wait_state(w, "attached");
+	consumer_open(c, w);
+}
 
 unsigned char *dma_memory(size_t size)
 {
@@ -55,26 +64,11 @@ int dma_run(const struct consumer *c, enum puppet_dma_op op, uint64_t iova,
 	return (int)status;
 }
 
-static struct json_object *show(const struct world *w)
-{
-	struct json_object *json;
-	char cmd[512], out[4096];
-
-	snprintf(cmd, sizeof(cmd), "%s show --json %s",
-		 world_bin("vfio-user-mdevctl"), w->uuid);
-	CHECK_EQ(command_output(cmd, out, sizeof(out)), 0);
-	json = json_tokener_parse(out);
-	CHECK(json);
-	return json;
-}
-
 long dma_show(const struct world *w, const char *key)
 {
-	struct json_object *json = show(w), *value;
-	long n;
+	struct json_object *json = ctl_run_json("show --json %s", w->uuid);
+	long n = json_get_number(json, key);
 
-	CHECK(json_object_object_get_ex(json, key, &value));
-	n = json_object_get_int64(value);
 	json_object_put(json);
 	return n;
 }
@@ -82,12 +76,10 @@ long dma_show(const struct world *w, const char *key)
 void dma_show_text(const struct world *w, const char *key, char *buf,
 		   size_t size)
 {
-	struct json_object *json = show(w), *value;
-	const char *text;
+	struct json_object *json = ctl_run_json("show --json %s", w->uuid);
+	const char *text = json_get_text(json, key);
 
-	CHECK(json_object_object_get_ex(json, key, &value));
-	text = value ? json_object_get_string(value) : "";
-	snprintf(buf, size, "%s", text);
+	snprintf(buf, size, "%s", text ? text : "");
 	json_object_put(json);
 }
 

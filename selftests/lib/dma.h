@@ -8,6 +8,8 @@
 #define DMA_READ	VFIO_DMA_MAP_FLAG_READ
 #define DMA_WRITE	VFIO_DMA_MAP_FLAG_WRITE
 
+/* All of a world and a consumer in it, whose server is told an aperture. */
+void dma_up_aperture(struct world *w, struct consumer *c, const char *const *args);
 /* Private, anonymous; fails the case. */
 unsigned char *dma_memory(size_t size);
 /* VFIO_IOMMU_MAP_DMA and VFIO_IOMMU_UNMAP_DMA of all of a mapping; fail the case. */

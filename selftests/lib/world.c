@@ -177,6 +177,13 @@ int world_kill(pid_t *pid, int sig)
 	return status;
 }
 
+bool world_relayed(void)
+{
+	const char *path = getenv("VUM_DATA_PATH");
+
+	return path && !strcmp(path, "relay");
+}
+
 void world_mdev(struct world *w)
 {
 	memset(w, 0, sizeof(*w));
@@ -185,11 +192,21 @@ void world_mdev(struct world *w)
 	snprintf(w->socket, sizeof(w->socket), "/run/vfio-user/%s.sock",
 		 w->uuid);
 	CHECK_EQ(write_file(MDEV_TYPE_DIR "create", w->uuid), 0);
+	if (world_relayed())
+		world_attr_set(w, "data_path", "relay");
 }
 
 void world_helper(struct world *w, const char *const *args)
 {
 	w->helper = world_spawn(HELPER_LOG, "vfio-user-mdevd", args);
+}
+
+void world_cut(struct world *w)
+{
+	world_kill(&w->helper, SIGKILL);
+	/* The kernel would keep the connection for the next helper. */
+	if (!world_relayed())
+		world_attr_set(w, "state", "detached");
 }
 
 void world_serve(struct world *w, const char *program, const char *const *args)
@@ -212,6 +229,13 @@ void world_up(struct world *w, const char *const *args)
 	world_mdev(w);
 	world_server(w, args);
 	world_helper(w, NULL);
+	world_wait_state(w, "attached");
+}
+
+void world_up_beside(struct world *w, const char *const *args)
+{
+	world_mdev(w);
+	world_server(w, args);
 	world_wait_state(w, "attached");
 }
 

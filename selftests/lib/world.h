@@ -28,15 +28,21 @@ struct world {
 	"/sys/class/mdev_bus/vfio-user/mdev_supported_types/vfio-user-pci/"
 #define MDEV_DIR "/sys/bus/mdev/devices/"
 
+/* Shall the helper carry all messages? By VUM_DATA_PATH; else the kernel does. */
+bool world_relayed(void);
 /* The mdev only. */
 void world_mdev(struct world *w);
 /* Both processes take NULL-terminated arguments, or NULL. */
 void world_helper(struct world *w, const char *const *args);
 void world_server(struct world *w, const char *const *args);
+/* Helper and server lose each other; the helper is killed, the server lives. */
+void world_cut(struct world *w);
 /* Another server than the puppet. */
 void world_serve(struct world *w, const char *program, const char *const *args);
 /* All of it, with the puppet as server; returns when attached. */
 void world_up(struct world *w, const char *const *args);
+/* The same beside another, whose helper serves both. */
+void world_up_beside(struct world *w, const char *const *args);
 
 pid_t world_spawn(const char *log, const char *program,
 		  const char *const *args);

@@ -24,7 +24,7 @@ enum {
 	OPT_DMA,
 };
 
-static const struct argp_option options[] = {
+static const struct argp_option common_options[] = {
 	{ "socket", OPT_SOCKET, "PATH", 0, "Listen on PATH (required)", 0 },
 	{ "max-msg-fds", OPT_MAX_MSG_FDS, "N", 0,
 	  "Announce max_msg_fds N (default 8)", 0 },
@@ -45,16 +45,26 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
-static unsigned long number(struct argp_state *state, const char *arg,
-			    unsigned long max)
+/**
+ * vus_option_number() - a number on the command line
+ * @state: of the parser; does not return if it is none
+ * @arg: as it stands there
+ * @min: the least that it may be
+ * @max: the most
+ *
+ * Return: the number.
+ */
+unsigned long vus_option_number(struct argp_state *state, const char *arg,
+				unsigned long min, unsigned long max)
 {
 	unsigned long n;
 	char *end;
 
 	errno = 0;
 	n = strtoul(arg, &end, 0);
-	if (errno || end == arg || *end || *arg == '-' || n > max)
-		argp_error(state, "%s: not a number from 0 to %lu", arg, max);
+	if (errno || end == arg || *end || *arg == '-' || n < min || n > max)
+		argp_error(state, "%s: not a number from %lu to %lu", arg, min,
+			   max);
 	return n;
 }
 
@@ -93,16 +103,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		opt->socket = arg;
 		break;
 	case OPT_MAX_MSG_FDS:
-		opt->max_msg_fds = (__u32)number(state, arg, UINT32_MAX);
+		opt->max_msg_fds = (__u32)vus_option_number(state, arg, 0, UINT32_MAX);
 		break;
 	case OPT_MAX_DATA_XFER_SIZE:
-		opt->max_data_xfer_size = (__u32)number(state, arg, UINT32_MAX);
+		opt->max_data_xfer_size = (__u32)vus_option_number(state, arg, 0, UINT32_MAX);
 		break;
 	case OPT_MAJOR:
-		opt->major = (int)number(state, arg, UINT16_MAX);
+		opt->major = (int)vus_option_number(state, arg, 0, UINT16_MAX);
 		break;
 	case OPT_MINOR:
-		opt->minor = (int)number(state, arg, UINT16_MAX);
+		opt->minor = (int)vus_option_number(state, arg, 0, UINT16_MAX);
 		break;
 	case OPT_VERSION_JSON:
 		opt->version_json = arg;
@@ -111,7 +121,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		opt->stall |= 1U << VFIO_USER_VERSION;
 		break;
 	case OPT_STALL:
-		opt->stall |= 1U << number(state, arg, 31);
+		opt->stall |= 1U << vus_option_number(state, arg, 0, 31);
 		break;
 	case OPT_DMA:
 		opt->dma = dma_way(state, arg);
@@ -132,7 +142,34 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-const struct argp vus_argp = {
-	.options = options,
-	.parser = parse,
-};
+/**
+ * vus_parse() - parse a server's command line
+ * @options: its device's own; all servers have the rest in common
+ * @parser: for these; sets its first child's input to struct vus_options
+ * @doc: what the server is
+ * @opt: @parser's input
+ * @argc: from main()
+ * @argv: from main()
+ *
+ * Return: 0, or an errno. Exits if the line makes no sense.
+ */
+int vus_parse(const struct argp_option *options, argp_parser_t parser,
+	      const char *doc, void *opt, int argc, char **argv)
+{
+	static const struct argp common = {
+		.options = common_options,
+		.parser = parse,
+	};
+	const struct argp_child children[] = {
+		{ .argp = &common, .header = "Options of every test server:" },
+		{ 0 },
+	};
+	const struct argp argp = {
+		.options = options,
+		.parser = parser,
+		.doc = doc,
+		.children = children,
+	};
+
+	return argp_parse(&argp, argc, argv, 0, NULL, opt);
+}

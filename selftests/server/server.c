@@ -182,7 +182,7 @@ static int open_signals(void)
 
 /**
  * vus_create() - make a server and start to listen
- * @opt: as parsed by vus_argp
+ * @opt: from vus_parse()
  * @dev: the device; has to outlive the server
  *
  * Return: the server, or NULL after having said why.

@@ -43,7 +43,7 @@ enum vus_dma_way {
 };
 
 /**
- * struct vus_options - command line of every server, see vus_argp
+ * struct vus_options - command line of every server, see vus_parse()
  * @socket: where to listen
  * @max_msg_fds: announced in VERSION
  * @max_data_xfer_size: announced in VERSION
@@ -68,8 +68,10 @@ struct vus_options {
 	enum vus_dma_way dma;
 };
 
-/* To be a child of the device's own parser; its input is struct vus_options. */
-extern const struct argp vus_argp;
+int vus_parse(const struct argp_option *options, argp_parser_t parser,
+	      const char *doc, void *opt, int argc, char **argv);
+unsigned long vus_option_number(struct argp_state *state, const char *arg,
+				unsigned long min, unsigned long max);
 
 /**
  * struct vus_msg - a message that came in

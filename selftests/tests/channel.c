@@ -101,13 +101,13 @@ TEST(attach_refuses_nonsense)
 	a.argsz = 8;
 	CHECK_ERRNO(ioctl(fd, VUM_ATTACH, &a), EINVAL);
 	a = good_attach();
-	a.flags = 1;
+	a.flags = 2;
 	CHECK_ERRNO(ioctl(fd, VUM_ATTACH, &a), EINVAL);
 	a = good_attach();
 	a.reserved = 1;
 	CHECK_ERRNO(ioctl(fd, VUM_ATTACH, &a), EINVAL);
 	a = good_attach();
-	a.reserved2[1] = 1;
+	a.reserved3 = 1;
 	CHECK_ERRNO(ioctl(fd, VUM_ATTACH, &a), EINVAL);
 	a = good_attach();
 	a.max_msg_fds = 0;
@@ -358,14 +358,14 @@ static struct fake good_fake(void)
 	return f;
 }
 
-/* Answers the look at the BARs: all of them memory, at 0. */
-static void answer_bars(void)
+/* Answers the look at the header: all BARs are memory, and no pin interrupts. */
+static void answer_header(void)
 {
 	struct {
 		struct vfio_user_region_access access;
-		uint32_t bars[6];
+		uint32_t header[12];
 	} reply = {
-		.access = { .offset = 0x10, .region = 7, .count = 24 },
+		.access = { .offset = 0x10, .region = 7, .count = 48 },
 	};
 
 	answer(VFIO_USER_REGION_READ, &reply, sizeof(reply));
@@ -389,7 +389,7 @@ static void attach_fake(const struct fake *f)
 		answer(VFIO_USER_DEVICE_GET_IRQ_INFO, &f->irq[i],
 		       sizeof(f->irq[i]));
 	if (!over())
-		answer_bars();
+		answer_header();
 }
 
 static void refused(const struct fake *f, const char *message)

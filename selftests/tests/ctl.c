@@ -7,8 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <json-c/json.h>
-
+#include "../lib/ctl.h"
 #include "../lib/puppet.h"
 #include "../lib/test.h"
 
@@ -16,51 +15,21 @@
 
 static struct world w;
 static struct consumer c;
-static char out[1 << 18];
-
-static int ctl(const char *args)
-{
-	char command[512];
-
-	snprintf(command, sizeof(command), "%s %s 2>&1",
-		 world_bin("vfio-user-mdevctl"), args);
-	return command_output(command, out, sizeof(out));
-}
-
-static struct json_object *ctl_json(const char *args)
-{
-	struct json_object *json;
-
-	CHECK_EQ(ctl(args), 0);
-	json = json_tokener_parse(out);
-	if (!json)
-		FAIL("no JSON: %s", out);
-	return json;
-}
-
-static const char *get(struct json_object *json, const char *key)
-{
-	struct json_object *value;
-
-	if (!json_object_object_get_ex(json, key, &value))
-		FAIL("no \"%s\" in %s", key, json_object_to_json_string(json));
-	return json_object_get_string(value);
-}
 
 TEST(list)
 {
 	struct json_object *json;
 
-	CHECK_EQ(json_object_array_length(ctl_json("list --json")), 0);
+	CHECK_EQ(json_object_array_length(ctl_run_json("list --json")), 0);
 	world_up(&w, NULL);
-	json = ctl_json("list --json");
+	json = ctl_run_json("list --json");
 	CHECK_EQ(json_object_array_length(json), 1);
 	json = json_object_array_get_idx(json, 0);
-	CHECK(!strcmp(get(json, "uuid"), w.uuid));
-	CHECK(!strcmp(get(json, "state"), "attached"));
-	CHECK(!strcmp(get(json, "socket"), w.socket));
-	CHECK_EQ(ctl("list"), 0);
-	CHECK(strstr(out, w.uuid) && strstr(out, "attached"));
+	CHECK(!strcmp(json_get_text(json, "uuid"), w.uuid));
+	CHECK(!strcmp(json_get_text(json, "state"), "attached"));
+	CHECK(!strcmp(json_get_text(json, "socket"), w.socket));
+	CHECK_EQ(ctl_run("list"), 0);
+	CHECK(strstr(ctl_out, w.uuid) && strstr(ctl_out, "attached"));
 }
 
 /* More than one netlink message can hold. */
@@ -68,12 +37,12 @@ TEST(list_many)
 {
 	for (int i = 0; i < 200; i++)
 		world_mdev(&w);
-	CHECK_EQ(json_object_array_length(ctl_json("list --json")), 200);
+	CHECK_EQ(json_object_array_length(ctl_run_json("list --json")), 200);
 }
 
 TEST(show)
 {
-	char args[128], pid[16];
+	char pid[16];
 	struct json_object *json;
 	uint32_t value;
 
@@ -81,50 +50,46 @@ TEST(show)
 	consumer_open(&c, &w);
 	puppet_fault(&c, VFIO_USER_REGION_READ, PUPPET_FAULT_ERROR, ENXIO);
 	CHECK_EQ(puppet_read(&c, 0, &value), -ENXIO);
-	snprintf(args, sizeof(args), "show --json %s", w.uuid);
-	json = ctl_json(args);
+	json = ctl_run_json("show --json %s", w.uuid);
 	snprintf(pid, sizeof(pid), "%d", w.server);
 	CHECK(strstr(json_object_to_json_string(json), pid));
-	CHECK_EQ(atoi(get(json, "errors")), 1);
-	CHECK_EQ(atoi(get(json, "aborted")), 0);
-	CHECK_EQ(atoi(get(json, "attaches")), 1);
-	CHECK(atoi(get(json, "requests")) > 10);
-	CHECK(!strcmp(get(json, "open"), "true"));
-	snprintf(args, sizeof(args), "show %s", w.uuid);
-	CHECK_EQ(ctl(args), 0);
-	CHECK(strstr(out, pid));
+	CHECK_EQ(json_get_number(json, "errors"), 1);
+	CHECK_EQ(json_get_number(json, "aborted"), 0);
+	CHECK_EQ(json_get_number(json, "attaches"), 1);
+	CHECK(json_get_number(json, "requests") > 10);
+	CHECK(!strcmp(json_get_text(json, "open"), "true"));
+	CHECK_EQ(ctl_run("show %s", w.uuid), 0);
+	CHECK(strstr(ctl_out, pid));
 }
 
 TEST(show_why_it_is_broken)
 {
 	const char *const args[] = { "--no-pci", NULL };
-	char cmd[128];
 
 	world_mdev(&w);
 	world_server(&w, args);
 	world_helper(&w, NULL);
 	world_wait_state(&w, "broken");
-	snprintf(cmd, sizeof(cmd), "show %s", w.uuid);
-	CHECK_EQ(ctl(cmd), 0);
-	CHECK(strstr(out, "broken"));
-	CHECK(strstr(out, "not a PCI device"));
+	CHECK_EQ(ctl_run("show %s", w.uuid), 0);
+	CHECK(strstr(ctl_out, "broken"));
+	CHECK(strstr(ctl_out, "not a PCI device"));
 }
 
 TEST(show_what_is_not_there)
 {
-	CHECK_EQ(ctl("show 11111111-2222-3333-4444-555555555555"), 1);
-	CHECK(strstr(out, "11111111-2222-3333-4444-555555555555"));
-	CHECK_EQ(ctl("show not-a-uuid"), 1);
+	CHECK_EQ(ctl_run("show 11111111-2222-3333-4444-555555555555"), 1);
+	CHECK(strstr(ctl_out, "11111111-2222-3333-4444-555555555555"));
+	CHECK_EQ(ctl_run("show not-a-uuid"), 1);
 }
 
 TEST(usage)
 {
-	CHECK_EQ(ctl("--help"), 0);
-	CHECK(strstr(out, "monitor"));
-	CHECK_EQ(ctl("--version"), 0);
-	CHECK_EQ(ctl(""), 2);
-	CHECK_EQ(ctl("frobnicate"), 2);
-	CHECK_EQ(ctl("show"), 2);
+	CHECK_EQ(ctl_run("--help"), 0);
+	CHECK(strstr(ctl_out, "monitor"));
+	CHECK_EQ(ctl_run("--version"), 0);
+	CHECK_EQ(ctl_run("%s", ""), 2);
+	CHECK_EQ(ctl_run("frobnicate"), 2);
+	CHECK_EQ(ctl_run("show"), 2);
 }
 
 /* Every event, in the order in which things happen. */
@@ -167,10 +132,10 @@ TEST(monitor)
 			CHECK(fgets(line, sizeof(line), f));
 			json = json_tokener_parse(line);
 			CHECK(json);
-			CHECK(!strcmp(get(json, "uuid"), w.uuid));
-		} while (i == 6 && !strcmp(get(json, "event"), "detached"));
-		if (strcmp(get(json, "event"), events[i]) != 0)
-			FAIL("event %zu is %s, not %s", i, get(json, "event"),
+			CHECK(!strcmp(json_get_text(json, "uuid"), w.uuid));
+		} while (i == 6 && !strcmp(json_get_text(json, "event"), "detached"));
+		if (strcmp(json_get_text(json, "event"), events[i]) != 0)
+			FAIL("event %zu is %s, not %s", i, json_get_text(json, "event"),
 			     events[i]);
 	}
 	fclose(f);

@@ -30,12 +30,7 @@ static void up(const char *way)
 {
 	const char *const args[] = { "--dma", way, NULL };
 
-	world_mdev(&w);
-	world_attr_set(&w, "dma_announce", "aperture");
-	world_server(&w, args);
-	world_helper(&w, NULL);
-	world_wait_state(&w, "attached");
-	consumer_open(&c, &w);
+	dma_up_aperture(&w, &c, args);
 }
 
 static void map(void *vaddr, uint64_t iova, size_t size, uint32_t flags)
@@ -241,6 +236,13 @@ TEST(unmapped_is_a_sigbus_if_so_wished)
 	CHECK(all(p, PAGE, 0x33));
 }
 
+static bool fills(unsigned char *p, uint64_t iova)
+{
+	memset(p, 0, PAGE);
+	CHECK_EQ(dma(PUPPET_DMA_FILL, iova, PAGE, 0x55555555), 0);
+	return all(p, PAGE, 0x55);
+}
+
 /* What was absorbed hides nothing for long. */
 TEST(mapped_right_after_a_fault)
 {
@@ -253,10 +255,7 @@ TEST(mapped_right_after_a_fault)
 
 		CHECK_EQ(dma(PUPPET_DMA_FILL, iova, PAGE, 0x44444444), 0);
 		map(p, iova, PAGE, READ | WRITE);
-		test_sleep_ms(10);
-		memset(p, 0, PAGE);
-		CHECK_EQ(dma(PUPPET_DMA_FILL, iova, PAGE, 0x55555555), 0);
-		CHECK(all(p, PAGE, 0x55));
+		CHECK_SOON(fills(p, iova), 100);
 		unmap(iova, PAGE);
 	}
 }
@@ -528,7 +527,7 @@ TEST(detached_server_reaches_nothing)
 	map(p, IOVA, PAGE, READ | WRITE);
 	CHECK_EQ(dma(PUPPET_DMA_HAMMER, IOVA, PAGE, 0x88888888), 0);
 	CHECK_SOON(*(volatile unsigned char *)p == 0x88, 1000);
-	world_kill(&w.helper, SIGKILL);
+	world_cut(&w);
 	world_wait_state(&w, "detached");
 	test_sleep_ms(50);
 	memset(p, 0, PAGE);
@@ -632,7 +631,7 @@ TEST(server_refuses_dma_map)
 {
 	up("mmap");
 	puppet_fault(&c, VFIO_USER_DMA_MAP, PUPPET_FAULT_ERROR, EINVAL);
-	world_kill(&w.helper, SIGKILL);
+	world_cut(&w);
 	world_wait_state(&w, "detached");
 	world_helper(&w, NULL);
 	world_wait_state(&w, "attached");

@@ -82,12 +82,15 @@ TEST(wrong_replies)
 	puppet_check(&c, 0);
 }
 
-/* Migration is the core's, as long as the bridge does not offer it. */
-TEST(migration)
+/* These are the core's, as long as the bridge does not offer them. */
+TEST(migration_and_dma_logging)
 {
 	struct feature f = { 0 };
 
 	up();
 	CHECK_ERRNO(feature(&f, VFIO_DEVICE_FEATURE_GET |
 			    VFIO_DEVICE_FEATURE_MIGRATION, 8), ENOTTY);
+	CHECK_ERRNO(feature(&f, VFIO_DEVICE_FEATURE_SET |
+			    VFIO_DEVICE_FEATURE_DMA_LOGGING_START,
+			    sizeof(f.data)), ENOTTY);
 }

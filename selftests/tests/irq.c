@@ -70,6 +70,25 @@ TEST(irq_info)
 	CHECK_ERRNO(ioctl(c.device, VFIO_DEVICE_GET_IRQ_INFO, NULL), EFAULT);
 }
 
+/* What only the kernel knows of needs no server; what nobody has, is not. */
+TEST(few_irqs)
+{
+	const char *const args[] = { "--num-irqs", "3", NULL };
+	struct vfio_irq_info info = { .argsz = sizeof(info), .index = REQ };
+	int req;
+
+	up(args);
+	CHECK(!ioctl(c.device, VFIO_DEVICE_GET_IRQ_INFO, &info));
+	CHECK_EQ(info.count, 1);
+	req = new_eventfd();
+	CHECK(!irq_set_eventfds(&c, REQ, 0, 1, &req));
+	CHECK(!irq_set(&c, NONE | TRIGGER, REQ, 0, 1, NULL, 0));
+	CHECK_EQ(eventfd_take(req, 1000), 1);
+	info.index = ERR;
+	CHECK_ERRNO(ioctl(c.device, VFIO_DEVICE_GET_IRQ_INFO, &info), EINVAL);
+	CHECK_ERRNO(irq_set_eventfds(&c, ERR, 0, 1, &req), EINVAL);
+}
+
 TEST(intx_masks_itself)
 {
 	int fd;

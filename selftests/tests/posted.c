@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Writes to memory BARs are posted: nobody waits for the server. */
+/* Writes to memory BARs are posted: nobody waits for the server. Others wait. */
 
 #include <limits.h>
 #include <signal.h>
@@ -12,11 +12,16 @@
 static struct world w;
 static struct consumer c;
 
-static void up(void)
+static void up_with(const char *const *args)
 {
-	world_up(&w, NULL);
+	world_up(&w, args);
 	consumer_open(&c, &w);
 	puppet_check(&c, 0);
+}
+
+static void up(void)
+{
+	up_with(NULL);
 }
 
 /* Does this come to an end while the server is stopped? */
@@ -45,6 +50,11 @@ static void write_bar(void)
 	region_write32(&c, VFIO_PCI_BAR0_REGION_INDEX, 0, 0x12345678);
 }
 
+static void write_bar4(void)
+{
+	region_write32(&c, VFIO_PCI_BAR4_REGION_INDEX, 0, 0x12345678);
+}
+
 static void write_much(void)
 {
 	char buf[16] = { 0 };
@@ -63,6 +73,18 @@ TEST(write_to_a_memory_bar)
 	up();
 	CHECK(ends(write_bar));
 	CHECK_EQ(region_read32(&c, VFIO_PCI_BAR0_REGION_INDEX, 0), 0x12345678);
+}
+
+/* By what the server says of each BAR, not by its number. */
+TEST(write_to_an_io_bar)
+{
+	const char *const args[] = { "--io-bar0", NULL };
+
+	up_with(args);
+	CHECK(!ends(write_bar));
+	CHECK_EQ(region_read32(&c, VFIO_PCI_BAR0_REGION_INDEX, 0), 0x12345678);
+	CHECK(ends(write_bar4));
+	CHECK_EQ(region_read32(&c, VFIO_PCI_BAR4_REGION_INDEX, 0), 0x12345678);
 }
 
 TEST(write_to_config_space)

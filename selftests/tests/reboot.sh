@@ -10,7 +10,7 @@ uuid() { echo "83b8f4f2-509f-382f-3c1e-e6bfe0fa200$1"; }
 up() { # N SERVER...
 	n=$1
 	shift
-	uuid "$n" >/sys/class/mdev_bus/vfio-user/mdev_supported_types/vfio-user-pci/create
+	new_mdev "$(uuid "$n")"
 	mkfifo "$dir/in$n"
 	"$@" --socket "/run/vfio-user/$(uuid "$n").sock" <>"$dir/in$n" \
 		>"$dir/out$n" 2>"$dir/log$n" &
@@ -49,7 +49,7 @@ guest() {
 	for n in 1 2 3 4; do
 		set -- "$@" -device "vfio-pci,sysfsdev=/sys/bus/mdev/devices/$(uuid $n)"
 	done
-	selftests/vm/guest.sh --reboot --timeout 240 selftests/guest/four.sh "$@" \
+	selftests/vm/guest.sh --reboot --timeout 480 selftests/guest/four.sh "$@" \
 		>"$dir/guest" 2>&1
 }
 

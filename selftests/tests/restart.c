@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <linux/pci_regs.h>
+
 #include "../lib/puppet.h"
 #include "../lib/test.h"
 
@@ -56,7 +58,8 @@ static void interrupt_arrives(uint32_t index, uint32_t sub, int fd)
 	CHECK_EQ(eventfd_take(fd, 1000), 1);
 }
 
-TEST(helper_killed_with_a_read_in_flight)
+/* Or the helper has, but its kernel goes on: see link.c. */
+TEST(connection_lost_with_a_read_in_flight)
 {
 	struct reader r;
 	long long killed;
@@ -68,7 +71,7 @@ TEST(helper_killed_with_a_read_in_flight)
 	puppet_fault(&c, VFIO_USER_REGION_READ, PUPPET_FAULT_SILENT, 0);
 	reader_start(&r);
 	killed = test_now_ms();
-	world_kill(&w.helper, SIGKILL);
+	world_cut(&w);
 	reader_fails_at_once(&r, killed);
 	CHECK(world_state_is(&w, "detached"));
 	CHECK_EQ(puppet_read(&c, 0, &(uint32_t){ 0 }), -EIO);
@@ -114,7 +117,7 @@ TEST(over_and_over)
 			world_wait_state(&w, "detached");
 			world_server(&w, NULL);
 		} else {
-			world_kill(&w.helper, SIGKILL);
+			world_cut(&w);
 			world_wait_state(&w, "detached");
 			world_helper(&w, NULL);
 		}
@@ -154,7 +157,7 @@ TEST(intx_unmask_lost)
 	CHECK(!irq_set_eventfds(&c, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, &fd));
 	puppet_set(&c, PUPPET_INTX_LEVEL, 1);
 	CHECK_EQ(eventfd_take(fd, 1000), 1);
-	world_kill(&w.helper, SIGKILL);
+	world_cut(&w);
 	world_wait_state(&w, "detached");
 	CHECK(!irq_set(&c, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK,
 		       VFIO_PCI_INTX_IRQ_INDEX, 0, 1, NULL, 0));
@@ -235,10 +238,26 @@ TEST(intx_mask_kept)
 	CHECK_EQ(puppet_get(&c, PUPPET_INTX_MASKED), 1);
 }
 
-TEST(another_device_in_its_place)
+/* QEMU asks for it when MSI-X is turned off, and takes an error for a pin. */
+TEST(interrupt_pin_kept)
 {
-	const char *const args[] = { "--msix", "32", NULL };
+	const off_t pin = region_at(VFIO_PCI_CONFIG_REGION_INDEX,
+				    PCI_INTERRUPT_PIN);
+	uint8_t value[4] = { 0 };
 
+	up(NULL);
+	world_kill(&w.server, SIGKILL);
+	world_wait_state(&w, "detached");
+	CHECK_EQ(pread(c.device, value, 1, pin), 1);
+	CHECK_EQ(value[0], 1);
+	CHECK_ERRNO(pread(c.device, value, 1, pin - 1), EIO);
+	CHECK_ERRNO(pread(c.device, value, 2, pin), EIO);
+	CHECK_ERRNO(pread(c.device, value, 4, pin - 1), EIO);
+	CHECK_ERRNO(pwrite(c.device, value, 1, pin), EIO);
+}
+
+static void refused_in_its_place(const char *const *args)
+{
 	up(NULL);
 	world_kill(&w.server, SIGKILL);
 	world_wait_state(&w, "detached");
@@ -252,6 +271,16 @@ TEST(another_device_in_its_place)
 	world_server(&w, NULL);
 	world_wait_state(&w, "attached");
 	puppet_check(&c, 0);
+}
+
+TEST(another_device_in_its_place)
+{
+	refused_in_its_place((const char *const[]){ "--msix", "32", NULL });
+}
+
+TEST(a_device_with_other_bars_in_its_place)
+{
+	refused_in_its_place((const char *const[]){ "--io-bar0", NULL });
 }
 
 TEST(another_device_while_nobody_has_it_open)
@@ -306,7 +335,7 @@ TEST(under_load)
 			world_kill(&w.server, SIGKILL);
 			world_server(&w, NULL);
 		} else {
-			world_kill(&w.helper, SIGKILL);
+			world_cut(&w);
 			world_helper(&w, NULL);
 		}
 		before = good[0];

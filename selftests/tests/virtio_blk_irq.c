@@ -299,7 +299,7 @@ static void helper_restarts(const struct vblk_way *way)
 	vblk_start(&v, VBLK_FEATURES);
 	vblk_check(&v, q);
 	for (int i = 0; i < 3; i++) {
-		world_kill(&v.w.helper, SIGKILL);
+		world_cut(&v.w);
 		world_wait_state(&v.w, "detached");
 		vblk_chain(&v, q, VIRTIO_BLK_T_IN, 0, &sector, 1);
 		vblk_offer(&v, q, 0);

@@ -393,7 +393,7 @@ TEST(helper_comes_back)
 	old_window = window;
 	old = window_map(window, IOVA, NR_PAGES * PAGE);
 	check_pages(old);
-	world_kill(&w.helper, SIGKILL);
+	world_cut(&w);
 	world_wait_state(&w, "detached");
 	world_helper(&w, NULL);
 	world_wait_state(&w, "attached");

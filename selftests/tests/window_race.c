@@ -134,10 +134,12 @@ TEST(not_forked)
 
 /* Where the hammering server may have its mapping. */
 static uint32_t *places[2];
+static bool storing;
 
 static void *store_everywhere(void *arg)
 {
 	(void)arg;
+	__atomic_store_n(&storing, true, __ATOMIC_SEQ_CST);
 	for (;;)
 		for (unsigned int i = 0; i < 2 * NR_PAGES; i++)
 			window_store(places[i % 2] + i / 2 * WORDS, MARK);
@@ -162,6 +164,8 @@ static pid_t hammer(void (*disturb)(void))
 	CHECK(mmap(places[0], SIZE, PROT_READ | PROT_WRITE,
 		   MAP_SHARED | MAP_FIXED, window, IOVA) == places[0]);
 	CHECK(!pthread_create(&thread, NULL, store_everywhere, NULL));
+	/* A thread that starts maps memory: not where a place has just been. */
+	CHECK_SOON(__atomic_load_n(&storing, __ATOMIC_SEQ_CST), 5000);
 	for (;;)
 		disturb();
 }

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Usage: guest.sh [--timeout S] [--viommu] [--cold] [--reboot] script
-#                 [qemu-argument...]
-#        guest.sh [--viommu] --prepare
+# Usage: guest.sh [--timeout S] [--viommu] [--shared] [--program FILE] [--cold]
+#                 [--reboot] script [qemu-argument...]
+#        guest.sh [--viommu] [--shared] [--program FILE] --prepare
 #
 # Inside the VM of run.sh: starts a guest under the distribution's QEMU with,
 # for example, -device vfio-pci,sysfsdev=/sys/bus/mdev/devices/<uuid>, and runs
@@ -12,6 +12,8 @@
 # The guest's kernel log: $VUM_GUEST_CONSOLE, default $VUM_RESULT/guest.log.
 # With --viommu the guest has an Intel IOMMU, and for devices behind it (which
 # say bus=viommu) maps each buffer when it is used and unmaps it at once.
+# With --shared its memory is a file that other processes can map, as vfio-user
+# wants it. --program puts a static program in its /bin.
 #
 # --prepare, outside but in the world's root (in-root.sh), boots such a guest
 # without any device and keeps it as a snapshot in the cache. The guest in the VM
@@ -29,7 +31,7 @@ modules="virtio_pci virtio_blk nvme ext4 gpio-pci-idio-16"
 append="console=ttyS0,115200 quiet panic=-1 8250.nr_uarts=8 mitigations=off nokaslr \
 tsc=reliable cryptomgr.notests"
 
-timeout=240 mode=warm reboot=''
+timeout=240 mode=warm reboot='' programs=''
 qemu="qemu-system-x86_64 -accel tcg -M q35,hpet=off,vmport=off -m 256
 	-nodefaults -no-user-config -display none -no-reboot"
 while :; do
@@ -40,6 +42,11 @@ while :; do
 			-device pcie-root-port,id=viommu,power_controller_present=off"
 		append="$append intel_iommu=on iommu.strict=1"
 		shift ;;
+	--shared)
+		qemu="$qemu -object memory-backend-memfd,id=ram,size=256M,share=on
+			-machine memory-backend=ram"
+		shift ;;
+	--program) programs="$programs $(readlink -f "$2")"; shift 2 ;;
 	--cold) mode=cold; shift ;;
 	--reboot) reboot=1; shift ;;
 	--prepare) mode=prepare; shift; set -- /dev/null ;;
@@ -60,8 +67,8 @@ if [ -z "${VUM_ABI-}" ]; then
 	eval "$env"
 	export VUM_ABI VUM_KERNEL VUM_MODDIR
 fi
-# shellcheck disable=SC2086	# a list of words
-initrd=$("$here/initramfs.sh" "$here/init.inner" $modules)
+# shellcheck disable=SC2086	# lists of words
+initrd=$("$here/initramfs.sh" "$here/init.inner" $modules $programs)
 
 key=$({ echo "$qemu $append ${initrd##*/} $VUM_ABI $VUM_KERNEL"
 	dpkg-query -W qemu-system-x86; } | sha256sum | cut -c 1-16)

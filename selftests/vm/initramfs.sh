@@ -1,12 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Usage: initramfs.sh init-script [module...]
+# Usage: initramfs.sh init-script [module...] [program...]
 #
-# Builds an initramfs from busybox, the init script, and the modules with all
-# they depend on, and prints its path. Needs what kernel.sh prints in the
-# environment. Built once per content: the name in the cache is a digest of
-# everything that goes in. The init script finds the modules as /m/*.ko, in
-# the order in which they have to be loaded.
+# Builds an initramfs from busybox, the init script, the modules with all they
+# depend on, and the programs (static; they have a / in their names), and prints
+# its path. Needs what kernel.sh prints in the environment. Built once per
+# content: the name in the cache is a digest of everything that goes in. The
+# init script finds the modules as /m/*.ko, in the order in which they have to
+# be loaded, and the programs in /bin.
 set -eu
 
 here=$(dirname "$(readlink -f "$0")")
@@ -15,8 +16,17 @@ busybox=/bin/busybox
 init=$1
 shift
 
+modules='' programs=''
+for arg; do
+	case $arg in
+	*/*) programs="$programs $arg" ;;
+	*) modules="$modules $arg" ;;
+	esac
+done
+
 tree=${VUM_MODDIR%/lib/modules/*}
-key=$({ cat "$0" "$init"; echo "$VUM_ABI $VUM_KERNEL $*"; stat -c '%s %Y' "$busybox"; } |
+# shellcheck disable=SC2086	# lists of words
+key=$({ cat "$0" "$init" $programs; echo "$VUM_ABI $VUM_KERNEL $modules"; stat -c '%s %Y' "$busybox"; } |
 	sha256sum | cut -c 1-16)
 out=$cache/initramfs/$key.cpio
 if [ -f "$out" ]; then
@@ -39,11 +49,14 @@ cp "$busybox" "$root/bin/busybox"
 "$busybox" --list | grep -vx busybox | while read -r applet; do
 	ln -s busybox "$root/bin/$applet"
 done
+for program in $programs; do
+	install -m 755 "$program" "$root/bin"
+done
 
 # modprobe in the initramfs would have to read all of modules.dep; here the
 # order is worked out once.
 n=100
-for module; do
+for module in $modules; do
 	modprobe -d "$tree" -S "$VUM_ABI" --show-depends "$module" >"$tmp/deps"
 	while read -r verb ko _; do
 		[ "$verb" = insmod ] || continue

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Usage: run.sh [--timeout S] [--mem M] [--smp N] [--append STR] [--share DIR]
-#               [--interactive] -- command [args...]
+#               [--icount] [--interactive] -- command [args...]
 #
 # Runs a command as root in a throw-away VM that has the files of VUM_WORLD
 # (default bookworm, the host), and this tree and the cache in any case. It may
@@ -12,7 +12,9 @@
 #
 #   --timeout S    kill the VM after S seconds (default 120, 0 = never)
 #   --mem M        MiB (default 2048)         --smp N  CPUs (default 2)
-#   --append STR   more kernel command line, e.g. oops=panic
+#   --append STR   more kernel command line, e.g. slub_debug=FZP
+#   --icount       the VM's clock counts the instructions of its only CPU, one a
+#                  nanosecond; idle time costs nothing. What is measured repeats.
 #   --interactive  a terminal with job control; the command defaults to bash --norc
 #   VUM_CONSOLE    the kernel's messages go here (default .build/console.log)
 #   ACCEL          QEMU's accelerator (default tcg,thread=multi)
@@ -26,7 +28,7 @@ top=$(readlink -f "$here/../..")
 build=$top/.build
 # shellcheck disable=SC2034	# for init.outer
 cache=${VUM_CACHE:-/var/cache/vfio-user-mdev}
-timeout=120 mem=2048 smp=2 append='' share='' interactive=''
+timeout=120 mem=2048 smp=2 append='' share='' icount='' interactive=''
 die() { echo "run.sh: $*" >&2; exit 125; }
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -35,6 +37,7 @@ while [ $# -gt 0 ]; do
 	--smp) smp=$2; shift 2 ;;
 	--append) append=$2; shift 2 ;;
 	--share) share=$(readlink -e "$2") || die "no directory $2"; shift 2 ;;
+	--icount) icount=1 smp=1 ACCEL=tcg,thread=single; shift ;;
 	--interactive) interactive=1 timeout=0; shift ;;
 	--) shift; break ;;
 	*) die "unknown option $1" ;;
@@ -88,15 +91,18 @@ done >"$VUM_RESULT/env"
 } >"$VUM_RESULT/command"
 
 # Nehalem has neither the idle erratum that QEMU's default CPU model brings
-# along nor five-level page tables: both cost an emulated CPU dearly.
+# along nor five-level page tables: both cost an emulated CPU dearly. A kernel
+# that oopses or hangs has nothing more to tell, and dies at once.
 fs=security_model=none,multidevs=remap
 set -- -accel "${ACCEL:-tcg,thread=multi}" -cpu Nehalem -smp "$smp" -m "$mem" \
 	-M q35,hpet=off -nodefaults -no-user-config -display none -no-reboot \
 	-kernel "$VUM_VMLINUX" -initrd "$initrd" -append \
-	"console=ttyS0 loglevel=8 panic=-1 mitigations=off nokaslr tsc=reliable $append" \
+	"console=ttyS0 loglevel=8 panic=-1 mitigations=off nokaslr tsc=reliable \
+oops=panic softlockup_panic=1 watchdog_thresh=30 $append" \
 	-serial "file:$console" -device virtio-serial-pci \
 	-virtfs "local,path=/,mount_tag=host,readonly=on,$fs" \
 	-virtfs "local,path=$VUM_RESULT,mount_tag=ctl,$fs"
+[ -z "$icount" ] || set -- "$@" -icount shift=0,sleep=off
 [ -z "$share" ] || set -- "$@" -virtfs "local,path=$share,mount_tag=share,$fs"
 
 # No QEMU outlives us, not even if we are killed with SIGKILL.
@@ -141,6 +147,6 @@ fi
 status=$(cat "$VUM_RESULT/status" 2>/dev/null) || :
 [ -z "$status" ] || exit "$status"
 [ "$rc" != 124 ] || { echo "run.sh: timeout after $timeout s" >&2; exit 124; }
-echo "run.sh: the VM died; the end of its console:" >&2
-tail -n 15 "$console" >&2 || :
+echo "run.sh: the VM died; from its console:" >&2
+{ grep -m 1 -A 30 -E 'Oops|BUG|panic -' "$console" || tail -n 15 "$console"; } >&2
 exit 125

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Whoever maps memory goes on when the servers know of it. */
+
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../lib/dma.h"
+
+#define PAGE	4096UL
+#define IOVA	0x100000000ULL
+
+static struct world w;
+static struct consumer c;
+
+/* How many milliseconds VFIO_IOMMU_MAP_DMA takes. */
+static long long map_takes(uint64_t iova)
+{
+	unsigned char *mem = dma_memory(PAGE);
+	long long start = test_now_ms();
+
+	dma_map(&c, mem, iova, PAGE, 3);
+	return test_now_ms() - start;
+}
+
+static void up(void)
+{
+	world_up(&w, NULL);
+	consumer_open(&c, &w);
+}
+
+TEST(map_waits_for_the_answer)
+{
+	up();
+	puppet_fault(&c, VFIO_USER_DMA_MAP, PUPPET_FAULT_DELAY, 700);
+	CHECK(map_takes(IOVA) >= 700);
+	CHECK_EQ(dma_show(&w, "dma_mappings"), 1);
+	CHECK(map_takes(IOVA + PAGE) < 700);
+}
+
+/* Whichever of them is slow. */
+TEST(map_waits_for_every_server)
+{
+	struct consumer c2;
+	struct world w2;
+
+	up();
+	world_up_beside(&w2, NULL);
+	consumer_join(&c2, &w2, &c);
+	puppet_check(&c2, 0);
+	puppet_fault(&c2, VFIO_USER_DMA_MAP, PUPPET_FAULT_DELAY, 700);
+	CHECK(map_takes(IOVA) >= 700);
+	puppet_fault(&c, VFIO_USER_DMA_MAP, PUPPET_FAULT_DELAY, 700);
+	CHECK(map_takes(IOVA + PAGE) >= 700);
+	CHECK_EQ(dma_show(&w, "dma_mappings"), 2);
+	CHECK_EQ(dma_show(&w2, "dma_mappings"), 2);
+}
+
+/* The memory has been taken away by then; the server may hear of it later. */
+TEST(unmap_does_not_wait)
+{
+	long long start;
+
+	up();
+	map_takes(IOVA);
+	puppet_fault(&c, VFIO_USER_DMA_UNMAP, PUPPET_FAULT_DELAY, 1500);
+	start = test_now_ms();
+	dma_unmap(&c, IOVA, PAGE);
+	CHECK(test_now_ms() - start < 1000);
+}
+
+/* The one that is told an aperture hears of no mapping. */
+TEST(an_aperture_is_not_waited_for)
+{
+	dma_up_aperture(&w, &c, NULL);
+	puppet_fault(&c, VFIO_USER_REGION_WRITE, PUPPET_FAULT_STOP, 0);
+	region_write32(&c, VFIO_PCI_BAR1_REGION_INDEX, 0, 0);
+	CHECK(map_takes(IOVA) < 500);
+}
+
+/* A mapping that has not come about is no reason to wait. */
+TEST(failed_map_does_not_wait)
+{
+	struct vfio_iommu_type1_dma_map m = {
+		.argsz = sizeof(m), .flags = 3, .iova = IOVA, .size = PAGE,
+	};
+
+	up();
+	map_takes(IOVA);
+	puppet_fault(&c, VFIO_USER_REGION_WRITE, PUPPET_FAULT_STOP, 0);
+	region_write32(&c, VFIO_PCI_BAR1_REGION_INDEX, 0, 0);
+	m.vaddr = (uintptr_t)dma_memory(PAGE);
+	CHECK_ERRNO(ioctl(c.container, VFIO_IOMMU_MAP_DMA, &m), EEXIST);
+}
+
+/* Maps in a child, which tells when it is about to. */
+static pid_t map_in_child(void)
+{
+	int ready[2];
+	pid_t pid;
+	char go;
+
+	CHECK(!pipe(ready));
+	pid = fork();
+	if (!pid) {
+		CHECK_EQ(write(ready[1], "!", 1), 1);
+		map_takes(IOVA);
+		_exit(0);
+	}
+	CHECK_EQ(read(ready[0], &go, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
+	test_sleep_ms(300);
+	return pid;
+}
+
+static bool is_over(pid_t pid)
+{
+	return waitpid(pid, NULL, WNOHANG) == pid;
+}
+
+TEST(killed_while_it_waits)
+{
+	long long start;
+	pid_t pid;
+
+	up();
+	puppet_fault(&c, VFIO_USER_DMA_MAP, PUPPET_FAULT_SILENT, 0);
+	pid = map_in_child();
+	CHECK(!is_over(pid));
+	start = test_now_ms();
+	CHECK_EQ(WTERMSIG(world_kill(&pid, SIGKILL)), SIGKILL);
+	CHECK(test_now_ms() - start < 1000);
+	puppet_check(&c, 0);
+}
+
+TEST(server_dies_while_it_is_waited_for)
+{
+	pid_t pid;
+
+	up();
+	puppet_fault(&c, VFIO_USER_DMA_MAP, PUPPET_FAULT_SILENT, 0);
+	pid = map_in_child();
+	CHECK(!is_over(pid));
+	world_kill(&w.server, SIGKILL);
+	CHECK_SOON(is_over(pid), 1000);
+	world_server(&w, NULL);
+	world_wait_state(&w, "attached");
+	puppet_check(&c, 0);
+	CHECK_EQ(dma_show(&w, "dma_mappings"), 1);
+}
+
+TEST(timeout_ms_is_for_this_as_well)
+{
+	long long took;
+
+	up();
+	world_attr_set(&w, "timeout_ms", "500");
+	puppet_fault(&c, VFIO_USER_DMA_MAP, PUPPET_FAULT_SILENT, 0);
+	took = map_takes(IOVA);
+	CHECK(took >= 500);
+	CHECK(took < 2000);
+	CHECK_EQ(kernel_log_count(w.uuid, "within timeout_ms"), 1);
+}
+
+/* The mapping needs a descriptor, and that the helper. */
+TEST(helper_dies_while_it_is_needed)
+{
+	pid_t pid;
+
+	up();
+	CHECK(!kill(w.helper, SIGSTOP));
+	pid = map_in_child();
+	CHECK(!is_over(pid));
+	world_kill(&w.helper, SIGKILL);
+	world_helper(&w, NULL);
+	CHECK_SOON(is_over(pid), 3000);
+	world_wait_state(&w, "attached");
+	puppet_check(&c, 0);
+}
+
+/* What others do meanwhile has to be told as well, but is not waited for. */
+TEST(others_never_stop)
+{
+	struct vfio_iommu_type1_dma_unmap u = {
+		.argsz = sizeof(u), .iova = 2 * IOVA, .size = PAGE,
+	};
+	pid_t pid;
+
+	up();
+	pid = fork();
+	while (!pid)
+		ioctl(c.container, VFIO_IOMMU_UNMAP_DMA, &u);
+	for (unsigned int i = 0; i < 20; i++)
+		CHECK(map_takes(IOVA + i * PAGE) < 1000);
+	world_kill(&pid, SIGKILL);
+}
+
+/* Many threads of one consumer: each is held up, and none for ever. */
+TEST(many_at_once)
+{
+	enum { PROCESSES = 80, MAPS = 6 };
+	unsigned char *mem = dma_memory(PAGE);
+	pid_t pids[PROCESSES];
+
+	up();
+	for (unsigned int i = 0; i < PROCESSES; i++) {
+		pids[i] = fork();
+		if (pids[i])
+			continue;
+		for (unsigned int j = 0; j < MAPS; j++) {
+			uint64_t iova = IOVA + (i + j * PROCESSES) * PAGE;
+
+			dma_map(&c, mem, iova, PAGE, 3);
+			dma_unmap(&c, iova, PAGE);
+		}
+		_exit(0);
+	}
+	for (unsigned int i = 0; i < PROCESSES; i++) {
+		int status;
+
+		CHECK_EQ(waitpid(pids[i], &status, 0), pids[i]);
+		CHECK_EQ(status, 0);
+	}
+	CHECK_SOON(dma_show(&w, "dma_mappings") == 0, 2000);
+	puppet_check(&c, 0);
+}
