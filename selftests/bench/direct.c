@@ -199,7 +199,7 @@ static int try_connect(const char *path)
 void direct_open(struct direct *d, const char *path)
 {
 	*d = (struct direct){ .sock = -1 };
-	CHECK_SOON((d->sock = try_connect(path)) >= 0, 10000);
+	CHECK_SOON((d->sock = try_connect(path)) >= 0);
 	negotiate(d);
 }
 

@@ -51,7 +51,7 @@ void dma_unmap(const struct consumer *c, uint64_t iova, size_t size)
 int dma_run(const struct consumer *c, enum puppet_dma_op op, uint64_t iova,
 	    uint32_t size, uint32_t value)
 {
-	long long end = test_now_ms() + 10000;
+	long long end = test_now_ms() + TEST_SOON_MS;
 	uint32_t status;
 
 	puppet_set(c, PUPPET_DMA_IOVA, (uint32_t)iova);

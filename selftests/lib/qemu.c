@@ -132,14 +132,14 @@ static bool take_event(struct qemu *q, const char *what)
 	return false;
 }
 
-void qemu_event(struct qemu *q, const char *what, int timeout_ms)
+void qemu_event(struct qemu *q, const char *what)
 {
-	long long end = test_now_ms() + timeout_ms;
+	long long end = test_now_ms() + TEST_SOON_MS;
 
 	while (!take_event(q, what)) {
 		if (!get_line(q->qmp, q->in, sizeof(q->in),
 			      (int)(end - test_now_ms())))
-			FAIL("no %s within %d ms", what, timeout_ms);
+			FAIL("no %s within %d ms", what, TEST_SOON_MS);
 		CHECK(next_is_event(q));
 	}
 }

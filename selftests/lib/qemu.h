@@ -46,7 +46,7 @@ int qemu_try(struct qemu *q, const char *fmt, ...)
 void qemu_do(struct qemu *q, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 /* Waits for an event whose line has this in it, and takes it. */
-void qemu_event(struct qemu *q, const char *what, int timeout_ms);
+void qemu_event(struct qemu *q, const char *what);
 /* device_add and device_del; the device is called "dev<slot>". */
 int qemu_try_add(struct qemu *q, unsigned int slot, const struct world *w);
 void qemu_add(struct qemu *q, unsigned int slot, const struct world *w);

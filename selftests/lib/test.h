@@ -70,14 +70,20 @@ extern const char *test_doing;
 			     strerror(errno), strerror(err));		\
 	} while (0)
 
-/* Holds within so many milliseconds, or the case fails. */
-#define CHECK_SOON(cond, ms)						\
+/*
+ * What is to happen at once, and does on an idle machine. Only what should not
+ * happen takes that long: a busy machine is no reason to fail.
+ */
+#define TEST_SOON_MS 20000
+
+/* Holds soon, or the case fails. */
+#define CHECK_SOON(cond)						\
 	do {								\
-		long long end_ = test_now_ms() + (ms);			\
+		long long end_ = test_now_ms() + TEST_SOON_MS;		\
 									\
 		while (!(cond)) {					\
 			if (test_now_ms() > end_)			\
-				FAIL("not within %d ms: %s", (ms), #cond); \
+				FAIL("not within %d ms: %s", TEST_SOON_MS, #cond); \
 			test_sleep_ms(5);				\
 		}							\
 	} while (0)

@@ -16,7 +16,6 @@
 
 #define DISK		"/run/vum-test-disk"
 #define GUARD		0x10000UL
-#define WAIT_MS		10000
 
 const struct vblk_way vblk_by_mmap = { "mmap", "sigbus", "aperture" };
 const struct vblk_way vblk_by_exact_mmap = { "mmap", "sigbus", "exact" };
@@ -238,7 +237,7 @@ static void add_status(const struct vblk *v, uint8_t bits)
 void vblk_reset(struct vblk *v)
 {
 	vblk_put_common(v, VIRTIO_PCI_COMMON_STATUS, 1, 0);
-	CHECK_SOON(!vblk_status(v), WAIT_MS);
+	CHECK_SOON(!vblk_status(v));
 }
 
 uint64_t vblk_offered_features(const struct vblk *v)
@@ -373,7 +372,7 @@ uint16_t vblk_used(const struct vblk *v, const struct vblk_queue *q)
 void vblk_wait(const struct vblk *v, struct vblk_queue *q)
 {
 	const struct vring_used *used = vblk_at(v, q->used);
-	long long end = test_now_ms() + WAIT_MS;
+	long long end = test_now_ms() + TEST_SOON_MS;
 
 	while (vblk_used(v, q) != q->offered) {
 		if (test_now_ms() > end)
@@ -394,7 +393,7 @@ bool vblk_is_broken(const struct vblk *v)
 
 void vblk_wait_broken(const struct vblk *v)
 {
-	CHECK_SOON(vblk_is_broken(v), WAIT_MS);
+	CHECK_SOON(vblk_is_broken(v));
 }
 
 bool vblk_settle(const struct vblk *v, const struct vblk_queue *q, int ms)

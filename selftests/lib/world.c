@@ -283,7 +283,7 @@ bool world_state_is(const struct world *w, const char *state)
 
 void world_wait_state(const struct world *w, const char *state)
 {
-	CHECK_SOON(world_state_is(w, state), 10000);
+	CHECK_SOON(world_state_is(w, state));
 }
 
 void world_case_begin(void)

@@ -250,7 +250,7 @@ TEST(reply_before_the_question_was_read)
 	p.fd = fd;
 	CHECK_EQ(poll(&p, 1, 1000), 1);
 	CHECK_ERRNO(write(fd, &hdr, sizeof(hdr)), EPROTO);
-	CHECK_SOON(kernel_log_count(w.uuid, "not seen yet") == 1, 1000);
+	CHECK_SOON(kernel_log_count(w.uuid, "not seen yet") == 1);
 }
 
 /* A server that asks and never reads what it is told cannot fill the kernel. */
@@ -397,7 +397,7 @@ static void refused(const struct fake *f, const char *message)
 	up();
 	attach_fake(f);
 	world_wait_state(&w, "broken");
-	CHECK_SOON(kernel_log_count(w.uuid, message) == 1, 1000);
+	CHECK_SOON(kernel_log_count(w.uuid, message) == 1);
 }
 
 TEST(attach_by_hand)
@@ -436,7 +436,7 @@ TEST(dma_write_of_a_server_that_has_gone)
 	dma = (struct vfio_user_dma_access *)(hdr + 1);
 	*dma = (struct vfio_user_dma_access){ .addr = 0, .count = SIZE };
 	CHECK_EQ(write(fd, buf, MSG), MSG);
-	CHECK_SOON(p[0] == 0x77, 1000);
+	CHECK_SOON(p[0] == 0x77);
 	for (int i = 0; i < 60; i++)
 		CHECK_EQ(write(fd, buf, MSG), MSG);
 	close(fd);

@@ -83,7 +83,7 @@ TEST(few_irqs)
 	req = new_eventfd();
 	CHECK(!irq_set_eventfds(&c, REQ, 0, 1, &req));
 	CHECK(!irq_set(&c, NONE | TRIGGER, REQ, 0, 1, NULL, 0));
-	CHECK_EQ(eventfd_take(req, 1000), 1);
+	CHECK_EQ(eventfd_take(req, TEST_SOON_MS), 1);
 	info.index = ERR;
 	CHECK_ERRNO(ioctl(c.device, VFIO_DEVICE_GET_IRQ_INFO, &info), EINVAL);
 	CHECK_ERRNO(irq_set_eventfds(&c, ERR, 0, 1, &req), EINVAL);
@@ -97,11 +97,11 @@ TEST(intx_masks_itself)
 	fd = new_eventfd();
 	CHECK(!irq_set_eventfds(&c, INTX, 0, 1, &fd));
 	puppet_set(&c, PUPPET_INTX_LEVEL, 1);
-	CHECK_EQ(eventfd_take(fd, 1000), 1);
+	CHECK_EQ(eventfd_take(fd, TEST_SOON_MS), 1);
 	CHECK_EQ(eventfd_take(fd, 50), 0);
 	/* Still asserted: comes again. */
 	CHECK(!irq_set(&c, NONE | UNMASK, INTX, 0, 1, NULL, 0));
-	CHECK_EQ(eventfd_take(fd, 1000), 1);
+	CHECK_EQ(eventfd_take(fd, TEST_SOON_MS), 1);
 	puppet_set(&c, PUPPET_INTX_LEVEL, 0);
 	CHECK(!irq_set(&c, NONE | UNMASK, INTX, 0, 1, NULL, 0));
 	CHECK_EQ(eventfd_take(fd, 50), 0);
@@ -122,7 +122,7 @@ TEST(intx_mask_and_unmask)
 	CHECK(!irq_set(&c, BOOL | UNMASK, INTX, 0, 1, &no, 1));
 	CHECK_EQ(eventfd_take(fd, 50), 0);
 	CHECK(!irq_set(&c, BOOL | UNMASK, INTX, 0, 1, &yes, 1));
-	CHECK_EQ(eventfd_take(fd, 1000), 1);
+	CHECK_EQ(eventfd_take(fd, TEST_SOON_MS), 1);
 	puppet_set(&c, PUPPET_INTX_LEVEL, 0);
 	CHECK(!irq_set(&c, NONE | UNMASK, INTX, 0, 1, NULL, 0));
 	CHECK(!irq_set(&c, BOOL | MASK, INTX, 0, 1, &no, 1));
@@ -145,7 +145,7 @@ TEST(intx_unmask_by_eventfd)
 	for (int i = 0; i < 10; i++) {
 		uint64_t one = 1;
 
-		CHECK_EQ(eventfd_take(fd, 1000), 1);
+		CHECK_EQ(eventfd_take(fd, TEST_SOON_MS), 1);
 		CHECK_EQ(eventfd_take(fd, 10), 0);
 		CHECK_EQ(write(unmask, &one, 8), 8);
 	}
@@ -162,7 +162,7 @@ TEST(msi)
 	for (int i = 0; i < PUPPET_NR_MSI; i++) {
 		fire(MSI, i);
 		for (int j = 0; j < PUPPET_NR_MSI; j++)
-			CHECK_EQ(eventfd_take(fds[j], i == j ? 1000 : 0), i == j);
+			CHECK_EQ(eventfd_take(fds[j], i == j ? TEST_SOON_MS : 0), i == j);
 	}
 	CHECK(!irq_disable(&c, MSI));
 	fire(MSI, 0);
@@ -182,7 +182,7 @@ static void all_vectors(const char *max_fds, uint32_t most)
 	CHECK_EQ(puppet_get(&c, PUPPET_MAX_FDS), most);
 	for (int i = 0; i < PUPPET_NR_MSIX; i++) {
 		fire(MSIX, i);
-		CHECK_EQ(eventfd_take(fds[i], 1000), 1);
+		CHECK_EQ(eventfd_take(fds[i], TEST_SOON_MS), 1);
 	}
 	CHECK(!irq_disable(&c, MSIX));
 	CHECK_EQ(puppet_get(&c, PUPPET_NR_VECTORS), 0);
@@ -216,14 +216,14 @@ TEST(msix_set_some_unset_some)
 	CHECK(!irq_set_eventfds(&c, MSIX, 0, PUPPET_NR_MSIX, fds));
 	CHECK_EQ(puppet_get(&c, PUPPET_NR_VECTORS), set);
 	fire(MSIX, 4);
-	CHECK_EQ(eventfd_take(fds[4], 1000), 1);
+	CHECK_EQ(eventfd_take(fds[4], TEST_SOON_MS), 1);
 	fds[4] = -1;
 	CHECK(!irq_set_eventfds(&c, MSIX, 4, 1, &fds[4]));
 	CHECK_EQ(puppet_get(&c, PUPPET_NR_VECTORS), set - 1);
 	fds[4] = new_eventfd();
 	CHECK(!irq_set_eventfds(&c, MSIX, 4, 1, &fds[4]));
 	fire(MSIX, 4);
-	CHECK_EQ(eventfd_take(fds[4], 1000), 1);
+	CHECK_EQ(eventfd_take(fds[4], TEST_SOON_MS), 1);
 }
 
 TEST(trigger_by_hand)
@@ -236,10 +236,10 @@ TEST(trigger_by_hand)
 		fds[i] = new_eventfd();
 	CHECK(!irq_set_eventfds(&c, MSIX, 8, 4, fds));
 	CHECK(!irq_set(&c, NONE | TRIGGER, MSIX, 8, 1, NULL, 0));
-	CHECK_EQ(eventfd_take(fds[0], 1000), 1);
+	CHECK_EQ(eventfd_take(fds[0], TEST_SOON_MS), 1);
 	CHECK(!irq_set(&c, BOOL | TRIGGER, MSIX, 8, 4, bools, 4));
 	for (int i = 0; i < 4; i++)
-		CHECK_EQ(eventfd_take(fds[i], i & 1 ? 1000 : 0), i & 1);
+		CHECK_EQ(eventfd_take(fds[i], i & 1 ? TEST_SOON_MS : 0), i & 1);
 }
 
 TEST(err_and_req)
@@ -252,9 +252,9 @@ TEST(err_and_req)
 	CHECK(!irq_set_eventfds(&c, ERR, 0, 1, &fd));
 	CHECK(!irq_set_eventfds(&c, REQ, 0, 1, &req));
 	fire(ERR, 0);
-	CHECK_EQ(eventfd_take(fd, 1000), 1);
+	CHECK_EQ(eventfd_take(fd, TEST_SOON_MS), 1);
 	CHECK(!irq_set(&c, NONE | TRIGGER, REQ, 0, 1, NULL, 0));
-	CHECK_EQ(eventfd_take(req, 1000), 1);
+	CHECK_EQ(eventfd_take(req, TEST_SOON_MS), 1);
 	fd = -1;
 	CHECK(!irq_set_eventfds(&c, REQ, 0, 1, &fd));
 	CHECK(!irq_set(&c, NONE | TRIGGER, REQ, 0, 1, NULL, 0));
@@ -354,7 +354,7 @@ TEST(server_says_again)
 	puppet_fault(&c, VFIO_USER_DEVICE_SET_IRQS, PUPPET_FAULT_ERROR, EAGAIN);
 	CHECK_ERRNO(irq_set(&c, NONE | TRIGGER, MSIX, 0, 1, NULL, 0), EAGAIN);
 	fire(MSIX, 1);
-	CHECK_EQ(eventfd_take(fds[1], 1000), 1);
+	CHECK_EQ(eventfd_take(fds[1], TEST_SOON_MS), 1);
 	CHECK_EQ(eventfd_take(fds[0], 0), 0);
 }
 
@@ -369,7 +369,7 @@ TEST(another_kind_after_a_refusal)
 	CHECK_ERRNO(irq_set_eventfds(&c, MSIX, 0, 1, &fd), ENOSPC);
 	CHECK(!irq_set_eventfds(&c, INTX, 0, 1, &fd));
 	puppet_set(&c, PUPPET_INTX_LEVEL, 1);
-	CHECK_EQ(eventfd_take(fd, 1000), 1);
+	CHECK_EQ(eventfd_take(fd, TEST_SOON_MS), 1);
 }
 
 /* Half of a change refused: none of it stays. */
@@ -411,7 +411,7 @@ TEST(change_vectors_while_interrupts_arrive)
 	for (int i = 0; i < 16; i++) {
 		eventfd_take(fds[i], 0);
 		fire(MSIX, i);
-		CHECK_EQ(eventfd_take(fds[i], 1000), 1);
+		CHECK_EQ(eventfd_take(fds[i], TEST_SOON_MS), 1);
 	}
 }
 

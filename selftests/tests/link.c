@@ -44,7 +44,7 @@ static void data_path_is(const char *want)
 static void interrupt_arrives(int fd)
 {
 	puppet_set(&c, PUPPET_TRIGGER, VFIO_PCI_MSIX_IRQ_INDEX << 16);
-	CHECK_EQ(eventfd_take(fd, 1000), 1);
+	CHECK_EQ(eventfd_take(fd, TEST_SOON_MS), 1);
 }
 
 static int set_msix(int fd)
@@ -108,7 +108,7 @@ TEST(helper_killed)
 	CHECK_EQ(mem[0], 2);
 	/* Its successor serves what is there, and is of use. */
 	world_helper(&w, NULL);
-	CHECK_SOON(file_count(world_helper_log(), "took over") == 1, 3000);
+	CHECK_SOON(file_count(world_helper_log(), "took over") == 1);
 	CHECK_EQ(puppet_get(&c, PUPPET_NR_CONNECTIONS), 1);
 	fd = new_eventfd();
 	CHECK(!set_msix(fd));
@@ -221,7 +221,6 @@ TEST(helper_killed_while_descriptors_are_awaited)
 
 TEST(server_killed_without_a_helper)
 {
-	long long killed;
 	uint32_t value;
 	pid_t pid;
 
@@ -234,9 +233,7 @@ TEST(server_killed_without_a_helper)
 		_exit(0);
 	}
 	puppet_fault(&c, VFIO_USER_REGION_READ, PUPPET_FAULT_SILENT, 0);
-	killed = test_now_ms();
 	CHECK_EQ(puppet_read(&c, 0, &value), -EIO);
-	CHECK(test_now_ms() - killed < 2000);
 	CHECK_EQ(waitpid(pid, NULL, 0), pid);
 	CHECK(world_state_is(&w, "detached"));
 	world_server(&w, NULL);
@@ -369,7 +366,7 @@ TEST(helper_out_of_descriptors)
 	fd = new_eventfd();
 	CHECK(!prlimit(w.helper, RLIMIT_NOFILE, &few, NULL));
 	CHECK(!pthread_create(&setter, NULL, set_msix_run, &fd));
-	CHECK_SOON(file_count(world_helper_log(), "raise the limit") == 1, 3000);
+	CHECK_SOON(file_count(world_helper_log(), "raise the limit") == 1);
 	test_sleep_ms(1500);
 	CHECK_EQ(pthread_tryjoin_np(setter, NULL), EBUSY);
 	CHECK_EQ(file_count(world_helper_log(), "raise the limit"), 1);

@@ -277,7 +277,7 @@ TEST(a_file_on_tmpfs)
 	consumer_close(&c);
 	world_kill(&w.server, SIGKILL);
 	remove_mdev();
-	CHECK_SOON(!umount(dir), 2000);
+	CHECK_SOON(!umount(dir));
 }
 
 static void use_in_child(volatile uint32_t *mem)
@@ -423,7 +423,7 @@ TEST(keeps_the_device_open)
 	CHECK_EQ(dma_show(&w, "open"), 1);
 	CHECK_EQ(other[(PAGES - 1) * WORDS], 0);
 	unmap(other + (PAGES - 1) * WORDS, PAGE);
-	CHECK_SOON(!dma_show(&w, "open"), 1000);
+	CHECK_SOON(!dma_show(&w, "open"));
 
 	consumer_open(&c, &w);
 	mem = map_all();
@@ -453,7 +453,7 @@ TEST(keeps_the_mdev)
 	mem[0] = 0x1111;
 	CHECK(shows(mem, 0, 0x1111));
 	unmap(mem, BAR0_SIZE);
-	CHECK_SOON(waitpid(pid, &status, WNOHANG) == pid, 2000);
+	CHECK_SOON(waitpid(pid, &status, WNOHANG) == pid);
 	CHECK_EQ(status, 0);
 }
 
@@ -528,7 +528,7 @@ TEST(server_restarted)
 		region_same(&c, mem + i * WORDS, BAR0, i * PAGE);
 	}
 	/* What the old one left is not kept. */
-	CHECK_SOON(bar0_file_is_free(memfd), 2000);
+	CHECK_SOON(bar0_file_is_free(memfd));
 }
 
 /* The same memory at another place of the file is other memory. */
@@ -641,11 +641,11 @@ TEST(memory_is_given_back)
 	CHECK(held_kib() > before + 56 * MIB_KIB);
 	unmap(mem, size);
 	consumer_close(&c);
-	CHECK_SOON(held_kib() < before + 40 * MIB_KIB, 2000);
+	CHECK_SOON(held_kib() < before + 40 * MIB_KIB);
 	close(memfd);
 	world_kill(&w.server, SIGKILL);
 	remove_mdev();
-	CHECK_SOON(held_kib() < before + 8 * MIB_KIB, 2000);
+	CHECK_SOON(held_kib() < before + 8 * MIB_KIB);
 }
 
 /* A consumer in a child, which has touched all of it and waits to be killed. */
@@ -687,13 +687,13 @@ TEST(consumer_killed)
 	pid = consumer_in_child();
 	CHECK_EQ(dma_show(&w, "open"), 1);
 	CHECK_EQ(WTERMSIG(world_kill(&pid, SIGKILL)), SIGKILL);
-	CHECK_SOON(!dma_show(&w, "open"), 1000);
+	CHECK_SOON(!dma_show(&w, "open"));
 	/* As long as the module has it, it is not made unwritable under it. */
 	CHECK_ERRNO(fcntl(memfd, F_ADD_SEALS, F_SEAL_WRITE), EBUSY);
 	world_kill(&w.server, SIGKILL);
 	world_wait_state(&w, "detached");
 	CHECK(!bar0_file_is_free(memfd));
 	remove_mdev();
-	CHECK_SOON(bar0_file_is_free(memfd), 2000);
+	CHECK_SOON(bar0_file_is_free(memfd));
 	CHECK(!fcntl(memfd, F_ADD_SEALS, F_SEAL_WRITE));
 }

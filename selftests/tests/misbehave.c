@@ -31,7 +31,7 @@ static void breaks(enum puppet_fault fault, uint32_t arg, const char *message)
 	puppet_fault(&c, VFIO_USER_REGION_READ, fault, arg);
 	CHECK_EQ(puppet_read(&c, 0, &value), -EIO);
 	if (message)
-		CHECK_SOON(kernel_log_count(w.uuid, message) == 1, 1000);
+		CHECK_SOON(kernel_log_count(w.uuid, message) == 1);
 	world_wait_state(&w, "attached");
 	puppet_check(&c, 8);
 	/* Nothing was said twice. */
@@ -47,7 +47,7 @@ static void breaks_later(enum puppet_fault fault, const char *message)
 	up(NULL);
 	puppet_fault(&c, VFIO_USER_REGION_READ, fault, 0);
 	puppet_read(&c, 0, &value);
-	CHECK_SOON(kernel_log_count(w.uuid, message) == 1, 2000);
+	CHECK_SOON(kernel_log_count(w.uuid, message) == 1);
 	world_wait_state(&w, "attached");
 	puppet_check(&c, 8);
 	CHECK_EQ(kernel_log_count(w.uuid, "detached:"), 1);
@@ -261,7 +261,7 @@ static void never_attaches(const char *const *args, const char *message)
 	world_server(&w, args);
 	world_helper(&w, NULL);
 	world_wait_state(&w, "broken");
-	CHECK_SOON(kernel_log_count(w.uuid, message) == 1, 1000);
+	CHECK_SOON(kernel_log_count(w.uuid, message) == 1);
 }
 
 TEST(no_pci_device)

@@ -25,8 +25,6 @@
 #define VOLATILE	0x200000000ULL
 
 #define RUN_MS		3000
-#define GET_ON_MS	20000
-#define END_MS		10000
 
 /* Process i serves device i and is the consumer of the other one. */
 static struct world w[2];
@@ -172,11 +170,11 @@ static pid_t start(int i)
 	return pid;
 }
 
-static void check_ends_soon(pid_t pid, int ms)
+static void check_ends_soon(pid_t pid)
 {
 	int status = -1;
 
-	CHECK_SOON(waitpid(pid, &status, WNOHANG) == pid, ms);
+	CHECK_SOON(waitpid(pid, &status, WNOHANG) == pid);
 	CHECK_EQ(status, 0);
 }
 
@@ -199,13 +197,13 @@ TEST(servers_of_each_other)
 	up();
 	for (int i = 0; i < 2; i++)
 		pid[i] = start(i);
-	CHECK_SOON(__atomic_load_n(&shared->ready, __ATOMIC_SEQ_CST) >= 2, 5000);
+	CHECK_SOON(__atomic_load_n(&shared->ready, __ATOMIC_SEQ_CST) >= 2);
 	test_sleep_ms(RUN_MS);
 	/* All want the same few locks, and some have to wait for long. */
-	CHECK_SOON(all_get_on(), GET_ON_MS);
+	CHECK_SOON(all_get_on());
 	__atomic_store_n(&shared->stop, true, __ATOMIC_RELAXED);
 	for (int i = 0; i < 2; i++)
-		check_ends_soon(pid[i], END_MS);
+		check_ends_soon(pid[i]);
 	for (int i = 0; i < 2; i++)
 		test_say("%lu loads, %lu stores, %lu copies, %lu remaps, %lu churns",
 			 shared->counts[i][LOADS], shared->counts[i][STORES],
@@ -229,7 +227,7 @@ static void check_no_memory(int device, uint64_t iova)
 		CHECK_EQ(window_store(p + 3 * WORDS, value), EFAULT);
 		_exit(0);
 	}
-	check_ends_soon(pid, 5000);
+	check_ends_soon(pid);
 }
 
 /* Page frames without anything that says whose they are cannot be pinned. */

@@ -23,7 +23,7 @@ static void start(const char *option, const char *value)
 static void refused(const char *option, const char *value, const char *message)
 {
 	start(option, value);
-	CHECK_SOON(file_count(world_helper_log(), message) == 1, 3000);
+	CHECK_SOON(file_count(world_helper_log(), message) == 1);
 	/* It tries again, and does not say so again. */
 	test_sleep_ms(2500);
 	CHECK_EQ(file_count(world_helper_log(), message), 1);
@@ -57,7 +57,7 @@ TEST(an_older_minor)
 TEST(no_answer)
 {
 	start("--version-stall", NULL);
-	CHECK_SOON(file_count(world_helper_log(), "VERSION") == 1, 8000);
+	CHECK_SOON(file_count(world_helper_log(), "VERSION") == 1);
 	CHECK(world_state_is(&w, "detached"));
 }
 

@@ -20,7 +20,8 @@ static void fails_after(struct world *w, int ms)
 	CHECK_EQ(consumer_get_device(&c, w), -ENODEV);
 	/* The kernel counts in ticks of up to 10 ms, the first of them begun. */
 	CHECK(test_now_ms() - start >= ms - 10);
-	CHECK(test_now_ms() - start < ms + 2000);
+	/* Nor is it the default that ends it. */
+	CHECK(test_now_ms() - start < ms + 4000);
 }
 
 TEST(without_helper)
@@ -103,7 +104,6 @@ TEST(waits_for_a_late_server)
 TEST(wait_can_be_killed)
 {
 	struct consumer c;
-	long long start;
 	struct world w;
 	pid_t pid;
 
@@ -116,9 +116,7 @@ TEST(wait_can_be_killed)
 		_exit(0);
 	}
 	test_sleep_ms(300);
-	start = test_now_ms();
 	CHECK_EQ(WTERMSIG(world_kill(&pid, SIGKILL)), SIGKILL);
-	CHECK(test_now_ms() - start < 1000);
 }
 
 TEST(one_consumer_after_the_other)

@@ -167,7 +167,7 @@ TEST(server_killed)
 		region_write32(&c, VFIO_PCI_BAR0_REGION_INDEX, 0, i);
 	world_kill(&w.server, SIGKILL);
 	world_wait_state(&w, "detached");
-	CHECK_SOON(live_messages() == 0, 1000);
+	CHECK_SOON(live_messages() == 0);
 	CHECK_ERRNO(pwrite(c.device, "1234", 4,
 			   region_at(VFIO_PCI_BAR0_REGION_INDEX, 0)), EIO);
 	world_server(&w, NULL);

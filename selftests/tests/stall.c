@@ -20,7 +20,7 @@ static void must_go(const struct world *world)
 	snprintf(path, sizeof(path), MDEV_DIR "%s/remove", world->uuid);
 	CHECK_EQ(write_file(path, "1"), 0);
 	CHECK(access(path, F_OK));
-	CHECK_SOON(live_messages() == 0, 1000);
+	CHECK_SOON(live_messages() == 0);
 }
 
 static void consumer_killed_in(void (*call)(struct consumer *),
@@ -28,7 +28,6 @@ static void consumer_killed_in(void (*call)(struct consumer *),
 			       enum vfio_user_command cmd)
 {
 	struct consumer c;
-	long long start;
 	int ready[2];
 	pid_t pid;
 	char go;
@@ -45,9 +44,7 @@ static void consumer_killed_in(void (*call)(struct consumer *),
 	}
 	CHECK_EQ(read(ready[0], &go, 1), 1);
 	test_sleep_ms(300);
-	start = test_now_ms();
 	CHECK_EQ(WTERMSIG(world_kill(&pid, SIGKILL)), SIGKILL);
-	CHECK(test_now_ms() - start < 2000);
 	must_go(&w);
 }
 
@@ -184,7 +181,6 @@ TEST(timeout_breaks_the_device_once)
 	start = test_now_ms();
 	CHECK_EQ(puppet_read(&c, 0, &value), -EIO);
 	CHECK(test_now_ms() - start >= 500);
-	CHECK(test_now_ms() - start < 2000);
 	CHECK(!world_state_is(&w, "attached"));
 	CHECK_EQ(puppet_read(&c, 0, &value), -EIO);
 	CHECK_EQ(kernel_log_count(w.uuid, "within timeout_ms"), 1);

@@ -166,7 +166,7 @@ static void random_round(void)
 		vblk_offer(&v, q, below(6) ? 0 : (uint16_t)below(NR_DESC + 1));
 	vblk_snapshot(&v);
 	vblk_notify(&v, q);
-	CHECK(vblk_settle(&v, q, 10000));
+	CHECK(vblk_settle(&v, q, TEST_SOON_MS));
 	allow_described(q->desc);
 	allow_described(RO_TABLE);
 	vblk_allow_used(&v, q);

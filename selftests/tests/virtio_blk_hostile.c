@@ -48,7 +48,7 @@ static void check_broken(const char *why, unsigned int said)
 	if (!vblk_is_broken(&v))
 		FAIL("not broken; status of the request: %u", vblk_done(&v, q));
 	CHECK_EQ(file_count(world_server_log(), why), said + 1);
-	CHECK_EQ(eventfd_take(v.config_irq, 1000), 1);
+	CHECK_EQ(eventfd_take(v.config_irq, TEST_SOON_MS), 1);
 }
 
 /**
@@ -88,7 +88,7 @@ static void attempt(const struct hostile *h)
 	vblk_snapshot(&v);
 	vblk_notify(&v, q);
 	/* If what it does is not known, it may be nothing at all. */
-	CHECK(vblk_settle(&v, q, absorbed ? 50 : 10000) || absorbed);
+	CHECK(vblk_settle(&v, q, absorbed ? 50 : TEST_SOON_MS) || absorbed);
 	if (h->why) {
 		check_broken(h->why, said);
 	} else if (!absorbed) {

@@ -27,7 +27,7 @@ static void check_irqs(int fd, uint64_t want)
 	uint64_t got = 0;
 
 	while (got < want) {
-		uint64_t n = eventfd_take(fd, 1000);
+		uint64_t n = eventfd_take(fd, TEST_SOON_MS);
 
 		if (!n)
 			FAIL("only %llu interrupts", (unsigned long long)got);
@@ -65,7 +65,7 @@ TEST(msix_each_queue_its_vector)
 	/* With MSI-X nobody has to look at this. */
 	CHECK_EQ(isr(), 0);
 	break_device();
-	CHECK_EQ(eventfd_take(v.config_irq, 1000), 1);
+	CHECK_EQ(eventfd_take(v.config_irq, TEST_SOON_MS), 1);
 	CHECK_EQ(eventfd_take(q->irq, 0), 0);
 }
 
@@ -99,7 +99,7 @@ TEST(intx)
 	vblk_start(&v, VBLK_FEATURES);
 	for (int i = 0; i < 5; i++) {
 		vblk_request(&v, q, VIRTIO_BLK_T_IN, 0, &sector, 1);
-		CHECK_EQ(eventfd_take(v.config_irq, 1000), 1);
+		CHECK_EQ(eventfd_take(v.config_irq, TEST_SOON_MS), 1);
 		CHECK(vblk_config_get(&v, PCI_STATUS, 2) & PCI_STATUS_INTERRUPT);
 		/* To look at it is to acknowledge it. */
 		CHECK_EQ(isr(), ISR_QUEUE);
@@ -111,9 +111,9 @@ TEST(intx)
 	}
 	/* Not acknowledged: it is still there when unmasked. */
 	vblk_request(&v, q, VIRTIO_BLK_T_IN, 0, &sector, 1);
-	CHECK_EQ(eventfd_take(v.config_irq, 1000), 1);
+	CHECK_EQ(eventfd_take(v.config_irq, TEST_SOON_MS), 1);
 	unmask();
-	CHECK_EQ(eventfd_take(v.config_irq, 1000), 1);
+	CHECK_EQ(eventfd_take(v.config_irq, TEST_SOON_MS), 1);
 	break_device();
 	CHECK_EQ(isr(), ISR_QUEUE | ISR_CONFIG);
 	vblk_reset(&v);
@@ -132,7 +132,7 @@ TEST(intx_disabled)
 	/* It is pending nonetheless. */
 	vblk_config_put(&v, PCI_COMMAND, 2,
 			PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
-	CHECK_EQ(eventfd_take(v.config_irq, 1000), 1);
+	CHECK_EQ(eventfd_take(v.config_irq, TEST_SOON_MS), 1);
 }
 
 /* VRING_AVAIL_F_NO_INTERRUPT, without the event index. */
@@ -148,7 +148,7 @@ TEST(interrupts_not_wanted)
 	CHECK_EQ(eventfd_take(q->irq, NEVER_MS), 0);
 	avail[0] = 0;
 	vblk_request(&v, q, VIRTIO_BLK_T_IN, 0, &sector, 1);
-	CHECK_EQ(eventfd_take(q->irq, 1000), 1);
+	CHECK_EQ(eventfd_take(q->irq, TEST_SOON_MS), 1);
 }
 
 /* The event index is the only thing that counts, if negotiated. */
@@ -188,8 +188,7 @@ TEST(notifications_by_event_index)
 		q->size * sizeof(struct vring_used_elem) / sizeof(*event);
 	vblk_check(&v, q);
 	vblk_check(&v, q);
-	CHECK_SOON(le16toh(*(const volatile uint16_t *)event) == q->offered,
-		   1000);
+	CHECK_SOON(le16toh(*(const volatile uint16_t *)event) == q->offered);
 }
 
 TEST(no_dma_unless_bus_master)

@@ -102,7 +102,7 @@ TEST(forked)
 		}
 		_exit(0);
 	}
-	CHECK_SOON(__atomic_load_n(mem + 2 * WORDS, __ATOMIC_RELAXED) == 6, 5000);
+	CHECK_SOON(__atomic_load_n(mem + 2 * WORDS, __ATOMIC_RELAXED) == 6);
 	CHECK_LOAD(p + 2 * WORDS, 6);
 	unmap_all();
 	fill(7);
@@ -165,7 +165,7 @@ static pid_t hammer(void (*disturb)(void))
 		   MAP_SHARED | MAP_FIXED, window, IOVA) == places[0]);
 	CHECK(!pthread_create(&thread, NULL, store_everywhere, NULL));
 	/* A thread that starts maps memory: not where a place has just been. */
-	CHECK_SOON(__atomic_load_n(&storing, __ATOMIC_SEQ_CST), 5000);
+	CHECK_SOON(__atomic_load_n(&storing, __ATOMIC_SEQ_CST));
 	for (;;)
 		disturb();
 }
@@ -180,7 +180,7 @@ static void race(void (*disturb)(void))
 	for (uint32_t i = 0; i < 400; i++) {
 		map_all();
 		if (i % 8 == 0)
-			CHECK_SOON(is_marked(), 10000);
+			CHECK_SOON(is_marked());
 		unmap_all();
 		fill(i);
 		if (i % 50 == 0)
@@ -262,7 +262,7 @@ TEST(close_races_stores)
 	up();
 	map_all();
 	pid = hammer(be_quiet);
-	CHECK_SOON(is_marked(), 5000);
+	CHECK_SOON(is_marked());
 	remote_close(&r);
 	fill(9);
 	test_sleep_ms(20);
@@ -291,10 +291,10 @@ TEST(child_outlives_the_server)
 				__atomic_store_n(p, MARK, __ATOMIC_RELAXED);
 		pause();
 	}
-	CHECK_SOON(is_marked(), 5000);
+	CHECK_SOON(is_marked());
 	world_kill(&parent, SIGKILL);
 	fill(0);
-	CHECK_SOON(is_marked(), 5000);
+	CHECK_SOON(is_marked());
 	world_kill(&w.server, SIGKILL);
 	child = wait(&status);
 	CHECK(child > 0 && child != r.pid);
@@ -318,7 +318,6 @@ static void *fault_everywhere(void *arg)
 /* At any time, with threads in the middle of a fault: at once. */
 TEST(killed_while_faulting)
 {
-	long long start, longest = 0;
 	pid_t churn;
 
 	up();
@@ -341,12 +340,8 @@ TEST(killed_while_faulting)
 			pause();
 		}
 		test_sleep_ms(20 + i);
-		start = test_now_ms();
 		world_kill(&pid, SIGKILL);
-		if (test_now_ms() - start > longest)
-			longest = test_now_ms() - start;
 	}
-	CHECK(longest < 1000);
 	world_kill(&churn, SIGKILL);
 }
 
@@ -406,6 +401,6 @@ TEST(window_outlives_the_device)
 	CHECK_ERRNO(module_unload(), EAGAIN);
 	CHECK(!munmap(third, SIZE));
 	CHECK(is_filled(0));
-	CHECK_SOON(!module_unload(), 2000);
+	CHECK_SOON(!module_unload());
 	module_load();
 }

@@ -148,7 +148,7 @@ static void serve_idle(void)
 	for (size_t i = 0; i < nr; i++) {
 		struct direct direct;
 
-		CHECK_SOON(!access(idle[i].socket, F_OK), 60000);
+		CHECK_SOON(!access(idle[i].socket, F_OK));
 		/* The first client makes them grow once more. */
 		direct_open(&direct, idle[i].socket);
 		direct_close(&direct);
@@ -161,7 +161,7 @@ static void attach_idle(size_t from, size_t to)
 	for (size_t i = from; i < to; i++) {
 		CHECK_EQ(write_file(MDEV_TYPE_DIR "create", idle[i].uuid), 0);
 		world_attr_try(&idle[i], "data_path", paths.path[paths.nr - 1].name);
-		CHECK_SOON(world_state_is(&idle[i], "attached"), 10000);
+		CHECK_SOON(world_state_is(&idle[i], "attached"));
 	}
 }
 
