@@ -209,7 +209,7 @@ static int run(void)
 	int err, code;
 
 	raise_nofile();
-	err = loop_init();
+	err = loop_init(vumd.options.poll_us);
 	if (!err)
 		err = watch_signals();
 	if (!err)

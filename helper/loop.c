@@ -1,27 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 #include <sys/epoll.h>
+#include <sys/param.h>
 
 #include "log.h"
 #include "loop.h"
 
 #define EVENTS_PER_ROUND 64
 
+/* To look for less than this is not worth while. */
+#define POLL_MIN_NS 10000
+
 static struct {
 	int epfd;
 	int code;
 	bool stop;
 	unsigned int round;
+	uint64_t poll_max_ns;
+	uint64_t poll_ns;	/* what has paid lately */
 	TAILQ_HEAD(, timer) timers;	/* the next one first */
 } loop = { .epfd = -1 };
 
-int loop_init(void)
+static bool one_cpu(void)
+{
+	cpu_set_t set;
+
+	return !sched_getaffinity(0, sizeof(set), &set) && CPU_COUNT(&set) == 1;
+}
+
+int loop_init(unsigned int poll_us)
 {
 	TAILQ_INIT(&loop.timers);
+	/* What we would look for cannot happen meanwhile. */
+	loop.poll_max_ns = one_cpu() ? 0 : poll_us * 1000ULL;
 	loop.round = 1;
 	loop.epfd = epoll_create1(EPOLL_CLOEXEC);
 	return loop.epfd < 0 ? -errno : 0;
@@ -33,12 +49,17 @@ void loop_stop(int code)
 	loop.code = code;
 }
 
-uint64_t now_ms(void)
+static uint64_t now_ns(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t now_ms(void)
+{
+	return now_ns() / 1000000;
 }
 
 int watch_add(struct watch *w, int fd, uint32_t events)
@@ -139,12 +160,53 @@ static void run_timers(void)
 	}
 }
 
+/* Others may want the CPU, the server above all. */
+static int poll_events(struct epoll_event *ev, uint64_t end)
+{
+	int n;
+
+	while (!(n = epoll_wait(loop.epfd, ev, EVENTS_PER_ROUND, 0)) && now_ns() < end)
+		sched_yield();
+	return n;
+}
+
+/*
+ * As the kernel for its poll_us: a wait that was short but longer than we looked
+ * is reason to look longer the next time, a long one is reason to look less.
+ */
+static void poll_adapt(uint64_t waited)
+{
+	uint64_t ns = loop.poll_ns;
+
+	if (waited > loop.poll_max_ns)
+		ns /= 2;
+	else if (waited > ns)
+		ns = MAX(2 * ns, POLL_MIN_NS);
+	loop.poll_ns = ns < POLL_MIN_NS ? 0 : MIN(ns, loop.poll_max_ns);
+}
+
+static int wait_events(struct epoll_event *ev)
+{
+	uint64_t start;
+	int n = 0;
+
+	if (!loop.poll_max_ns)
+		return epoll_wait(loop.epfd, ev, EVENTS_PER_ROUND, next_timeout());
+	start = now_ns();
+	if (loop.poll_ns)
+		n = poll_events(ev, start + loop.poll_ns);
+	if (!n)
+		n = epoll_wait(loop.epfd, ev, EVENTS_PER_ROUND, next_timeout());
+	poll_adapt(now_ns() - start);
+	return n;
+}
+
 int loop_run(void (*after_round)(void))
 {
 	struct epoll_event ev[EVENTS_PER_ROUND];
 
 	while (!loop.stop) {
-		int n = epoll_wait(loop.epfd, ev, EVENTS_PER_ROUND, next_timeout());
+		int n = wait_events(ev);
 
 		if (n < 0 && errno != EINTR) {
 			log_msg(LOG_LEVEL_ERROR, "epoll_wait: %s; stopping", strerror(errno));

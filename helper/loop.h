@@ -33,7 +33,12 @@ struct timer {
 	void (*fn)(struct timer *t);
 };
 
-int loop_init(void);
+/*
+ * A wake-up takes longer than most events are away: the loop looks for the next
+ * one for up to @poll_us microseconds before it sleeps, less where that does not
+ * pay. 0 or -errno.
+ */
+int loop_init(unsigned int poll_us);
 
 /*
  * Runs until loop_stop() and returns its code. @after_round is called when no

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <ctype.h>
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,10 +12,15 @@
 
 #define EXIT_USAGE 2
 
+/* What KVM's halt polling begins with. */
+#define DEFAULT_POLL_US 200
+#define MAX_POLL_US 1000000
+
 enum {
 	OPT_VERSION = 256,
 	OPT_LOG_LEVEL,
 	OPT_ONLY,
+	OPT_POLL_US,
 	OPT_WAIT,
 };
 
@@ -25,6 +31,7 @@ static const struct option long_options[] = {
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "only", required_argument, NULL, OPT_ONLY },
+	{ "poll-us", required_argument, NULL, OPT_POLL_US },
 	{ "wait", no_argument, NULL, OPT_WAIT },
 	{ NULL, 0, NULL, 0 },
 };
@@ -36,6 +43,9 @@ static const char help[] =
 	"Runs in the foreground and serves every mdev that exists or appears.\n"
 	"\n"
 	"      --only=UUID        serve only this mdev; may be given several times\n"
+	"      --poll-us=N        look for the next message for up to N microseconds before\n"
+	"                         sleeping, less where it does not pay; 0: sleep at once;\n"
+	"                         by default 200\n"
 	"      --wait             wait for the module to be loaded\n"
 	"  -v, --verbose          say more; may be repeated\n"
 	"  -q, --quiet            say less; may be repeated\n"
@@ -76,6 +86,22 @@ static int add_only(struct options *o, char *uuid)
 	return -1;
 }
 
+static int set_poll_us(struct options *o, const char *arg)
+{
+	unsigned long us;
+	char *end;
+
+	errno = 0;
+	us = strtoul(arg, &end, 10);
+	if (!isdigit((unsigned char)*arg) || *end || errno || us > MAX_POLL_US) {
+		fprintf(stderr, "vfio-user-mdevd: --poll-us=%s: must be a number of microseconds, "
+			"from 0 to %u\n", arg, MAX_POLL_US);
+		return EXIT_USAGE;
+	}
+	o->poll_us = us;
+	return -1;
+}
+
 static int set_level(const char *name)
 {
 	enum log_level level;
@@ -108,6 +134,8 @@ static int parse_one(struct options *o, int c)
 		return set_level(optarg);
 	case OPT_ONLY:
 		return add_only(o, optarg);
+	case OPT_POLL_US:
+		return set_poll_us(o, optarg);
 	case OPT_WAIT:
 		o->wait = true;
 		return -1;
@@ -121,6 +149,7 @@ int options_parse(struct options *o, int argc, char **argv)
 {
 	int c, code;
 
+	o->poll_us = DEFAULT_POLL_US;
 	while ((c = getopt_long(argc, argv, "hvq", long_options, NULL)) != -1) {
 		code = parse_one(o, c);
 		if (code >= 0)

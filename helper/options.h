@@ -8,11 +8,13 @@
 /**
  * struct options - what the operator wants
  * @wait: for the module, instead of failing without it
+ * @poll_us: how long at most to look for events before sleeping; 0: not at all
  * @only: uuids to serve; all of them if @nr_only is 0
  * @nr_only: number of these
  */
 struct options {
 	bool wait;
+	unsigned int poll_us;
 	char **only;
 	unsigned int nr_only;
 };
