@@ -88,7 +88,8 @@ for world in $worlds; do
 	echo "# world $world took $(($(date +%s) - start)) s"
 done </dev/null 2>&1 | tee $log
 
-# Of each test in each world, how many passed, and what else became of it.
+# What failed, with what was said of it; then of each test in each world, how
+# many passed, and what else became of it.
 awk -v worlds="$worlds" '
 	function result(count) {
 		count[test, world]++
@@ -99,10 +100,17 @@ awk -v worlds="$worlds" '
 	}
 	/^# world .* took / { took[$3] = $5; next }
 	/^# world / { world = $3 }
-	/^# == / { test = $3 }
+	/^# == / { test = $3; said = ""; next }
+	/^ok / { said = "" }
 	/^ok .*# SKIP/ { skipped++; result(skip); next }
 	/^ok / { passed++; result(pass) }
-	/^not ok / { failed++; result(fail) }
+	/^not ok / {
+		failed++
+		result(fail)
+		printf "%s: %s: %s\n%s", world, test, $0, said
+		said = ""
+	}
+	/^# / { said = said "    " $0 "\n" }
 	END {
 		columns = split(worlds, column)
 		printf "%-12s", ""

@@ -17,9 +17,9 @@ complaints() {
 
 run_test() {
 	if [ -x "$VUM_BIN/test-$1" ]; then
-		VUM_KEEP_LOGS=1 timeout -k 5 300 "$VUM_BIN/test-$1"
+		VUM_KEEP_LOGS=1 timeout -k 5 600 "$VUM_BIN/test-$1"
 	else
-		timeout -k 5 300 "selftests/tests/$1.sh"
+		timeout -k 5 600 "selftests/tests/$1.sh"
 	fi
 	case $? in
 	0) ;;
@@ -31,7 +31,9 @@ run_test() {
 seen=$(complaints | wc -l)
 for t in "$@"; do
 	echo "# == $t"
+	start=$(date +%s)
 	run_test "$t"
+	echo "# $t took $(($(date +%s) - start)) s"
 	found=$(complaints)
 	if [ -n "$found" ]; then
 		seen=$((seen + $(echo "$found" | wc -l)))
