@@ -19,11 +19,12 @@ check() {
 	tap=$((tap + 1))
 	what=$1
 	shift
+	check_start=$(date +%s%3N)
+	check_result='not ok'
 	if "$@"; then
-		echo "ok $tap - $what"
-	else
-		echo "not ok $tap - $what"
+		check_result=ok
 	fi
+	echo "$check_result $tap - $what # $(($(date +%s%3N) - check_start)) ms"
 }
 
 # device_up DIR SERVER...: the server's stdin is the FIFO $DIR/in, its stdout
@@ -44,7 +45,7 @@ device_attached() {
 	i=0
 	while [ "$(cat $device_mdev/vfio_user/state)" != attached ]; do
 		i=$((i + 1))
-		[ $i -lt 100 ] || return 1
+		[ $i -lt 300 ] || return 1
 		sleep 0.1
 	done
 }

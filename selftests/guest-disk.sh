@@ -32,7 +32,7 @@ disk_expected() {
 # The most pages that are seen pinned go to $disk_dir/pinned.
 disk_watch() {
 	most=0
-	while sleep 5; do
+	while sleep 2; do
 		pinned=$(vfio-user-mdevctl show --json "$device_uuid" |
 			sed -n 's/.*"pinned": *\([0-9]*\).*/\1/p')
 		[ "$pinned" -le "$most" ] || most=$pinned
