@@ -82,7 +82,8 @@ make_root() {
 		trixie "$new" - >"$new.log" 2>&1
 }
 say "making $world's root with mmdebstrap, which takes a minute"
-if ! make_root; then
+# A mirror may be in the middle of its own update.
+if ! make_root && ! { say "once more"; sleep 30; rm -rf "$new"; make_root; }; then
 	env=$(present)
 	[ -n "$env" ] || { cat "$new.log" >&2; die "mmdebstrap failed"; }
 	tail -n 3 "$new.log" >&2

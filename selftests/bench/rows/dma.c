@@ -191,7 +191,7 @@ static void all_sizes(const char *way, unsigned int times, unsigned int rounds)
 
 TEST(dma_by_mmap)
 {
-	all_sizes("mmap", 9, 10);
+	all_sizes("mmap", 18, 6);
 }
 
 TEST(dma_by_file)
