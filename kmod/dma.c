@@ -182,7 +182,6 @@ static unsigned long vum_dma_store(struct vum_device *dev, unsigned long index,
 		if (xa_is_err(xa_store(&dma->pages, index + i, entry,
 				       GFP_KERNEL_ACCOUNT)))
 			break;
-		xa_clear_mark(&dma->pages, index + i, VUM_ABSENT);
 	}
 	if (i < nr)
 		vfio_unpin_pages(&dev->vdev, (dma_addr_t)(index + i) << PAGE_SHIFT,
@@ -241,6 +240,20 @@ int vum_dma_pin(struct vum_device *dev, unsigned long index, int need,
 }
 
 /**
+ * vum_dma_absorb - the scratch page stands where another one would
+ * @dev: device, dma lock held
+ * @index: IOVA >> PAGE_SHIFT; vum_dma_lookup() finds something there
+ *
+ * For a moment. However the page comes to be there meanwhile, it stays marked:
+ * only vum_dma_present() takes the scratch page away.
+ */
+void vum_dma_absorb(struct vum_device *dev, unsigned long index)
+{
+	xa_set_mark(&dev->dma.pages, index, VUM_ABSENT);
+	schedule_delayed_work(&dev->dma.present, msecs_to_jiffies(VUM_ABSORB_MS));
+}
+
+/**
  * vum_dma_absent - remember for a moment that an access has found nothing
  * @dev: device, dma lock held
  * @index: IOVA >> PAGE_SHIFT
@@ -255,7 +268,7 @@ void vum_dma_absent(struct vum_device *dev, unsigned long index, int error)
 	    xa_is_err(xa_store(&dma->pages, index, vum_page_entry(0, 0),
 			       GFP_KERNEL_ACCOUNT)))
 		return;
-	xa_set_mark(&dma->pages, index, VUM_ABSENT);
+	vum_dma_absorb(dev, index);
 	/* What it is asked whether it takes, it may look at: attach.c. */
 	if (dma->session == READ_ONCE(dev->announce.session) && !dma->faults++)
 		vum_warn(dev, "server touched IOVA 0x%llx: %s; more of this is counted, not told\n",
@@ -264,7 +277,6 @@ void vum_dma_absent(struct vum_device *dev, unsigned long index, int error)
 			 error == -EPERM ? "the consumer has mapped it for other access" :
 			 error == -ENODEV ? "no consumer has the device open" :
 			 "the consumer has mapped nothing there");
-	schedule_delayed_work(&dma->present, msecs_to_jiffies(VUM_ABSORB_MS));
 }
 
 /* Take pages away from the server. Under the dma lock. */

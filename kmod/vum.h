@@ -514,6 +514,7 @@ int vum_dma_lookup(struct vum_device *dev, unsigned long index, int need,
 int vum_dma_pin(struct vum_device *dev, unsigned long index, int need,
 		unsigned long *pfn);
 int vum_dma_wait_unmapped(struct vum_device *dev, unsigned long index);
+void vum_dma_absorb(struct vum_device *dev, unsigned long index);
 void vum_dma_absent(struct vum_device *dev, unsigned long index, int error);
 int vum_dma_copy(struct vum_device *dev, u32 session, u64 iova, void *buf,
 		 size_t len, bool write);

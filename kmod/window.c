@@ -125,6 +125,8 @@ static vm_fault_t vum_window_refuse(struct vum_device *dev, struct vm_fault *vmf
 		dma->scratch = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	if (!dma->scratch)
 		return VM_FAULT_OOM;
+	/* Again: since the first pass that may have been and gone. */
+	vum_dma_absorb(dev, vmf->pgoff);
 	return vmf_insert_pfn_prot(vmf->vma, vmf->address,
 				   page_to_pfn(dma->scratch),
 				   vm_get_page_prot(vmf->vma->vm_flags));

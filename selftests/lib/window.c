@@ -119,6 +119,13 @@ int window_load(const volatile uint32_t *p, uint32_t *value)
 	return error;
 }
 
+bool window_loads(const volatile uint32_t *p, uint32_t want)
+{
+	uint32_t value = 0;
+
+	return !window_load(p, &value) && value == want;
+}
+
 int window_store(volatile uint32_t *p, uint32_t value)
 {
 	sigjmp_buf env;

@@ -7,6 +7,7 @@
 #define VUM_LIB_WINDOW_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -31,6 +32,8 @@ void *window_map(int window, uint64_t iova, size_t size);
  */
 int window_load(const volatile uint32_t *p, uint32_t *value);
 int window_store(volatile uint32_t *p, uint32_t value);
+/* Does a load find this? */
+bool window_loads(const volatile uint32_t *p, uint32_t want);
 /* What a load has to find. */
 #define CHECK_LOAD(p, want)						\
 	do {								\

@@ -345,6 +345,28 @@ TEST(killed_while_faulting)
 	world_kill(&churn, SIGKILL);
 }
 
+/*
+ * What was absorbed is seen no longer, even if the page was pinned for somebody
+ * else before it would have been looked for again.
+ */
+TEST(absorbed_and_then_pinned_by_another)
+{
+	uint32_t *p;
+
+	mem = remote_memory(SIZE);
+	window_world(&w, "absorb");
+	remote_open(&r, &w);
+	window = window_take(&w);
+	p = window_map(window, IOVA, SIZE);
+	for (uint32_t i = 0; i < 50; i++) {
+		CHECK_EQ(window_store(p, MARK), 0);
+		map_all();
+		CHECK_EQ(pwrite(window, &i, sizeof(i), (off_t)IOVA), sizeof(i));
+		CHECK_SOON(window_loads(p, i));
+		unmap_all();
+	}
+}
+
 static int module_unload(void)
 {
 	return (int)syscall(SYS_delete_module, "vfio_user_mdev", O_NONBLOCK);
