@@ -41,7 +41,7 @@ run_vm() {
 	cpus=$1
 	shift
 	[ $# -gt 0 ] || return 0
-	VUM_CONSOLE=$build/check.$cpus.console $vm/run.sh --timeout 1500 \
+	VUM_CONSOLE=$build/check.$cpus.console $vm/run.sh --timeout 2400 \
 		--smp "$cpus" -- selftests/in-vm.sh "$@" ||
 		echo "not ok - the VM: exit status $? (124: timeout, 125: it died; see $build/check.$cpus.console)"
 }
@@ -69,6 +69,9 @@ run_world() {
 	if [ -n "$in_small_vm" ]; then
 		build_make programs TESTS= >>"$build/make.log" 2>&1 && prepare_guests
 	fi || { echo "not ok - build for the guest"; return; }
+	# Not while a VM has the host's files in use.
+	[ -z "$on_host" ] || selftests/lint.sh --packages ||
+		{ echo "not ok - packages"; return; }
 	# shellcheck disable=SC2086	# lists of words
 	VUM_BIN=$build/bin run_vm 1 $in_small_vm >"$build/check.1.log" &
 	for t in $on_host; do

@@ -36,7 +36,8 @@ disk_watch() {
 		pinned=$(vfio-user-mdevctl show --json "$device_uuid" |
 			sed -n 's/.*"pinned": *\([0-9]*\).*/\1/p')
 		[ "$pinned" -le "$most" ] || most=$pinned
-		echo "$most" >"$disk_dir/pinned"
+		echo "$most" >"$disk_dir/pinned.new"
+		mv "$disk_dir/pinned.new" "$disk_dir/pinned"
 	done
 }
 

@@ -17,15 +17,22 @@ complaints() {
 
 run_test() {
 	if [ -x "$VUM_BIN/test-$1" ]; then
-		VUM_KEEP_LOGS=1 timeout -k 5 600 "$VUM_BIN/test-$1"
+		VUM_KEEP_LOGS=1 timeout -k 5 900 "$VUM_BIN/test-$1"
 	else
-		timeout -k 5 600 "selftests/tests/$1.sh"
+		timeout -k 5 900 "selftests/tests/$1.sh"
 	fi
 	case $? in
 	0) ;;
 	1) ;;	# has said so itself
-	*) echo "not ok - $1: exit status $?" ;;
+	*) echo "not ok - $1: exit status $?"; clear_away ;;
 	esac
+}
+
+# A script that was cut off has left its mdevs to the next.
+clear_away() {
+	for mdev in /sys/bus/mdev/devices/*; do
+		[ ! -e "$mdev" ] || timeout 30 sh -c "echo 1 >$mdev/remove"
+	done
 }
 
 seen=$(complaints | wc -l)

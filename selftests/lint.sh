@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Usage: lint.sh [WORLD...]
+#        lint.sh --packages	to install what it takes, and no more
 #
 # What compilers and checkers have to say: the module at W=1 and under sparse,
 # in each world or those named. With bookworm among them also kernel-doc,
@@ -13,6 +14,7 @@ cd "$(dirname "$(readlink -f "$0")")/.." || exit 1
 [ $# -gt 0 ] || set -- bookworm trixie backports
 selftests/vm/packages.sh gcc make pkg-config libnl-3-dev libnl-genl-3-dev \
 	libjson-c-dev sparse clang-tidy shellcheck xz-utils >&2 || exit 1
+[ "$1" != --packages ] || exit 0
 n=0 failed=0
 
 # report NAME COMPLAINTS

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 
 #include "ctl.h"
 #include "dma.h"
@@ -98,4 +99,13 @@ bool dma_pins_balance(void)
 	/* The counters are kept by CPU. */
 	CHECK_EQ(write_file("/proc/sys/vm/stat_refresh", "1"), 0);
 	return vmstat("nr_foll_pin_acquired ") == vmstat("nr_foll_pin_released ");
+}
+
+void dma_check_nothing_left(const struct world *w)
+{
+	CHECK_SOON(dma_pins_balance());
+	CHECK_EQ(dma_show(w, "pinned"), 0);
+	CHECK_SOON(live_messages() == 0);
+	CHECK_EQ(waitpid(w->server, NULL, WNOHANG), 0);
+	CHECK(world_state_is(w, "attached"));
 }

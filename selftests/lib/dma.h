@@ -26,5 +26,7 @@ void dma_show_text(const struct world *w, const char *key, char *buf,
 		   size_t size);
 /* Has every page that VFIO has taken for us been given back? */
 bool dma_pins_balance(void);
+/* Nothing is held for a consumer any more, and the server has seen it all. */
+void dma_check_nothing_left(const struct world *w);
 
 #endif /* VUM_LIB_DMA_H */

@@ -35,6 +35,15 @@ static inline void puppet_fault(const struct consumer *c,
 	CHECK_EQ(puppet_get(c, PUPPET_MAGIC), PUPPET_MAGIC_VALUE);
 }
 
+/*
+ * It has got it: what it is for has arrived. Not of a fault after which the
+ * server answers to nothing.
+ */
+static inline void puppet_wait_struck(const struct consumer *c)
+{
+	CHECK_SOON(puppet_get(c, PUPPET_FAULT) == PUPPET_FAULT_NONE);
+}
+
 /* A read of BAR1: 4, or -errno. */
 static inline int puppet_read(const struct consumer *c, uint32_t offset,
 			      uint32_t *value)

@@ -257,6 +257,18 @@ void qemu_kill(struct qemu *q)
 	CHECK_EQ(WTERMSIG(ended(q)), SIGKILL);
 }
 
+void qemu_check_unpinned(const struct qemu *q)
+{
+	char path[64], buf[4096];
+	const char *locked = NULL;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", q->pid);
+	/* The event comes before the last reference to the device goes. */
+	CHECK_SOON(!read_file(path, buf, sizeof(buf)) &&
+		   (locked = strstr(buf, "VmLck:")) &&
+		   !strtol(locked + strlen("VmLck:"), NULL, 10));
+}
+
 int qemu_try_add(struct qemu *q, unsigned int slot, const struct world *w)
 {
 	return qemu_try(q, "{\"execute\": \"device_add\", \"arguments\": "

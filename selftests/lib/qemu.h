@@ -39,6 +39,8 @@ void qemu_start(struct qemu *q, const struct world *const *mdevs);
 /* By its own will, with status 0. */
 void qemu_quit(struct qemu *q);
 void qemu_kill(struct qemu *q);
+/* Nothing is pinned for it any more: the last device is gone, or soon will be. */
+void qemu_check_unpinned(const struct qemu *q);
 
 /* A command of the monitor, in JSON; 0 or -1 if it is refused. */
 int qemu_try(struct qemu *q, const char *fmt, ...)

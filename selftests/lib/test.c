@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -13,7 +14,7 @@
 #include "world.h"
 
 /* No case waits for more than this; those that hang shall be seen to. */
-#define CASE_SECONDS	60
+#define CASE_SECONDS	120
 #define EXIT_SKIP	77
 
 const char *test_doing;
@@ -97,7 +98,10 @@ static int run_case(const struct test_case *t)
 	/* On both sides, so that the group is there before either goes on. */
 	setpgid(pid, pid);
 	waitpid(pid, &status, 0);
+	/* Nothing of it shall be there any more, nor any file that it has open. */
 	kill(-pid, SIGKILL);
+	while (wait(NULL) > 0)
+		;
 	return status;
 }
 
@@ -133,6 +137,8 @@ int main(int argc, char **argv)
 	bool ok = true;
 
 	(void)argc;
+	/* The case's children are ours once it has ended. */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	for (struct test_case *t = first; t; t = t->next) {
 		long long start = test_now_ms();
 		const char *left;

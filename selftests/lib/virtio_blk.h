@@ -221,6 +221,11 @@ uint8_t vblk_request(const struct vblk *v, struct vblk_queue *q, uint32_t type,
 		     uint64_t sector, const struct vblk_segment *seg,
 		     unsigned int nr);
 uint8_t vblk_done(const struct vblk *v, const struct vblk_queue *q);
+/*
+ * The device is through with its queues, the interrupts included: it answers to
+ * this only then, unless it polls them.
+ */
+void vblk_settled(const struct vblk *v);
 /* A read and a write are done as they should be, down to the disk. */
 void vblk_check(struct vblk *v, struct vblk_queue *q);
 

@@ -286,6 +286,32 @@ void world_wait_state(const struct world *w, const char *state)
 	CHECK_SOON(world_state_is(w, state));
 }
 
+pid_t world_remove_start(const struct world *w)
+{
+	char path[PATH_MAX];
+	pid_t pid;
+
+	snprintf(path, sizeof(path), MDEV_DIR "%s/remove", w->uuid);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (!pid) {
+		close_range(STDERR_FILENO + 1, ~0U, 0);
+		_exit(write_file(path, "1") ? 1 : 0);
+	}
+	return pid;
+}
+
+void world_remove_ends(pid_t pid)
+{
+	long long start = test_now_ms();
+	int status;
+
+	CHECK(waitpid(pid, &status, 0) == pid);
+	CHECK_EQ(status, 0);
+	/* VFIO looks every 10 s, but is told at once. */
+	CHECK(test_now_ms() - start < 8000);
+}
+
 void world_case_begin(void)
 {
 	mkdir("/run/vfio-user", 0755);
@@ -312,21 +338,21 @@ static void remove_mdevs(void)
 }
 
 /*
- * The case's processes have been killed. Clears the mdevs away, and says what
+ * The case's processes are dead. Clears the mdevs away, and says what
  * the module has not given back.
  */
 const char *world_case_end(void)
 {
-	long long end = test_now_ms() + 5000;
+	long long end;
 
-	/* In a process of its own: a consumer that lives on would block it. */
+	/* In a process of its own: a reference that is left would block it. */
 	if (!fork()) {
-		alarm(5);
+		alarm(TEST_SOON_MS / 1000);
 		remove_mdevs();
 		_exit(0);
 	}
-	while (wait(NULL) > 0)
-		;
+	wait(NULL);
+	end = test_now_ms() + TEST_SOON_MS;
 	while (test_now_ms() < end) {
 		if (!live_messages() && access("/dev/vfio-user", F_OK))
 			return NULL;

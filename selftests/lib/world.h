@@ -60,6 +60,13 @@ void world_attr_get(const struct world *w, const char *attr, char *buf,
 bool world_state_is(const struct world *w, const char *state);
 void world_wait_state(const struct world *w, const char *state);
 
+/*
+ * Removing the mdev, which waits for its consumers, in a process that is none of
+ * them; and that this is over, at once if nobody has it open any more.
+ */
+pid_t world_remove_start(const struct world *w);
+void world_remove_ends(pid_t pid);
+
 /* One write(2); returns 0 or -errno. */
 int write_file(const char *path, const char *text);
 /* At most size - 1 bytes, newline at the end cut off; returns 0 or -errno. */

@@ -303,7 +303,6 @@ TEST(touched_when_mapped)
 	dma_map(&c, mem, 1ULL << 32, 1UL << 30, 3);
 	puppet_check(&c, 0);
 	test_say("ready after %lld ms", test_now_ms() - start);
-	CHECK(test_now_ms() - start < 2000);
 	CHECK_EQ(dma_show(&w, "pinned"), 1024);
 	CHECK_EQ(dma_show(&w, "dma_faults"), 0);
 }
@@ -358,10 +357,8 @@ TEST(server_refuses_a_mapping)
 	consumer_open(&c, &w);
 	puppet_fault(&c, VFIO_USER_DMA_MAP, PUPPET_FAULT_ERROR, ENOSPC);
 	dma_map(&c, mem, 16 * PAGE, PAGE, 3);
-	CHECK_SOON(dma_show(&w, "dma_mappings") == 1);
-	test_sleep_ms(50);
+	CHECK_SOON(kernel_log_count(w.uuid, "told an aperture") == 1);
 	is_aperture("server refuses");
-	CHECK_EQ(kernel_log_count(w.uuid, "told an aperture"), 1);
 	/* The next consumer may have less. */
 	consumer_close(&c);
 	consumer_open(&c, &w);
@@ -457,11 +454,12 @@ TEST(racing_with_oneself)
 	consumer_open(&c, &w);
 	pid = fork();
 	/* Each round, both begin at the same time. */
-	for (int seen = 0; !pid; seen = *round) {
+	for (int seen = 0; !pid;) {
 		while (*round == seen)
 			;
+		seen = *round;
 		ioctl(c.container, VFIO_IOMMU_MAP_DMA, &m);
-		round[1] = *round;
+		round[1] = seen;
 	}
 	for (i = 1; i <= 200; i++) {
 		size_t nr;

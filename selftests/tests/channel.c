@@ -59,7 +59,7 @@ static struct vfio_user_header next(void *buf, size_t size)
 	struct vfio_user_header hdr;
 	ssize_t n;
 
-	CHECK_EQ(poll(&p, 1, 1000), 1);
+	CHECK_EQ(poll(&p, 1, TEST_SOON_MS), 1);
 	n = read(fd, buf, size);
 	CHECK(n >= (ssize_t)sizeof(hdr));
 	memcpy(&hdr, buf, sizeof(hdr));
@@ -162,7 +162,7 @@ TEST(read_into_too_small_a_buffer)
 	up();
 	attach();
 	p.fd = fd;
-	CHECK_EQ(poll(&p, 1, 1000), 1);
+	CHECK_EQ(poll(&p, 1, TEST_SOON_MS), 1);
 	CHECK_ERRNO(read(fd, buf, 0), EMSGSIZE);
 	CHECK_ERRNO(read(fd, buf, 31), EMSGSIZE);
 	m.size = 31;
@@ -248,7 +248,7 @@ TEST(reply_before_the_question_was_read)
 	up();
 	attach();
 	p.fd = fd;
-	CHECK_EQ(poll(&p, 1, 1000), 1);
+	CHECK_EQ(poll(&p, 1, TEST_SOON_MS), 1);
 	CHECK_ERRNO(write(fd, &hdr, sizeof(hdr)), EPROTO);
 	CHECK_SOON(kernel_log_count(w.uuid, "not seen yet") == 1);
 }
@@ -336,7 +336,7 @@ static bool over(void)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
-	CHECK_EQ(poll(&p, 1, 1000), 1);
+	CHECK_EQ(poll(&p, 1, TEST_SOON_MS), 1);
 	return p.revents & POLLHUP;
 }
 
@@ -441,6 +441,8 @@ TEST(dma_write_of_a_server_that_has_gone)
 		CHECK_EQ(write(fd, buf, MSG), MSG);
 	close(fd);
 	CHECK(world_state_is(&w, "detached"));
+	/* A copy of a page may have been under way. */
+	CHECK_SOON(dma_show(&w, "pinned") == 0);
 	memset(p, 0, SIZE);
 	for (int i = 0; i < 100; i++) {
 		test_sleep_ms(2);
@@ -527,12 +529,15 @@ TEST(mdev_removed_under_the_opener)
 	CHECK(channel_open(0) >= 0);
 }
 
+static volatile bool asked;
+
 static void *blocking_read(void *arg)
 {
 	char buf[256];
 
 	/* Two: the question, then nothing until the channel is closed on us. */
 	CHECK(read(*(int *)arg, buf, sizeof(buf)) > 0);
+	asked = true;
 	CHECK_ERRNO(read(*(int *)arg, buf, sizeof(buf)), ENODEV);
 	return NULL;
 }
@@ -547,6 +552,7 @@ TEST(blocking_read_ends_with_the_mdev)
 	fd = channel_open(0);
 	CHECK(!ioctl(fd, VUM_ATTACH, &a));
 	CHECK(!pthread_create(&thread, NULL, blocking_read, &fd));
+	CHECK_SOON(asked);
 	test_sleep_ms(300);
 	snprintf(path, sizeof(path), MDEV_DIR "%s/remove", w.uuid);
 	CHECK_EQ(write_file(path, "1"), 0);

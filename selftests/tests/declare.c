@@ -548,7 +548,7 @@ TEST(files_that_are_not_shmem)
 	check_refusals();
 	/* Nobody keeps the end that it was. */
 	other_end.fd = ends[0];
-	CHECK_EQ(poll(&other_end, 1, 2000), 1);
+	CHECK_EQ(poll(&other_end, 1, TEST_SOON_MS), 1);
 	CHECK_EQ(other_end.revents, POLLHUP);
 }
 
@@ -588,7 +588,7 @@ static void restart_in_vain(const char *const *args)
 	char reason[128] = "";
 
 	restart(args);
-	CHECK_SOON(file_count(world_helper_log(), ENDED) == before + 1);
+	CHECK_SOON(file_count(world_helper_log(), ENDED) > before);
 	while (!reason[0])
 		dma_show_text(&w, "reason", reason, sizeof(reason));
 	CHECK(!strcmp(reason, DIFFERS));

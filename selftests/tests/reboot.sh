@@ -36,7 +36,7 @@ talk() {
 }
 
 attached() {
-	for i in $(seq 100); do
+	for i in $(seq 300); do
 		[ "$(cat /sys/bus/mdev/devices/*/vfio_user/state | uniq)" != attached ] ||
 			return 0
 		sleep 0.1
@@ -49,7 +49,7 @@ guest() {
 	for n in 1 2 3 4; do
 		set -- "$@" -device "vfio-pci,sysfsdev=/sys/bus/mdev/devices/$(uuid $n)"
 	done
-	selftests/vm/guest.sh --reboot --timeout 480 selftests/guest/four.sh "$@" \
+	selftests/vm/guest.sh --reboot --timeout 800 selftests/guest/four.sh "$@" \
 		>"$dir/guest" 2>&1
 }
 
@@ -100,7 +100,8 @@ kill $pids
 wait $pids 2>/dev/null
 for n in 1 2; do
 	sed "s/^/# disk $n: /" "$dir/log$n"
-	check "disk $n had no error" grep -q ' 0 errors, 0 breaks' "$dir/log$n"
+	# The guest goes while they work: they may find their rings gone.
+	check "disk $n had no error" grep -q ' 0 errors, [01] breaks' "$dir/log$n"
 done
 echo "1..$tap"
 rm -rf "$dir"

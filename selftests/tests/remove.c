@@ -32,32 +32,6 @@ TEST(module_with_a_device_in_use)
 	puppet_check(&c, 0);
 }
 
-static pid_t start_removal(void)
-{
-	char path[256];
-	pid_t pid;
-
-	snprintf(path, sizeof(path), MDEV_DIR "%s/remove", w.uuid);
-	pid = fork();
-	if (!pid) {
-		/* Not a consumer itself. */
-		consumer_close(&c);
-		_exit(write_file(path, "1") ? 1 : 0);
-	}
-	return pid;
-}
-
-static void removal_ends(pid_t pid)
-{
-	long long start = test_now_ms();
-	int status;
-
-	CHECK(waitpid(pid, &status, 0) == pid);
-	CHECK_EQ(status, 0);
-	/* VFIO looks every 10 s, but is told at once. */
-	CHECK(test_now_ms() - start < 8000);
-}
-
 TEST(mdev_in_use_is_asked_for)
 {
 	char path[256];
@@ -68,7 +42,7 @@ TEST(mdev_in_use_is_asked_for)
 	consumer_open(&c, &w);
 	req = new_eventfd();
 	CHECK(!irq_set_eventfds(&c, VFIO_PCI_REQ_IRQ_INDEX, 0, 1, &req));
-	pid = start_removal();
+	pid = world_remove_start(&w);
 	CHECK_EQ(eventfd_take(req, TEST_SOON_MS), 1);
 	/* Until it is given, it works, and cannot be asked for twice. */
 	puppet_check(&c, 0);
@@ -76,7 +50,7 @@ TEST(mdev_in_use_is_asked_for)
 	CHECK(write_file(path, "1") < 0);
 	CHECK_EQ(waitpid(pid, NULL, WNOHANG), 0);
 	consumer_close(&c);
-	removal_ends(pid);
+	world_remove_ends(pid);
 	CHECK_EQ(kernel_log_count(w.uuid, "asking the consumer"), 1);
 }
 
@@ -93,9 +67,9 @@ TEST(mdev_that_is_being_opened)
 		_exit(consumer_get_device(&c, &w) == -ENODEV ? 0 : 1);
 	}
 	test_sleep_ms(500);
-	removal = start_removal();
+	removal = world_remove_start(&w);
 	CHECK(waitpid(opener, &(int){ 0 }, 0) == opener);
-	removal_ends(removal);
+	world_remove_ends(removal);
 }
 
 TEST(mdev_in_use_by_someone_deaf)
@@ -104,10 +78,10 @@ TEST(mdev_in_use_by_someone_deaf)
 
 	world_up(&w, NULL);
 	consumer_open(&c, &w);
-	pid = start_removal();
+	pid = world_remove_start(&w);
 	CHECK_SOON(kernel_log_count(w.uuid, "takes no requests") == 1);
 	consumer_close(&c);
-	removal_ends(pid);
+	world_remove_ends(pid);
 }
 
 TEST(mdev_in_use_by_someone_killed)
@@ -123,10 +97,10 @@ TEST(mdev_in_use_by_someone_killed)
 		_exit(0);
 	}
 	test_sleep_ms(500);
-	removal = start_removal();
+	removal = world_remove_start(&w);
 	test_sleep_ms(300);
 	world_kill(&consumer, SIGKILL);
-	removal_ends(removal);
+	world_remove_ends(removal);
 }
 
 TEST(create_and_remove_over_and_over)
@@ -145,7 +119,7 @@ TEST(create_and_remove_over_and_over)
 			puppet_check(&c, 0);
 			consumer_close(&c);
 		}
-		removal_ends(start_removal());
+		world_remove_ends(world_remove_start(&w));
 		world_kill(&w.server, SIGKILL);
 	}
 }

@@ -41,7 +41,7 @@ static void *reader_run(void *arg)
 static void reader_start(struct reader *r)
 {
 	CHECK(!pthread_create(&r->thread, NULL, reader_run, r));
-	test_sleep_ms(200);
+	puppet_wait_struck(&c);
 }
 
 static void reader_fails(struct reader *r, long long killed)
@@ -95,7 +95,7 @@ TEST(server_killed_with_a_read_in_flight)
 	killed = test_now_ms();
 	world_kill(&w.server, SIGKILL);
 	reader_fails(&r, killed);
-	CHECK_EQ(kernel_log_count(w.uuid, "server went away"), 1);
+	CHECK_SOON(kernel_log_count(w.uuid, "server went away") == 1);
 
 	world_server(&w, NULL);
 	world_wait_state(&w, "attached");

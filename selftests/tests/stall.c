@@ -175,9 +175,9 @@ TEST(timeout_breaks_the_device_once)
 	long long start;
 
 	world_up(&w, NULL);
-	world_attr_set(&w, "timeout_ms", "500");
 	consumer_open(&c, &w);
 	puppet_fault(&c, VFIO_USER_REGION_READ, PUPPET_FAULT_STOP, 0);
+	world_attr_set(&w, "timeout_ms", "500");
 	start = test_now_ms();
 	CHECK_EQ(puppet_read(&c, 0, &value), -EIO);
 	CHECK(test_now_ms() - start >= 500);

@@ -200,7 +200,7 @@ TEST(delay_beyond_all_buckets)
 	puppet_fault(&c, VFIO_USER_REGION_READ, PUPPET_FAULT_DELAY, 2300);
 	CHECK_EQ(puppet_read(&c, 0, &value), 4);
 	buckets = json_get(latency(stats(), "REGION_READ"), "buckets");
-	CHECK_EQ(json_get_number(json_object_array_get_idx(buckets, 23), "count"), 1);
+	CHECK(json_get_number(json_object_array_get_idx(buckets, 23), "count") >= 1);
 	CHECK_EQ(ctl_run("stats %s", w.uuid), 0);
 	if (!strstr(ctl_out, ">= 2.14 s"))
 		FAIL("%s", ctl_out);
@@ -222,16 +222,23 @@ static void check_row(const char *cmd, long count)
 TEST(for_people)
 {
 	const char *histogram;
+	long count = 200;
+	long long start;
 	uint32_t value;
 
 	up();
 	read_bar1(200);
-	puppet_fault(&c, VFIO_USER_REGION_READ, PUPPET_FAULT_DELAY, 300);
-	CHECK_EQ(puppet_read(&c, 0, &value), 4);
+	/* Until one has not taken longer than its delay. */
+	do {
+		puppet_fault(&c, VFIO_USER_REGION_READ, PUPPET_FAULT_DELAY, 300);
+		start = test_now_ms();
+		CHECK_EQ(puppet_read(&c, 0, &value), 4);
+		/* That, and the one that sees to it that the fault is set. */
+		count += 2;
+	} while (test_now_ms() - start > 500);
 	CHECK_EQ(ctl_run("stats %s", w.uuid), 0);
 	CHECK(strstr(ctl_out, w.uuid));
-	/* Those, and the one that sees to it that the fault is set. */
-	check_row("REGION_READ", 202);
+	check_row("REGION_READ", count);
 	/* The bound above 300 ms is the most of all; then the busiest. */
 	histogram = strstr(ctl_out, "\n\nREGION_READ\n");
 	CHECK(histogram);
@@ -307,7 +314,7 @@ static void sum_lines(long *reads, long *requests)
 		if (!json)
 			FAIL("no JSON: %s", line);
 		CHECK(!strcmp(json_get_text(json, "uuid"), w.uuid));
-		CHECK(json_object_get_double(json_get(json, "seconds")) > 0.1);
+		CHECK(json_object_get_double(json_get(json, "seconds")) > 0);
 		*reads += replies(json, "REGION_READ");
 		*requests += json_get_number(json, "requests");
 	}
@@ -317,6 +324,7 @@ static void sum_lines(long *reads, long *requests)
 /* A line says what is new since the one before, and nothing is said twice. */
 TEST(watched_by_programs)
 {
+	unsigned int lines;
 	long reads, requests;
 	pid_t pid;
 
@@ -326,8 +334,9 @@ TEST(watched_by_programs)
 	read_bar1(100);
 	CHECK_SOON(file_count(WATCH_LOG, "REGION_READ") >= 1);
 	read_bar1(23);
-	test_sleep_ms(1000);
-	CHECK(file_count(WATCH_LOG, w.uuid) >= 3);
+	/* The second from here on is of a time when all had been read. */
+	lines = file_count(WATCH_LOG, w.uuid);
+	CHECK_SOON(file_count(WATCH_LOG, w.uuid) >= lines + 2);
 	CHECK_EQ(world_kill(&pid, SIGINT), 0);
 	sum_lines(&reads, &requests);
 	CHECK_EQ(reads, 123);
@@ -409,6 +418,13 @@ static const char *traced(const char *event)
 	return found;
 }
 
+/* An event may be written a little after those it is about can see its effect. */
+static void trace_wait(const char *event)
+{
+	CHECK_SOON(!read_file(TRACING "trace", trace, sizeof(trace)) &&
+		   *traced(event));
+}
+
 /* What they have in common. */
 static unsigned int traced_id(const char *event)
 {
@@ -449,6 +465,7 @@ TEST(trace_of_an_answer)
 	up();
 	trace_start();
 	puppet_check(&c, 0);
+	trace_wait("vum_answer");
 	trace_stop();
 	id = traced_id("vum_submit");
 	CHECK_EQ(traced_id("vum_send"), id);
@@ -486,8 +503,7 @@ TEST(trace_of_a_consumer_killed)
 		puppet_read(&c, 0, &value);
 		_exit(0);
 	}
-	CHECK_SOON(!read_file(TRACING "trace", trace, sizeof(trace)) &&
-		   *traced("vum_send"));
+	trace_wait("vum_send");
 	world_kill(&pid, SIGKILL);
 	after = stats();
 	trace_stop();
@@ -502,14 +518,15 @@ TEST(trace_of_a_server_killed)
 
 	up();
 	puppet_fault(&c, VFIO_USER_REGION_READ, PUPPET_FAULT_SILENT, 0);
+	trace_start();
 	pid = fork();
 	if (!pid) {
-		test_sleep_ms(500);
+		trace_wait("vum_send");
 		kill(w.server, SIGKILL);
 		_exit(0);
 	}
-	trace_start();
 	CHECK_EQ(puppet_read(&c, 0, &value), -EIO);
+	trace_wait("vum_abort");
 	trace_stop();
 	CHECK_EQ(waitpid(pid, NULL, 0), pid);
 	check_aborted(-EIO);

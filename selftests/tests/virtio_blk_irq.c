@@ -161,6 +161,7 @@ TEST(interrupts_by_event_index)
 	avail = vblk_at(&v, q->avail);
 	avail[0] = htole16(VRING_AVAIL_F_NO_INTERRUPT);
 	vblk_chain(&v, q, VIRTIO_BLK_T_IN, 0, &sector, 1);
+	vblk_settled(&v);
 	for (int i = 0; i < 8; i++)
 		vblk_offer(&v, q, 0);
 	/* With the third to come, and no other. */
@@ -298,6 +299,7 @@ static void helper_restarts(const struct vblk_way *way)
 	vblk_start(&v, VBLK_FEATURES);
 	vblk_check(&v, q);
 	for (int i = 0; i < 3; i++) {
+		vblk_settled(&v);
 		world_cut(&v.w);
 		world_wait_state(&v.w, "detached");
 		vblk_chain(&v, q, VIRTIO_BLK_T_IN, 0, &sector, 1);
