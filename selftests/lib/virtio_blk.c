@@ -446,12 +446,12 @@ uint8_t vblk_request(const struct vblk *v, struct vblk_queue *q, uint32_t type,
 	return vblk_done(v, q);
 }
 
-/* Each time with other data, so that the last time's does not do. */
 void vblk_settled(const struct vblk *v)
 {
 	vblk_status(v);
 }
 
+/* Each time with other data, so that the last time's does not do. */
 void vblk_check(struct vblk *v, struct vblk_queue *q)
 {
 	enum { SIZE = 3 * VBLK_SECTOR, SECTOR = 2000 };

@@ -338,8 +338,8 @@ static void remove_mdevs(void)
 }
 
 /*
- * The case's processes are dead. Clears the mdevs away, and says what
- * the module has not given back.
+ * The case's processes are dead. Clears the mdevs away, and says what the module
+ * has not given back.
  */
 const char *world_case_end(void)
 {
