@@ -12,8 +12,8 @@
 
 #define EXIT_USAGE 2
 
-/* What KVM's halt polling begins with. */
-#define DEFAULT_POLL_US 200
+/* In a virtual machine an idle CPU may take 100 to wake up, and there are two. */
+#define DEFAULT_POLL_US 500
 #define MAX_POLL_US 1000000
 
 enum {
@@ -45,7 +45,7 @@ static const char help[] =
 	"      --only=UUID        serve only this mdev; may be given several times\n"
 	"      --poll-us=N        look for the next message for up to N microseconds before\n"
 	"                         sleeping, less where it does not pay; 0: sleep at once;\n"
-	"                         by default 200\n"
+	"                         by default 500\n"
 	"      --wait             wait for the module to be loaded\n"
 	"  -v, --verbose          say more; may be repeated\n"
 	"  -q, --quiet            say less; may be repeated\n"
