@@ -457,5 +457,5 @@ TEST(no_descriptor_is_leaked)
 	for (int i = 0; i < 30; i++)
 		use_up_eventfds();
 	/* The count is rough: each CPU keeps some of it to itself. */
-	CHECK_SOON(open_files() - before < 4 * PUPPET_NR_MSIX);
+	CHECK_SOON(open_files() - before < 4L * PUPPET_NR_MSIX);
 }
