@@ -48,7 +48,7 @@ PROGRAMS := $(addprefix $(O)/bin/,$(HELPER) $(DEVICES) $(TESTS:%=test-%) \
 	$(ROWS:%=bench-%))
 
 objs = $(patsubst %.c,$(O)/obj/%.o,$(sort $(1)))
-ctl_only := $(wildcard helper/ctl*.c)
+ctl_only := $(wildcard helper/ctl*.c) helper/command-name.c
 shared := $(wildcard helper/netlink*.c)
 
 .PHONY: all module programs demo check bench shell lint clean install modules_install
@@ -91,7 +91,7 @@ $(O)/bin/$(1): $(2)
 	@$$(CC) $$(LDFLAGS) -o $$@ $$^ $(3)
 endef
 
-devices_shared := selftests/devices/pciconf.c $(wildcard selftests/server/*.c)
+devices_shared := selftests/devices/pciconf.c helper/command-name.c $(wildcard selftests/server/*.c)
 lib := $(wildcard selftests/lib/*.c)
 $(eval $(call program,vfio-user-mdevd,$(call objs,$(filter-out $(ctl_only),$(wildcard helper/*.c))),$$(NL_LIBS)))
 $(eval $(call program,vfio-user-mdevctl,$(call objs,$(ctl_only) $(shared)),$$(NL_LIBS)))

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "command-name.h"
 #include "ctl.h"
 
 #define LAST_BUCKET	(VUM_LATENCY_BUCKETS - 1)

@@ -123,7 +123,6 @@ int vum_nl_figures(struct vum_nl *nl, const char *uuid, vum_figures_fn fn, void 
 /* NULL if unknown. */
 const char *vum_state_name(uint32_t state);
 const char *vum_event_name(int event);
-const char *vum_command_name(uint32_t cmd);
 
 /* For "%s: ...", of an -errno from above. */
 const char *vum_nl_strerror(int err);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "private.h"
+#include "../../helper/command-name.h"
 
 /* Messages taken in one go, so that timers and eventfds get their turn too. */
 #define RX_BATCH	32
@@ -39,37 +40,15 @@ union ancillary {
 	char buf[CMSG_SPACE(VUS_MAX_FDS * sizeof(int))];
 };
 
-static const char * const command_names[] = {
-	[VFIO_USER_VERSION] = "VERSION",
-	[VFIO_USER_DMA_MAP] = "DMA_MAP",
-	[VFIO_USER_DMA_UNMAP] = "DMA_UNMAP",
-	[VFIO_USER_DEVICE_GET_INFO] = "DEVICE_GET_INFO",
-	[VFIO_USER_DEVICE_GET_REGION_INFO] = "DEVICE_GET_REGION_INFO",
-	[VFIO_USER_DEVICE_GET_REGION_IO_FDS] = "DEVICE_GET_REGION_IO_FDS",
-	[VFIO_USER_DEVICE_GET_IRQ_INFO] = "DEVICE_GET_IRQ_INFO",
-	[VFIO_USER_DEVICE_SET_IRQS] = "DEVICE_SET_IRQS",
-	[VFIO_USER_REGION_READ] = "REGION_READ",
-	[VFIO_USER_REGION_WRITE] = "REGION_WRITE",
-	[VFIO_USER_DMA_READ] = "DMA_READ",
-	[VFIO_USER_DMA_WRITE] = "DMA_WRITE",
-	[VFIO_USER_DEVICE_RESET] = "DEVICE_RESET",
-	[VFIO_USER_REGION_WRITE_MULTI] = "REGION_WRITE_MULTI",
-	[VFIO_USER_DEVICE_FEATURE] = "DEVICE_FEATURE",
-	[VFIO_USER_MIG_DATA_READ] = "MIG_DATA_READ",
-	[VFIO_USER_MIG_DATA_WRITE] = "MIG_DATA_WRITE",
-};
-
 /* One line about a message, if the operator asked for it. */
 void vus_trace(const struct vus_server *srv, const char *dir,
 	       const struct vfio_user_header *hdr, unsigned int nr_fds)
 {
-	const size_t known = sizeof(command_names) / sizeof(*command_names);
-	const char *name = NULL;
+	const char *name;
 
 	if (!srv->opt.verbose)
 		return;
-	if (hdr->cmd < known)
-		name = command_names[hdr->cmd];
+	name = vum_command_name(hdr->cmd);
 	vus_log("%s %s(%u) id %u size %u flags %#x errno %u fds %u", dir,
 		name ? name : "?", hdr->cmd, hdr->msg_id, hdr->msg_size,
 		hdr->flags, hdr->error_no, nr_fds);
