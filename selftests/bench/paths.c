@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The ways to a device. See paths.h. */
 
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -17,21 +16,13 @@ static bool configure(const struct world *w, const char *name,
 	return !*variant || world_attr_try(w, "poll_us", POLL_US);
 }
 
-void paths_remove(const struct world *w)
-{
-	char remove[PATH_MAX];
-
-	snprintf(remove, sizeof(remove), MDEV_DIR "%s/remove", w->uuid);
-	CHECK_EQ(write_file(remove, "1"), 0);
-}
-
 bool paths_bridge(struct path *path, const char *name, const char *variant)
 {
 	*path = (struct path){ .name = name, .variant = variant };
 	world_mdev(&path->world);
 	if (configure(&path->world, name, variant))
 		return true;
-	paths_remove(&path->world);
+	world_remove(&path->world);
 	return false;
 }
 
@@ -89,7 +80,7 @@ void paths_down(struct paths *p)
 			direct_close(&path->direct);
 		} else {
 			consumer_close(&path->consumer);
-			paths_remove(&path->world);
+			world_remove(&path->world);
 		}
 		world_kill(&path->world.server, SIGKILL);
 	}

@@ -63,9 +63,6 @@ void paths_down(struct paths *p);
 /* Only one of the bridge's ways, by its name; false if this module lacks it. */
 bool paths_bridge(struct path *path, const char *name, const char *variant);
 
-/* The mdev is no longer there. */
-void paths_remove(const struct world *w);
-
 /* By whichever way. */
 uint32_t path_read32(struct path *p, uint32_t region, uint64_t offset);
 void path_write32(struct path *p, uint32_t region, uint64_t offset,

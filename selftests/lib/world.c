@@ -286,17 +286,27 @@ void world_wait_state(const struct world *w, const char *state)
 	CHECK_SOON(world_state_is(w, state));
 }
 
-pid_t world_remove_start(const struct world *w)
+static int remove_mdev(const char *uuid)
 {
 	char path[PATH_MAX];
-	pid_t pid;
 
-	snprintf(path, sizeof(path), MDEV_DIR "%s/remove", w->uuid);
-	pid = fork();
+	snprintf(path, sizeof(path), MDEV_DIR "%s/remove", uuid);
+	return write_file(path, "1");
+}
+
+void world_remove(const struct world *w)
+{
+	CHECK_EQ(remove_mdev(w->uuid), 0);
+}
+
+pid_t world_remove_start(const struct world *w)
+{
+	pid_t pid = fork();
+
 	CHECK(pid >= 0);
 	if (!pid) {
 		close_range(STDERR_FILENO + 1, ~0U, 0);
-		_exit(write_file(path, "1") ? 1 : 0);
+		_exit(remove_mdev(w->uuid) ? 1 : 0);
 	}
 	return pid;
 }
@@ -325,14 +335,9 @@ static void remove_mdevs(void)
 	DIR *dir = opendir(MDEV_DIR);
 	struct dirent *e;
 
-	while (dir && (e = readdir(dir))) {
-		char path[PATH_MAX];
-
-		if (e->d_name[0] == '.')
-			continue;
-		snprintf(path, sizeof(path), MDEV_DIR "%s/remove", e->d_name);
-		write_file(path, "1");
-	}
+	while (dir && (e = readdir(dir)))
+		if (e->d_name[0] != '.')
+			remove_mdev(e->d_name);
 	if (dir)
 		closedir(dir);
 }

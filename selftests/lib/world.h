@@ -60,6 +60,8 @@ void world_attr_get(const struct world *w, const char *attr, char *buf,
 bool world_state_is(const struct world *w, const char *state);
 void world_wait_state(const struct world *w, const char *state);
 
+/* Nobody has it open: it goes at once. */
+void world_remove(const struct world *w);
 /*
  * Removing the mdev, which waits for its consumers, in a process that is none of
  * them; and that this is over, at once if nobody has it open any more.

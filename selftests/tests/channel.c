@@ -510,14 +510,13 @@ TEST(close_ends_the_attachment)
 
 TEST(mdev_removed_under_the_opener)
 {
-	char path[256], buf[64];
+	char buf[64];
 	struct pollfd p = { .events = POLLIN };
 	struct vum_attach a = good_attach();
 
 	up();
 	attach();
-	snprintf(path, sizeof(path), MDEV_DIR "%s/remove", w.uuid);
-	CHECK_EQ(write_file(path, "1"), 0);
+	world_remove(&w);
 	CHECK_ERRNO(read(fd, buf, sizeof(buf)), ENODEV);
 	CHECK_ERRNO(write(fd, buf, sizeof(buf)), ENODEV);
 	CHECK_ERRNO(ioctl(fd, VUM_ATTACH, &a), ENODEV);
@@ -546,7 +545,6 @@ TEST(blocking_read_ends_with_the_mdev)
 {
 	struct vum_attach a = good_attach();
 	pthread_t thread;
-	char path[256];
 
 	world_mdev(&w);
 	fd = channel_open(0);
@@ -554,7 +552,6 @@ TEST(blocking_read_ends_with_the_mdev)
 	CHECK(!pthread_create(&thread, NULL, blocking_read, &fd));
 	CHECK_SOON(asked);
 	test_sleep_ms(300);
-	snprintf(path, sizeof(path), MDEV_DIR "%s/remove", w.uuid);
-	CHECK_EQ(write_file(path, "1"), 0);
+	world_remove(&w);
 	CHECK(!pthread_join(thread, NULL));
 }

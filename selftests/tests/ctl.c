@@ -99,7 +99,7 @@ static void wait_until_it_listens(void)
 
 	do {
 		world_mdev(&probe);
-		world_remove_ends(world_remove_start(&probe));
+		world_remove(&probe);
 		test_sleep_ms(100);
 	} while (file_count(MONITOR_LOG, probe.uuid) != 2);
 	CHECK(!truncate(MONITOR_LOG, 0));
@@ -130,7 +130,7 @@ TEST(monitor)
 	world_kill(&w.server, SIGKILL);
 	world_wait_state(&w, "detached");
 	world_attr_set(&w, "socket", "/run/other.sock");
-	world_remove_ends(world_remove_start(&w));
+	world_remove(&w);
 	CHECK_SOON(file_count(MONITOR_LOG, "removed") == 1);
 	CHECK_EQ(world_kill(&pid, SIGINT), 0);
 

@@ -2,7 +2,6 @@
 /* Regions that the consumer maps: the server's memory, and for how long. */
 
 #include <fcntl.h>
-#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -82,14 +81,6 @@ static void child_dies_of(int sig, void (*fn)(volatile uint32_t *mem),
 static bool shows(volatile uint32_t *mem, size_t page, uint32_t value)
 {
 	return mem[page * WORDS] == value;
-}
-
-static void remove_mdev(void)
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), MDEV_DIR "%s/remove", w.uuid);
-	CHECK_EQ(write_file(path, "1"), 0);
 }
 
 static void restart_server(int fd)
@@ -276,7 +267,7 @@ TEST(a_file_on_tmpfs)
 	unmap(mem, 4 << 20);
 	consumer_close(&c);
 	world_kill(&w.server, SIGKILL);
-	remove_mdev();
+	world_remove(&w);
 	CHECK_SOON(!umount(dir));
 }
 
@@ -445,7 +436,7 @@ TEST(keeps_the_mdev)
 	if (!pid) {
 		/* A mapping of its own, which would do as well. */
 		unmap(mem, BAR0_SIZE);
-		remove_mdev();
+		world_remove(&w);
 		_exit(0);
 	}
 	test_sleep_ms(300);
@@ -644,7 +635,7 @@ TEST(memory_is_given_back)
 	CHECK_SOON(held_kib() < before + 40 * MIB_KIB);
 	close(memfd);
 	world_kill(&w.server, SIGKILL);
-	remove_mdev();
+	world_remove(&w);
 	CHECK_SOON(held_kib() < before + 8 * MIB_KIB);
 }
 
@@ -693,7 +684,7 @@ TEST(consumer_killed)
 	world_kill(&w.server, SIGKILL);
 	world_wait_state(&w, "detached");
 	CHECK(!bar0_file_is_free(memfd));
-	remove_mdev();
+	world_remove(&w);
 	CHECK_SOON(bar0_file_is_free(memfd));
 	CHECK(!fcntl(memfd, F_ADD_SEALS, F_SEAL_WRITE));
 }

@@ -50,8 +50,7 @@ TEST(create_and_remove)
 	CHECK(!access(path, R_OK | W_OK));
 	CHECK_EQ(write_file(MDEV_TYPE_DIR "create", w.uuid), -EEXIST);
 	CHECK_EQ(write_file(MDEV_TYPE_DIR "create", "not-a-uuid"), -EINVAL);
-	snprintf(path, sizeof(path), MDEV_DIR "%s/remove", w.uuid);
-	CHECK_EQ(write_file(path, "1"), 0);
+	world_remove(&w);
 	CHECK_EQ(available(), 256);
 }
 

@@ -360,15 +360,13 @@ TEST(watched_by_people)
 
 TEST(watched_until_it_is_gone)
 {
-	char path[256];
 	int status;
 	pid_t pid;
 
 	world_mdev(&w);
 	pid = watch("--watch=0.1", NULL);
 	CHECK_SOON(file_count(WATCH_LOG, "  -") >= 1);
-	snprintf(path, sizeof(path), MDEV_DIR "%s/remove", w.uuid);
-	CHECK_EQ(write_file(path, "1"), 0);
+	world_remove(&w);
 	CHECK_EQ(waitpid(pid, &status, 0), pid);
 	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 1);
 	CHECK_EQ(file_count(WATCH_LOG, "there is no such mdev"), 1);

@@ -382,14 +382,6 @@ static void module_load(void)
 	close(fd);
 }
 
-static void remove_mdev(void)
-{
-	char path[256];
-
-	snprintf(path, sizeof(path), MDEV_DIR "%s/remove", w.uuid);
-	CHECK_EQ(write_file(path, "1"), 0);
-}
-
 /* What is left of a device: a window into nothing, which keeps the module. */
 TEST(window_outlives_the_device)
 {
@@ -403,7 +395,7 @@ TEST(window_outlives_the_device)
 	untouched = window_map(window, IOVA, SIZE);
 	CHECK_LOAD(p, 0);
 	remote_close(&r);
-	remove_mdev();
+	world_remove(&w);
 	for (unsigned int i = 0; i < NR_PAGES; i++) {
 		CHECK_EQ(window_load(p + i * WORDS, &value), EFAULT);
 		CHECK_EQ(window_store(untouched + i * WORDS, MARK), EFAULT);

@@ -168,7 +168,7 @@ static void attach_idle(size_t from, size_t to)
 static void remove_idle(void)
 {
 	for (size_t i = 0; i < nr_idle; i++)
-		paths_remove(&idle[i]);
+		world_remove(&idle[i]);
 }
 
 static void measure(struct arm *arms)
