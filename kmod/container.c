@@ -8,9 +8,15 @@
  * pages too often. A server that touches the range all the time could cause
  * that. So pinning waits for the unmaps that are under way.
  *
+ * And another: with a device that is removed goes its group, and with the last
+ * group the container, under the feet of whoever is in an ioctl of it or about to
+ * be: he finds freed memory (vfio_device_remove_group(), from 6.2 on). QEMU closes
+ * the device first, then unmaps, then takes the group out. So removal waits.
+ *
  * All is under one raw spinlock, since probes cannot sleep.
  */
 
+#include <linux/iommu.h>
 #include <linux/rbtree.h>
 #include <linux/slab.h>
 
@@ -20,6 +26,8 @@
 #define VUM_CONTAINER_MAX	4096
 /* Ioctls of one container at a time; nobody has that many threads that map. */
 #define VUM_CONTAINER_CALLS	128
+/* Who has done nothing for so long is not about to do something. */
+#define VUM_CONTAINER_QUIET	(5 * HZ)
 
 /**
  * struct vum_container - a type1 container, from open to release
@@ -30,10 +38,12 @@
  * @nr: how many
  * @missed: calls that the probe had missed when this was opened
  * @calls: ioctls that are under way and followed
+ * @last: when there was one, or a device was closed; in jiffies
  * @blind: there were more than are followed
  * @lost: why @maps is not what is mapped, or NULL
  * @unmaps: struct vum_call of the unmaps that are under way
- * @devices: ours that are in it
+ * @devices: ours that are open in it
+ * @groups: struct vum_group of all that are in it
  */
 struct vum_container {
 	struct list_head node;
@@ -43,10 +53,17 @@ struct vum_container {
 	unsigned int nr;
 	int missed;
 	unsigned int calls;
+	unsigned long last;
 	bool blind;
 	const char *lost;
 	struct list_head unmaps;
 	struct list_head devices;
+	struct list_head groups;
+};
+
+struct vum_group {
+	struct list_head node;
+	const struct iommu_group *group;
 };
 
 struct vum_observed {
@@ -218,6 +235,7 @@ bool vum_container_enter(struct vum_call *call)
 	}
 	if (c) {
 		c->calls++;
+		c->last = jiffies;
 		call->seq = ++c->seq;
 		if (call->cmd == VFIO_IOMMU_UNMAP_DMA)
 			list_add(&call->node, &c->unmaps);
@@ -234,8 +252,11 @@ static struct file *vum_container_returned(struct vum_container *c,
 	struct file *hold = NULL;
 
 	c->calls--;
+	c->last = jiffies;
 	if (unmap)
 		list_del(&call->node);
+	else if (call->cmd != VFIO_IOMMU_MAP_DMA)
+		return NULL;
 	/* An error of a map changes nothing, nor does EINVAL of an unmap. */
 	if (ret && (!unmap || ret == -EINVAL))
 		return NULL;
@@ -296,6 +317,7 @@ void vum_container_new(const void *iommu)
 	c->missed = vum_observe_missed();
 	INIT_LIST_HEAD(&c->unmaps);
 	INIT_LIST_HEAD(&c->devices);
+	INIT_LIST_HEAD(&c->groups);
 	raw_spin_lock_irqsave(&vum_container_lock, flags);
 	list_add(&c->node, &vum_containers);
 	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
@@ -308,12 +330,21 @@ static void vum_container_unlink(struct vum_device *dev)
 	WRITE_ONCE(dev->dma.container, NULL);
 }
 
+static void vum_container_drop_group(struct vum_group *g)
+{
+	list_del(&g->node);
+	kfree(g);
+}
+
 static void vum_container_free(struct vum_container *c)
 {
 	struct vum_device *dev, *next;
+	struct vum_group *g, *next_group;
 
 	list_for_each_entry_safe(dev, next, &c->devices, dma.in_container)
 		vum_container_unlink(dev);
+	list_for_each_entry_safe(g, next_group, &c->groups, node)
+		vum_container_drop_group(g);
 	list_del(&c->node);
 	vum_container_empty(c);
 	kfree(c);
@@ -333,6 +364,96 @@ void vum_container_gone(const void *iommu)
 	if (c)
 		vum_container_free(c);
 	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
+	wake_up_all(&vum_container_wait);
+}
+
+/**
+ * vum_container_attach - a group has come into a container
+ * @iommu: VFIO's name for the container
+ * @group: any, not only ours
+ *
+ * From any context. Without memory, nobody will wait for it to leave.
+ */
+void vum_container_attach(const void *iommu, const struct iommu_group *group)
+{
+	struct vum_group *g = kmalloc(sizeof(*g), GFP_ATOMIC);
+	struct vum_container *c;
+	unsigned long flags;
+
+	if (!g)
+		return;
+	g->group = group;
+	raw_spin_lock_irqsave(&vum_container_lock, flags);
+	c = vum_container_find(iommu);
+	if (c) {
+		list_add(&g->node, &c->groups);
+		c->last = jiffies;
+	}
+	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
+	if (!c)
+		kfree(g);
+}
+
+/**
+ * vum_container_detach - a group leaves a container
+ * @iommu: VFIO's name for the container
+ * @group: any, not only ours
+ */
+void vum_container_detach(const void *iommu, const struct iommu_group *group)
+{
+	struct vum_group *g, *next;
+	struct vum_container *c;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&vum_container_lock, flags);
+	c = vum_container_find(iommu);
+	if (c) {
+		list_for_each_entry_safe(g, next, &c->groups, node)
+			if (g->group == group)
+				vum_container_drop_group(g);
+	}
+	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
+	wake_up_all(&vum_container_wait);
+}
+
+/* Is this group in a container that somebody is at work on? */
+static bool vum_container_busy(const struct iommu_group *group)
+{
+	struct vum_container *c;
+	struct vum_group *g;
+	unsigned long flags;
+	bool busy = false;
+
+	raw_spin_lock_irqsave(&vum_container_lock, flags);
+	list_for_each_entry(c, &vum_containers, node)
+		list_for_each_entry(g, &c->groups, node)
+			if (g->group == group)
+				busy |= c->calls || time_before(jiffies, c->last +
+								VUM_CONTAINER_QUIET);
+	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
+	return busy;
+}
+
+/**
+ * vum_container_wait_left - wait until a consumer is done with its container
+ * @dev: device, which nobody has open or can open
+ *
+ * Or has not touched it for a while: it may keep it for as long as it likes.
+ * Returns 0, or -EINTR if the caller is being killed.
+ */
+int vum_container_wait_left(struct vum_device *dev)
+{
+	struct iommu_group *group = iommu_group_get(dev->vdev.dev);
+	long left;
+
+	/* Nothing happens when it has been quiet for long enough. */
+	do {
+		left = wait_event_killable_timeout(vum_container_wait,
+						   !vum_container_busy(group),
+						   HZ / 10);
+	} while (!left);
+	iommu_group_put(group);
+	return left < 0 ? -EINTR : 0;
 }
 
 /* Nothing is observed any more. */
@@ -375,6 +496,9 @@ void vum_container_unbind(struct vum_device *dev)
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&vum_container_lock, flags);
+	/* The end of a quiet time: what has been mapped may now be unmapped. */
+	if (dev->dma.container)
+		dev->dma.container->last = jiffies;
 	vum_container_unlink(dev);
 	dev->dma.type1 = false;
 	raw_spin_unlock_irqrestore(&vum_container_lock, flags);

@@ -14,11 +14,11 @@
  * @iommu: VFIO's name for the container
  * @seq: container's, when the call began
  * @task: who calls
- * @cmd: VFIO_IOMMU_MAP_DMA or VFIO_IOMMU_UNMAP_DMA
+ * @cmd: VFIO_IOMMU_MAP_DMA, for example
  * @uarg: where the argument is
  * @unread: it could not be read
- * @map: the argument
- * @unmap: the argument
+ * @map: the argument of VFIO_IOMMU_MAP_DMA
+ * @unmap: that of VFIO_IOMMU_UNMAP_DMA
  */
 struct vum_call {
 	struct list_head node;
@@ -38,6 +38,8 @@ bool vum_container_enter(struct vum_call *call);
 struct file *vum_container_leave(struct vum_call *call, long ret);
 void vum_container_new(const void *iommu);
 void vum_container_gone(const void *iommu);
+void vum_container_attach(const void *iommu, const struct iommu_group *group);
+void vum_container_detach(const void *iommu, const struct iommu_group *group);
 void vum_container_bind(const void *iommu, struct vum_device *dev);
 void vum_container_exit(void);
 

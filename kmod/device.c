@@ -22,7 +22,7 @@ static bool vum_device_claim(struct vum_device *dev)
 	bool ready;
 
 	vum_lock(ch);
-	ready = ch->state == VUM_STATE_ATTACHED && !ch->nr_async;
+	ready = ch->state == VUM_STATE_ATTACHED && !ch->nr_async && !dev->going;
 	if (ready) {
 		dev->open = true;
 		vum_event(dev, VUM_EVENT_OPENED);
@@ -106,6 +106,7 @@ static void vum_device_close(struct vfio_device *vdev)
 	dev->open = false;
 	vum_event(dev, VUM_EVENT_CLOSED);
 	vum_unlock(&dev->ch);
+	wake_up_all(&dev->ch.settled);
 }
 
 static long vum_ioctl_get_info(struct vum_device *dev,
@@ -186,11 +187,38 @@ static void vum_device_request(struct vfio_device *vdev, unsigned int count)
 {
 	struct vum_device *dev = vum_from_vfio(vdev);
 
-	/* Somebody may be opening it, and that may take its time. */
-	WRITE_ONCE(dev->going, true);
-	wake_up_all(&dev->ch.settled);
 	if (READ_ONCE(dev->open))
 		vum_irq_request(dev, count);
+}
+
+/**
+ * vum_device_unregister - end what vfio_register_emulated_iommu_dev() began
+ * @dev: device
+ *
+ * Returns once the last consumer has let go, which it is asked to do. That
+ * cannot be left to VFIO, which then does not wait for the consumer to be done
+ * with its container as well: see container.c. But VFIO waits on, asking as often,
+ * if the caller is being killed.
+ */
+void vum_device_unregister(struct vum_device *dev)
+{
+	unsigned int count;
+
+	/* Somebody may be opening it, and that may take its time. */
+	vum_lock(&dev->ch);
+	WRITE_ONCE(dev->going, true);
+	vum_unlock(&dev->ch);
+	wake_up_all(&dev->ch.settled);
+
+	for (count = 0; READ_ONCE(dev->open); count++) {
+		vum_irq_request(dev, count);
+		if (wait_event_killable_timeout(dev->ch.settled,
+						!READ_ONCE(dev->open),
+						10 * HZ) < 0)
+			break;
+	}
+	vum_container_wait_left(dev);
+	vfio_unregister_group_dev(&dev->vdev);
 }
 
 static int vum_device_init(struct vfio_device *vdev)

@@ -24,6 +24,12 @@ MODULE_PARM_DESC(observe, "watch consumers map memory, for vfio_user/dma_announc
 /* Why nothing is observed, or NULL. */
 static const char *vum_unobserved = "the observer is switched off (module parameter observe)";
 
+/* A group on its way into a container. */
+struct vum_join {
+	const void *iommu;
+	const struct iommu_group *group;
+};
+
 static size_t vum_call_size(unsigned int cmd)
 {
 	switch (cmd) {
@@ -51,9 +57,8 @@ static int vum_ioctl_enter(struct kretprobe_instance *ri, struct pt_regs *regs)
 	call->iommu = (void *)regs_get_kernel_argument(regs, 0);
 	call->cmd = regs_get_kernel_argument(regs, 1);
 	call->uarg = regs_get_kernel_argument(regs, 2);
-	if (!vum_call_size(call->cmd))
-		return 1;
-	vum_call_read(call);
+	if (vum_call_size(call->cmd))
+		vum_call_read(call);
 	call->task = current;
 	/* There is something to do on return. */
 	return !vum_container_enter(call);
@@ -90,6 +95,33 @@ static int vum_release_enter(struct kretprobe_instance *ri, struct pt_regs *regs
 	return 1;
 }
 
+/* vfio_iommu_type1_attach_group(iommu, group, type) */
+static int vum_attach_enter(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct vum_join *join = (struct vum_join *)ri->data;
+
+	join->iommu = (void *)regs_get_kernel_argument(regs, 0);
+	join->group = (void *)regs_get_kernel_argument(regs, 1);
+	return 0;
+}
+
+static int vum_attach_return(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct vum_join *join = (struct vum_join *)ri->data;
+
+	if (!regs_return_value(regs))
+		vum_container_attach(join->iommu, join->group);
+	return 0;
+}
+
+/* vfio_iommu_type1_detach_group(iommu, group) */
+static int vum_detach_enter(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	vum_container_detach((void *)regs_get_kernel_argument(regs, 0),
+			     (void *)regs_get_kernel_argument(regs, 1));
+	return 1;
+}
+
 /* vfio_iommu_type1_register_device(iommu, vdev) */
 static int vum_register_enter(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
@@ -122,6 +154,20 @@ static struct kretprobe vum_release_probe = {
 	.maxactive	= 64,
 };
 
+static struct kretprobe vum_attach_probe = {
+	.kp.symbol_name	= "vfio_iommu_type1_attach_group",
+	.entry_handler	= vum_attach_enter,
+	.handler	= vum_attach_return,
+	.data_size	= sizeof(struct vum_join),
+	.maxactive	= 64,
+};
+
+static struct kretprobe vum_detach_probe = {
+	.kp.symbol_name	= "vfio_iommu_type1_detach_group",
+	.entry_handler	= vum_detach_enter,
+	.maxactive	= 64,
+};
+
 static struct kretprobe vum_register_probe = {
 	.kp.symbol_name	= "vfio_iommu_type1_register_device",
 	.entry_handler	= vum_register_enter,
@@ -130,8 +176,8 @@ static struct kretprobe vum_register_probe = {
 
 static struct kretprobe *vum_probes[] = {
 	/* In this order: a container that is known is released and followed. */
-	&vum_release_probe, &vum_ioctl_probe, &vum_register_probe,
-	&vum_open_probe,
+	&vum_release_probe, &vum_detach_probe, &vum_ioctl_probe,
+	&vum_attach_probe, &vum_register_probe, &vum_open_probe,
 };
 
 /* How many ioctls have not been seen? */

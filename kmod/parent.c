@@ -67,7 +67,7 @@ static int vum_probe(struct mdev_device *mdev)
 	return 0;
 
 err_register:
-	vfio_unregister_group_dev(&dev->vdev);
+	vum_device_unregister(dev);
 err_vfio:
 	vfio_put_device(&dev->vdev);
 err_module:
@@ -80,7 +80,7 @@ static void vum_remove(struct mdev_device *mdev)
 	struct vum_device *dev = dev_get_drvdata(&mdev->dev);
 
 	/* Returns once the last consumer has let go. */
-	vfio_unregister_group_dev(&dev->vdev);
+	vum_device_unregister(dev);
 
 	mutex_lock(&vum_devices_lock);
 	list_del(&dev->node);

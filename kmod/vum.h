@@ -533,6 +533,7 @@ int vum_container_unmapping(struct vum_device *dev, unsigned long index,
 			    unsigned long nr);
 void vum_container_told(struct vum_device *dev, u64 iova, u64 last);
 int vum_container_wait_unmapped(struct vum_device *dev, unsigned long index);
+int vum_container_wait_left(struct vum_device *dev);
 void vum_container_settle(const void *iommu);
 const char *vum_container_snapshot(struct vum_device *dev,
 				   struct vum_mapping **maps, unsigned int *nr);
@@ -624,7 +625,7 @@ enum vum_data_path {
  * @attach: runs vum_attach_work()
  * @detach: runs vum_session_detach_work()
  * @open: a consumer has it open (channel's lock)
- * @going: it is to be removed as soon as it is not open
+ * @going: it is to be removed as soon as it is not open (channel's lock)
  * @shape: what the server's device looks like; fixed while @open
  * @irq_lock: what is kept of interrupts, and the order of SET_IRQS messages
  * @irq_enabled: indexes whose trigger has been set, as a bitmap
@@ -701,6 +702,8 @@ static inline bool vum_announce_stale(const struct vum_device *dev)
 #define vum_notice(dev, fmt, ...) vum_say(notice, dev, fmt, ##__VA_ARGS__)
 
 extern const struct vfio_device_ops vum_device_ops;
+
+void vum_device_unregister(struct vum_device *dev);
 
 /* region.c */
 ssize_t vum_region_read(struct vfio_device *vdev, char __user *buf,

@@ -3,12 +3,16 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../lib/dma.h"
 #include "../lib/puppet.h"
 #include "../lib/test.h"
+
+#define PAGE 4096UL
 
 static struct world w;
 static struct consumer c;
@@ -100,6 +104,106 @@ TEST(mdev_in_use_by_someone_killed)
 	removal = world_remove_start(&w);
 	test_sleep_ms(300);
 	world_kill(&consumer, SIGKILL);
+	world_remove_ends(removal);
+}
+
+/* Whoever gives up waiting does not call it off. */
+TEST(mdev_in_use_and_removal_killed)
+{
+	char path[256];
+	pid_t removal;
+	int req;
+
+	world_up(&w, NULL);
+	consumer_open(&c, &w);
+	req = new_eventfd();
+	CHECK(!irq_set_eventfds(&c, VFIO_PCI_REQ_IRQ_INDEX, 0, 1, &req));
+	removal = world_remove_start(&w);
+	CHECK_EQ(eventfd_take(req, TEST_SOON_MS), 1);
+	kill(removal, SIGKILL);
+	/* From now on, it is VFIO that asks. */
+	CHECK(eventfd_take(req, TEST_SOON_MS));
+	puppet_check(&c, 0);
+	consumer_close(&c);
+	CHECK_EQ(waitpid(removal, NULL, 0), removal);
+	snprintf(path, sizeof(path), MDEV_DIR "%s", w.uuid);
+	CHECK(access(path, F_OK) < 0);
+}
+
+/* Nobody opens it any more. */
+static bool device_refused(void)
+{
+	int ret = consumer_get_device(&c, &w);
+
+	if (!ret)
+		close(c.device);
+	return ret == -ENODEV;
+}
+
+/* For a while, all that is mapped and unmapped works, and removal waits. */
+static void container_used(pid_t removal)
+{
+	unsigned char *p = dma_memory(16 * PAGE);
+
+	for (long long start = test_now_ms(); test_now_ms() < start + 2000;) {
+		dma_map(&c, p, 0, 16 * PAGE, DMA_READ | DMA_WRITE);
+		dma_unmap(&c, 0, 16 * PAGE);
+	}
+	CHECK_SOON(device_refused());
+	CHECK_EQ(waitpid(removal, NULL, WNOHANG), 0);
+}
+
+/*
+ * VFIO takes the container away with its last device, even from who is in an
+ * ioctl of it. QEMU closes the device first, and unmaps its memory then.
+ */
+TEST(container_is_left_in_peace)
+{
+	pid_t removal;
+	int req;
+
+	world_up(&w, NULL);
+	consumer_open(&c, &w);
+	req = new_eventfd();
+	CHECK(!irq_set_eventfds(&c, VFIO_PCI_REQ_IRQ_INDEX, 0, 1, &req));
+	/* Longer than makes a container one that nobody uses. */
+	test_sleep_ms(6000);
+	removal = world_remove_start(&w);
+	CHECK_EQ(eventfd_take(req, TEST_SOON_MS), 1);
+	close(c.device);
+	test_sleep_ms(500);
+	container_used(removal);
+	CHECK(!ioctl(c.group, VFIO_GROUP_UNSET_CONTAINER));
+	world_remove_ends(removal);
+}
+
+/* Nobody has to leave a container in which he does nothing. */
+TEST(container_that_is_not_left)
+{
+	pid_t removal;
+	int status;
+
+	world_up(&w, NULL);
+	consumer_open(&c, &w);
+	removal = world_remove_start(&w);
+	test_sleep_ms(300);
+	close(c.device);
+	c.device = -1;
+	CHECK_SOON(waitpid(removal, &status, WNOHANG) == removal);
+	CHECK_EQ(status, 0);
+}
+
+/* Nor has he to have the device open. QEMU maps its memory before that. */
+TEST(container_before_the_device)
+{
+	pid_t removal;
+
+	world_up(&w, NULL);
+	consumer_prepare(&c, &w);
+	dma_map(&c, dma_memory(PAGE), 1 << 20, PAGE, DMA_READ);
+	removal = world_remove_start(&w);
+	container_used(removal);
+	consumer_close(&c);
 	world_remove_ends(removal);
 }
 
