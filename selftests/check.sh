@@ -91,8 +91,8 @@ for world in $worlds; do
 	echo "# world $world took $(($(date +%s) - start)) s"
 done </dev/null 2>&1 | tee $log
 
-# What failed, with what was said of it; then of each test in each world, how
-# many passed, and what else became of it.
+# Of each test in each world, how many passed, and what else became of it; then
+# what failed, with what was said of it.
 awk -v worlds="$worlds" '
 	function result(count) {
 		count[test, world]++
@@ -110,7 +110,7 @@ awk -v worlds="$worlds" '
 	/^not ok / {
 		failed++
 		result(fail)
-		printf "%s: %s: %s\n%s", world, test, $0, said
+		failures = failures sprintf("%s: %s: %s\n%s", world, test, $0, said)
 		said = ""
 	}
 	/^# / { said = said "    " $0 "\n" }
@@ -135,6 +135,7 @@ awk -v worlds="$worlds" '
 		for (w = 1; w <= columns; w++)
 			printf "  %-22s", sprintf("%d:%02d min",
 				took[column[w]] / 60, took[column[w]] % 60)
-		printf "\n%d passed, %d failed, %d skipped\n", passed, failed, skipped
+		printf "\n%s%d passed, %d failed, %d skipped\n", failures,
+			passed, failed, skipped
 		exit failed || !passed
 	}' $log
