@@ -119,7 +119,7 @@ grep '^{' "$log" >"$out/samples.jsonl" || :
 
 meta() {
 	jq -n --arg kernel "$(sed -n 's/^# kernel //p' "$log")" \
-		--arg qemu "$(qemu-system-x86_64 --version |
+		--arg qemu "$(selftests/vm/emulator.sh --version |
 			sed -n '1s/.*version \([^ ]*\).*/\1/p')" \
 		--arg guest_qemu "$(sed -n "s/^# guests' QEMU //p" "$log")" \
 		--arg cpu "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" \
