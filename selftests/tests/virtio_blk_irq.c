@@ -78,9 +78,13 @@ TEST(msix_queues_share_a_vector)
 	/* May be changed as long as nobody relies on it. */
 	vblk_put_common(&v, VIRTIO_PCI_COMMON_Q_SELECT, 2, 1);
 	vblk_put_common(&v, VIRTIO_PCI_COMMON_Q_MSIX, 2, 1);
+	/* As every driver does: a store that is posted may come after a request. */
+	CHECK_EQ(vblk_get_common(&v, VIRTIO_PCI_COMMON_Q_MSIX, 2), 1);
 	vblk_check(&v, other);
 	check_irqs(q->irq, 2);
 	vblk_put_common(&v, VIRTIO_PCI_COMMON_Q_MSIX, 2, VIRTIO_MSI_NO_VECTOR);
+	CHECK_EQ(vblk_get_common(&v, VIRTIO_PCI_COMMON_Q_MSIX, 2),
+		 VIRTIO_MSI_NO_VECTOR);
 	vblk_check(&v, other);
 	CHECK_EQ(eventfd_take(q->irq, NEVER_MS), 0);
 	CHECK_EQ(eventfd_take(other->irq, 0), 0);
