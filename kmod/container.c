@@ -10,8 +10,9 @@
  *
  * And another: with a device that is removed goes its group, and with the last
  * group the container, under the feet of whoever is in an ioctl of it or about to
- * be: he finds freed memory (vfio_device_remove_group(), from 6.2 on). QEMU closes
- * the device first, then unmaps, then takes the group out. So removal waits.
+ * be: he finds freed memory (vfio_device_remove_group()). QEMU closes the device
+ * first, then unmaps, then takes the group out. So removal waits for that. What it
+ * cannot close is the instant between its last look and VFIO's own.
  *
  * All is under one raw spinlock, since probes cannot sleep.
  */
@@ -38,7 +39,7 @@
  * @nr: how many
  * @missed: calls that the probe had missed when this was opened
  * @calls: ioctls that are under way and followed
- * @last: when there was one, or a device was closed; in jiffies
+ * @last: when there was any ioctl, or a removal began to wait; in jiffies
  * @blind: there were more than are followed
  * @lost: why @maps is not what is mapped, or NULL
  * @unmaps: struct vum_call of the unmaps that are under way
@@ -64,6 +65,7 @@ struct vum_container {
 struct vum_group {
 	struct list_head node;
 	const struct iommu_group *group;
+	bool leaving;
 };
 
 struct vum_observed {
@@ -228,6 +230,10 @@ bool vum_container_enter(struct vum_call *call)
 
 	raw_spin_lock_irqsave(&vum_container_lock, flags);
 	c = vum_container_find(call->iommu);
+	if (c)
+		c->last = jiffies;
+	if (call->cmd != VFIO_IOMMU_MAP_DMA && call->cmd != VFIO_IOMMU_UNMAP_DMA)
+		c = NULL;
 	if (c && c->calls == VUM_CONTAINER_CALLS) {
 		c->blind = true;
 		vum_container_lose(c, "the consumer maps and unmaps too much at once");
@@ -235,7 +241,6 @@ bool vum_container_enter(struct vum_call *call)
 	}
 	if (c) {
 		c->calls++;
-		c->last = jiffies;
 		call->seq = ++c->seq;
 		if (call->cmd == VFIO_IOMMU_UNMAP_DMA)
 			list_add(&call->node, &c->unmaps);
@@ -255,8 +260,6 @@ static struct file *vum_container_returned(struct vum_container *c,
 	c->last = jiffies;
 	if (unmap)
 		list_del(&call->node);
-	else if (call->cmd != VFIO_IOMMU_MAP_DMA)
-		return NULL;
 	/* An error of a map changes nothing, nor does EINVAL of an unmap. */
 	if (ret && (!unmap || ret == -EINVAL))
 		return NULL;
@@ -376,7 +379,7 @@ void vum_container_gone(const void *iommu)
  */
 void vum_container_attach(const void *iommu, const struct iommu_group *group)
 {
-	struct vum_group *g = kmalloc(sizeof(*g), GFP_ATOMIC);
+	struct vum_group *g = kzalloc(sizeof(*g), GFP_ATOMIC);
 	struct vum_container *c;
 	unsigned long flags;
 
@@ -385,10 +388,8 @@ void vum_container_attach(const void *iommu, const struct iommu_group *group)
 	g->group = group;
 	raw_spin_lock_irqsave(&vum_container_lock, flags);
 	c = vum_container_find(iommu);
-	if (c) {
+	if (c)
 		list_add(&g->node, &c->groups);
-		c->last = jiffies;
-	}
 	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
 	if (!c)
 		kfree(g);
@@ -416,44 +417,68 @@ void vum_container_detach(const void *iommu, const struct iommu_group *group)
 	wake_up_all(&vum_container_wait);
 }
 
-/* Is this group in a container that somebody is at work on? */
-static bool vum_container_busy(const struct iommu_group *group)
+/* Whoever was kept from opening the device, or has just closed it, goes on now. */
+static void vum_container_leave_begin(const struct iommu_group *group)
 {
 	struct vum_container *c;
 	struct vum_group *g;
 	unsigned long flags;
-	bool busy = false;
+
+	raw_spin_lock_irqsave(&vum_container_lock, flags);
+	list_for_each_entry(c, &vum_containers, node) {
+		list_for_each_entry(g, &c->groups, node) {
+			if (g->group == group) {
+				g->leaving = true;
+				c->last = jiffies;
+			}
+		}
+	}
+	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
+}
+
+/* Would it go with the groups that leave, while somebody is at work on it? */
+static bool vum_container_busy(const struct vum_container *c)
+{
+	struct vum_group *g;
+
+	list_for_each_entry(g, &c->groups, node)
+		if (!g->leaving)
+			return false;
+	return c->calls || time_before(jiffies, c->last + VUM_CONTAINER_QUIET);
+}
+
+static bool vum_container_left(const struct iommu_group *group)
+{
+	struct vum_container *c;
+	struct vum_group *g;
+	unsigned long flags;
+	bool left = true;
 
 	raw_spin_lock_irqsave(&vum_container_lock, flags);
 	list_for_each_entry(c, &vum_containers, node)
 		list_for_each_entry(g, &c->groups, node)
-			if (g->group == group)
-				busy |= c->calls || time_before(jiffies, c->last +
-								VUM_CONTAINER_QUIET);
+			if (g->group == group && vum_container_busy(c))
+				left = false;
 	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
-	return busy;
+	return left;
 }
 
 /**
  * vum_container_wait_left - wait until a consumer is done with its container
- * @dev: device, which nobody has open or can open
+ * @dev: device that is to be removed, which nobody has open or will open
  *
  * Or has not touched it for a while: it may keep it for as long as it likes.
- * Returns 0, or -EINTR if the caller is being killed.
  */
-int vum_container_wait_left(struct vum_device *dev)
+void vum_container_wait_left(struct vum_device *dev)
 {
 	struct iommu_group *group = iommu_group_get(dev->vdev.dev);
-	long left;
 
+	vum_container_leave_begin(group);
 	/* Nothing happens when it has been quiet for long enough. */
-	do {
-		left = wait_event_killable_timeout(vum_container_wait,
-						   !vum_container_busy(group),
-						   HZ / 10);
-	} while (!left);
+	while (!wait_event_idle_timeout(vum_container_wait,
+					vum_container_left(group), HZ / 10))
+		;
 	iommu_group_put(group);
-	return left < 0 ? -EINTR : 0;
 }
 
 /* Nothing is observed any more. */
@@ -496,9 +521,6 @@ void vum_container_unbind(struct vum_device *dev)
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&vum_container_lock, flags);
-	/* The end of a quiet time: what has been mapped may now be unmapped. */
-	if (dev->dma.container)
-		dev->dma.container->last = jiffies;
 	vum_container_unlink(dev);
 	dev->dma.type1 = false;
 	raw_spin_unlock_irqrestore(&vum_container_lock, flags);

@@ -183,22 +183,13 @@ static long vum_device_ioctl(struct vfio_device *vdev, unsigned int cmd,
 	}
 }
 
-static void vum_device_request(struct vfio_device *vdev, unsigned int count)
-{
-	struct vum_device *dev = vum_from_vfio(vdev);
-
-	if (READ_ONCE(dev->open))
-		vum_irq_request(dev, count);
-}
-
 /**
  * vum_device_unregister - end what vfio_register_emulated_iommu_dev() began
  * @dev: device
  *
- * Returns once the last consumer has let go, which it is asked to do. That
- * cannot be left to VFIO, which then does not wait for the consumer to be done
- * with its container as well: see container.c. But VFIO waits on, asking as often,
- * if the caller is being killed.
+ * Returns once the last consumer has let go, which it is asked to do. VFIO would
+ * do the same, but not wait for the consumer to be done with its container as
+ * well: see container.c. No removal can be called off, so a signal changes nothing.
  */
 void vum_device_unregister(struct vum_device *dev)
 {
@@ -212,10 +203,8 @@ void vum_device_unregister(struct vum_device *dev)
 
 	for (count = 0; READ_ONCE(dev->open); count++) {
 		vum_irq_request(dev, count);
-		if (wait_event_killable_timeout(dev->ch.settled,
-						!READ_ONCE(dev->open),
-						10 * HZ) < 0)
-			break;
+		wait_event_idle_timeout(dev->ch.settled, !READ_ONCE(dev->open),
+					10 * HZ);
 	}
 	vum_container_wait_left(dev);
 	vfio_unregister_group_dev(&dev->vdev);
@@ -276,7 +265,6 @@ const struct vfio_device_ops vum_device_ops = {
 	.mmap		= vum_mapping_mmap,
 	.device_feature	= vum_feature,
 	.ioctl		= vum_device_ioctl,
-	.request	= vum_device_request,
 	.dma_unmap	= vum_dma_unmap,
 	VUM_OPS_REGION_INFO(vum_region_info)
 	VUM_OPS_IOMMUFD

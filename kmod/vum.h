@@ -533,7 +533,7 @@ int vum_container_unmapping(struct vum_device *dev, unsigned long index,
 			    unsigned long nr);
 void vum_container_told(struct vum_device *dev, u64 iova, u64 last);
 int vum_container_wait_unmapped(struct vum_device *dev, unsigned long index);
-int vum_container_wait_left(struct vum_device *dev);
+void vum_container_wait_left(struct vum_device *dev);
 void vum_container_settle(const void *iommu);
 const char *vum_container_snapshot(struct vum_device *dev,
 				   struct vum_mapping **maps, unsigned int *nr);

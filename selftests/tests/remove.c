@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -107,29 +108,6 @@ TEST(mdev_in_use_by_someone_killed)
 	world_remove_ends(removal);
 }
 
-/* Whoever gives up waiting does not call it off. */
-TEST(mdev_in_use_and_removal_killed)
-{
-	char path[256];
-	pid_t removal;
-	int req;
-
-	world_up(&w, NULL);
-	consumer_open(&c, &w);
-	req = new_eventfd();
-	CHECK(!irq_set_eventfds(&c, VFIO_PCI_REQ_IRQ_INDEX, 0, 1, &req));
-	removal = world_remove_start(&w);
-	CHECK_EQ(eventfd_take(req, TEST_SOON_MS), 1);
-	kill(removal, SIGKILL);
-	/* From now on, it is VFIO that asks. */
-	CHECK(eventfd_take(req, TEST_SOON_MS));
-	puppet_check(&c, 0);
-	consumer_close(&c);
-	CHECK_EQ(waitpid(removal, NULL, 0), removal);
-	snprintf(path, sizeof(path), MDEV_DIR "%s", w.uuid);
-	CHECK(access(path, F_OK) < 0);
-}
-
 /* Nobody opens it any more. */
 static bool device_refused(void)
 {
@@ -140,7 +118,7 @@ static bool device_refused(void)
 	return ret == -ENODEV;
 }
 
-/* For a while, all that is mapped and unmapped works, and removal waits. */
+/* For a while, all that is mapped and unmapped works, and removal, a child, waits. */
 static void container_used(pid_t removal)
 {
 	unsigned char *p = dma_memory(16 * PAGE);
@@ -150,7 +128,18 @@ static void container_used(pid_t removal)
 		dma_unmap(&c, 0, 16 * PAGE);
 	}
 	CHECK_SOON(device_refused());
-	CHECK_EQ(waitpid(removal, NULL, WNOHANG), 0);
+	CHECK(removal < 0 || !waitpid(removal, NULL, WNOHANG));
+}
+
+static pid_t consumer_is_asked(void)
+{
+	int req = new_eventfd();
+	pid_t removal;
+
+	CHECK(!irq_set_eventfds(&c, VFIO_PCI_REQ_IRQ_INDEX, 0, 1, &req));
+	removal = world_remove_start(&w);
+	CHECK_EQ(eventfd_take(req, TEST_SOON_MS), 1);
+	return removal;
 }
 
 /*
@@ -160,21 +149,37 @@ static void container_used(pid_t removal)
 TEST(container_is_left_in_peace)
 {
 	pid_t removal;
-	int req;
 
 	world_up(&w, NULL);
 	consumer_open(&c, &w);
-	req = new_eventfd();
-	CHECK(!irq_set_eventfds(&c, VFIO_PCI_REQ_IRQ_INDEX, 0, 1, &req));
 	/* Longer than makes a container one that nobody uses. */
 	test_sleep_ms(6000);
-	removal = world_remove_start(&w);
-	CHECK_EQ(eventfd_take(req, TEST_SOON_MS), 1);
+	removal = consumer_is_asked();
 	close(c.device);
 	test_sleep_ms(500);
 	container_used(removal);
 	CHECK(!ioctl(c.group, VFIO_GROUP_UNSET_CONTAINER));
 	world_remove_ends(removal);
+}
+
+/* Whoever gives up waiting does not call it off, nor does he hurry it. */
+TEST(container_and_a_removal_that_is_killed)
+{
+	char path[256];
+	pid_t removal;
+
+	world_up(&w, NULL);
+	consumer_open(&c, &w);
+	removal = consumer_is_asked();
+	kill(removal, SIGKILL);
+	test_sleep_ms(500);
+	puppet_check(&c, 0);
+	close(c.device);
+	container_used(removal);
+	consumer_close(&c);
+	CHECK_EQ(waitpid(removal, NULL, 0), removal);
+	snprintf(path, sizeof(path), MDEV_DIR "%s", w.uuid);
+	CHECK(access(path, F_OK) < 0);
 }
 
 /* Nobody has to leave a container in which he does nothing. */
@@ -193,7 +198,7 @@ TEST(container_that_is_not_left)
 	CHECK_EQ(status, 0);
 }
 
-/* Nor has he to have the device open. QEMU maps its memory before that. */
+/* The device need not have been open yet: QEMU maps its memory first. */
 TEST(container_before_the_device)
 {
 	pid_t removal;
@@ -205,6 +210,61 @@ TEST(container_before_the_device)
 	container_used(removal);
 	consumer_close(&c);
 	world_remove_ends(removal);
+}
+
+/* Nor will it be, if somebody has been waiting for its server. */
+TEST(container_of_an_open_that_is_refused)
+{
+	int ready = new_eventfd(), status;
+	pid_t opener, removal;
+
+	world_mdev(&w);
+	world_attr_set(&w, "attach_timeout_ms", "60000");
+	opener = fork();
+	if (!opener) {
+		consumer_prepare(&c, &w);
+		dma_map(&c, dma_memory(PAGE), 1 << 20, PAGE, DMA_READ);
+		CHECK(!eventfd_write(ready, 1));
+		CHECK_EQ(consumer_get_device(&c, &w), -ENODEV);
+		test_sleep_ms(500);
+		container_used(-1);
+		_exit(0);
+	}
+	CHECK_EQ(eventfd_take(ready, TEST_SOON_MS), 1);
+	test_sleep_ms(6000);
+	removal = world_remove_start(&w);
+	CHECK_EQ(waitpid(opener, &status, 0), opener);
+	CHECK_EQ(status, 0);
+	world_remove_ends(removal);
+}
+
+/* Nothing is taken from whoever has another device in there. */
+TEST(container_with_another_device)
+{
+	unsigned char *p = dma_memory(16 * PAGE);
+	struct consumer d;
+	struct world other;
+	long long start;
+	int status = -1;
+	pid_t removal;
+
+	world_up(&w, NULL);
+	world_mdev(&other);
+	world_server(&other, NULL);
+	world_wait_state(&other, "attached");
+	consumer_open(&c, &w);
+	consumer_join(&d, &other, &c);
+	close(c.device);
+	removal = world_remove_start(&w);
+	start = test_now_ms();
+	while (!waitpid(removal, &status, WNOHANG)) {
+		dma_map(&d, p, 0, 16 * PAGE, DMA_READ | DMA_WRITE);
+		dma_unmap(&d, 0, 16 * PAGE);
+		CHECK(test_now_ms() < start + TEST_SOON_MS);
+	}
+	CHECK_EQ(status, 0);
+	dma_map(&d, p, 0, 16 * PAGE, DMA_READ | DMA_WRITE);
+	puppet_check(&d, 0);
 }
 
 TEST(create_and_remove_over_and_over)
