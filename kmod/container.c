@@ -39,7 +39,7 @@
  * @nr: how many
  * @missed: calls that the probe had missed when this was opened
  * @calls: ioctls that are under way and followed
- * @last: when there was any ioctl, or a removal began to wait; in jiffies
+ * @last: when there was any ioctl, or a group began to leave; in jiffies
  * @blind: there were more than are followed
  * @lost: why @maps is not what is mapped, or NULL
  * @unmaps: struct vum_call of the unmaps that are under way
@@ -62,6 +62,7 @@ struct vum_container {
 	struct list_head groups;
 };
 
+/* Any IOMMU group; it is leaving when the mdev that it is of is being removed. */
 struct vum_group {
 	struct list_head node;
 	const struct iommu_group *group;
@@ -417,25 +418,6 @@ void vum_container_detach(const void *iommu, const struct iommu_group *group)
 	wake_up_all(&vum_container_wait);
 }
 
-/* Whoever was kept from opening the device, or has just closed it, goes on now. */
-static void vum_container_leave_begin(const struct iommu_group *group)
-{
-	struct vum_container *c;
-	struct vum_group *g;
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&vum_container_lock, flags);
-	list_for_each_entry(c, &vum_containers, node) {
-		list_for_each_entry(g, &c->groups, node) {
-			if (g->group == group) {
-				g->leaving = true;
-				c->last = jiffies;
-			}
-		}
-	}
-	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
-}
-
 /* Would it go with the groups that leave, while somebody is at work on it? */
 static bool vum_container_busy(const struct vum_container *c)
 {
@@ -447,6 +429,7 @@ static bool vum_container_busy(const struct vum_container *c)
 	return c->calls || time_before(jiffies, c->last + VUM_CONTAINER_QUIET);
 }
 
+/* The group leaves as soon as this is asked for the first time. */
 static bool vum_container_left(const struct iommu_group *group)
 {
 	struct vum_container *c;
@@ -455,10 +438,18 @@ static bool vum_container_left(const struct iommu_group *group)
 	bool left = true;
 
 	raw_spin_lock_irqsave(&vum_container_lock, flags);
-	list_for_each_entry(c, &vum_containers, node)
-		list_for_each_entry(g, &c->groups, node)
-			if (g->group == group && vum_container_busy(c))
+	list_for_each_entry(c, &vum_containers, node) {
+		list_for_each_entry(g, &c->groups, node) {
+			if (g->group != group)
+				continue;
+			/* Who was kept from opening it, or has closed it, goes on now. */
+			if (!g->leaving)
+				c->last = jiffies;
+			g->leaving = true;
+			if (vum_container_busy(c))
 				left = false;
+		}
+	}
 	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
 	return left;
 }
@@ -473,7 +464,6 @@ void vum_container_wait_left(struct vum_device *dev)
 {
 	struct iommu_group *group = iommu_group_get(dev->vdev.dev);
 
-	vum_container_leave_begin(group);
 	/* Nothing happens when it has been quiet for long enough. */
 	while (!wait_event_idle_timeout(vum_container_wait,
 					vum_container_left(group), HZ / 10))
