@@ -98,7 +98,7 @@ measure() {
 	vm wall -- $wall
 	unset ACCEL
 	echo "# others $(echo "$start $(date +%s) $busy $(busy) $own $(own)" |
-		awk '{ x = ($4 - $3 - ($6 - $5)) / 100 / ($2 - $1 + 0.1); print x > 0 ? x : 0 }')"
+		awk '{ x = ($4 - $3 - ($6 - $5)) / 100 / ($2 - $1 + 0.1); print (x > 0 ? x : 0) }')"
 	# shellcheck disable=SC2086
 	[ "$quick" ] || vm icount --icount -- $icount
 	export VUM_BENCH_CLOCK=wall
