@@ -368,7 +368,6 @@ void vum_container_gone(const void *iommu)
 	if (c)
 		vum_container_free(c);
 	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
-	wake_up_all(&vum_container_wait);
 }
 
 /**
