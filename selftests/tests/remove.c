@@ -37,18 +37,26 @@ TEST(module_with_a_device_in_use)
 	puppet_check(&c, 0);
 }
 
+/* Returns the removal. */
+static pid_t consumer_is_asked(void)
+{
+	int req = new_eventfd();
+	pid_t removal;
+
+	CHECK(!irq_set_eventfds(&c, VFIO_PCI_REQ_IRQ_INDEX, 0, 1, &req));
+	removal = world_remove_start(&w);
+	CHECK_EQ(eventfd_take(req, TEST_SOON_MS), 1);
+	return removal;
+}
+
 TEST(mdev_in_use_is_asked_for)
 {
 	char path[256];
 	pid_t pid;
-	int req;
 
 	world_up(&w, NULL);
 	consumer_open(&c, &w);
-	req = new_eventfd();
-	CHECK(!irq_set_eventfds(&c, VFIO_PCI_REQ_IRQ_INDEX, 0, 1, &req));
-	pid = world_remove_start(&w);
-	CHECK_EQ(eventfd_take(req, TEST_SOON_MS), 1);
+	pid = consumer_is_asked();
 	/* Until it is given, it works, and cannot be asked for twice. */
 	puppet_check(&c, 0);
 	snprintf(path, sizeof(path), MDEV_DIR "%s/remove", w.uuid);
@@ -59,21 +67,44 @@ TEST(mdev_in_use_is_asked_for)
 	CHECK_EQ(kernel_log_count(w.uuid, "asking the consumer"), 1);
 }
 
-/* Nobody has it open, somebody just waits for its server. */
-TEST(mdev_that_is_being_opened)
+/* Somebody who waits for a server until he is refused, and does that then. */
+static pid_t opener_start(void (*then)(void))
 {
-	pid_t opener, removal;
+	int ready = new_eventfd();
+	pid_t pid;
 
 	world_mdev(&w);
 	world_attr_set(&w, "attach_timeout_ms", "60000");
-	opener = fork();
-	if (!opener) {
+	pid = fork();
+	if (!pid) {
 		consumer_prepare(&c, &w);
-		_exit(consumer_get_device(&c, &w) == -ENODEV ? 0 : 1);
+		dma_map(&c, dma_memory(PAGE), 1 << 20, PAGE, DMA_READ);
+		CHECK(!eventfd_write(ready, 1));
+		CHECK_EQ(consumer_get_device(&c, &w), -ENODEV);
+		if (then)
+			then();
+		_exit(0);
 	}
+	CHECK_EQ(eventfd_take(ready, TEST_SOON_MS), 1);
+	return pid;
+}
+
+static void opener_ends(pid_t pid)
+{
+	int status;
+
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK_EQ(status, 0);
+}
+
+/* Nobody has it open, somebody just waits for its server. */
+TEST(mdev_that_is_being_opened)
+{
+	pid_t opener = opener_start(NULL), removal;
+
 	test_sleep_ms(500);
 	removal = world_remove_start(&w);
-	CHECK(waitpid(opener, &(int){ 0 }, 0) == opener);
+	opener_ends(opener);
 	world_remove_ends(removal);
 }
 
@@ -118,8 +149,8 @@ static bool device_refused(void)
 	return ret == -ENODEV;
 }
 
-/* For a while, all that is mapped and unmapped works, and removal, a child, waits. */
-static void container_used(pid_t removal)
+/* For a while, all that is mapped and unmapped works. */
+static void container_used(void)
 {
 	unsigned char *p = dma_memory(16 * PAGE);
 
@@ -128,18 +159,6 @@ static void container_used(pid_t removal)
 		dma_unmap(&c, 0, 16 * PAGE);
 	}
 	CHECK_SOON(device_refused());
-	CHECK(removal < 0 || !waitpid(removal, NULL, WNOHANG));
-}
-
-static pid_t consumer_is_asked(void)
-{
-	int req = new_eventfd();
-	pid_t removal;
-
-	CHECK(!irq_set_eventfds(&c, VFIO_PCI_REQ_IRQ_INDEX, 0, 1, &req));
-	removal = world_remove_start(&w);
-	CHECK_EQ(eventfd_take(req, TEST_SOON_MS), 1);
-	return removal;
 }
 
 /*
@@ -157,7 +176,8 @@ TEST(container_is_left_in_peace)
 	removal = consumer_is_asked();
 	close(c.device);
 	test_sleep_ms(500);
-	container_used(removal);
+	container_used();
+	CHECK_EQ(waitpid(removal, NULL, WNOHANG), 0);
 	CHECK(!ioctl(c.group, VFIO_GROUP_UNSET_CONTAINER));
 	world_remove_ends(removal);
 }
@@ -175,7 +195,8 @@ TEST(container_and_a_removal_that_is_killed)
 	test_sleep_ms(500);
 	puppet_check(&c, 0);
 	close(c.device);
-	container_used(removal);
+	container_used();
+	CHECK_EQ(waitpid(removal, NULL, WNOHANG), 0);
 	consumer_close(&c);
 	CHECK_EQ(waitpid(removal, NULL, 0), removal);
 	snprintf(path, sizeof(path), MDEV_DIR "%s", w.uuid);
@@ -207,34 +228,26 @@ TEST(container_before_the_device)
 	consumer_prepare(&c, &w);
 	dma_map(&c, dma_memory(PAGE), 1 << 20, PAGE, DMA_READ);
 	removal = world_remove_start(&w);
-	container_used(removal);
+	container_used();
+	CHECK_EQ(waitpid(removal, NULL, WNOHANG), 0);
 	consumer_close(&c);
 	world_remove_ends(removal);
+}
+
+static void refused_and_goes_on(void)
+{
+	test_sleep_ms(500);
+	container_used();
 }
 
 /* Nor will it be, if somebody has been waiting for its server. */
 TEST(container_of_an_open_that_is_refused)
 {
-	int ready = new_eventfd(), status;
-	pid_t opener, removal;
+	pid_t opener = opener_start(refused_and_goes_on), removal;
 
-	world_mdev(&w);
-	world_attr_set(&w, "attach_timeout_ms", "60000");
-	opener = fork();
-	if (!opener) {
-		consumer_prepare(&c, &w);
-		dma_map(&c, dma_memory(PAGE), 1 << 20, PAGE, DMA_READ);
-		CHECK(!eventfd_write(ready, 1));
-		CHECK_EQ(consumer_get_device(&c, &w), -ENODEV);
-		test_sleep_ms(500);
-		container_used(-1);
-		_exit(0);
-	}
-	CHECK_EQ(eventfd_take(ready, TEST_SOON_MS), 1);
 	test_sleep_ms(6000);
 	removal = world_remove_start(&w);
-	CHECK_EQ(waitpid(opener, &status, 0), opener);
-	CHECK_EQ(status, 0);
+	opener_ends(opener);
 	world_remove_ends(removal);
 }
 
