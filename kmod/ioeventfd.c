@@ -67,13 +67,12 @@ static void vum_ioeventfd_write(struct vum_ioeventfd *io)
 {
 	struct vfio_user_region_access *payload;
 	struct vum_req *req;
+	int ret;
 
 	if (vum_ioeventfd_queued(io))
 		return;
-	req = vum_req_alloc(VUM_REQ_POSTED, VFIO_USER_REGION_WRITE,
-			    sizeof(io->where) + io->where.count);
-	if (!req)
-		return;
+	req = vum_req_alloc_nofail(VUM_REQ_POSTED, VFIO_USER_REGION_WRITE,
+				   sizeof(io->where) + io->where.count);
 	payload = (void *)req->msg.payload;
 	*payload = io->where;
 	memcpy(payload->data, &io->data, io->where.count);
@@ -81,13 +80,21 @@ static void vum_ioeventfd_write(struct vum_ioeventfd *io)
 	req->echo = sizeof(io->where);
 	req->reply_min = sizeof(io->where);
 	req->reply_max = req->reply_min;
-	/* Without a server there is no device to write to. */
-	if (vum_req_queue(io->dev, req)) {
-		vum_req_put(req);
+	ret = vum_req_queue(io->dev, req);
+	if (!ret) {
+		vum_req_put(io->last);
+		io->last = req;
 		return;
 	}
-	vum_req_put(io->last);
-	io->last = req;
+	/*
+	 * Without a server there is no device to write to. One that is there must
+	 * not go on as if nothing had been written.
+	 */
+	if (ret != -EIO && ret != -EPROBE_DEFER)
+		vum_session_break(io->dev, req->session,
+				  "cannot send it the write of an ioeventfd: error %d",
+				  ret);
+	vum_req_put(req);
 }
 
 static void vum_ioeventfd_thread(void *opaque, void *unused)

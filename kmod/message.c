@@ -68,23 +68,12 @@ void vum_msg_free(struct vum_msg *msg)
 	this_cpu_dec(vum_messages);
 }
 
-/**
- * vum_req_alloc - a message to the server
- * @kind: who waits for the reply
- * @cmd: enum vfio_user_command
- * @payload: bytes after the header; zeroed
- *
- * Unless the caller says otherwise, the reply must have no payload.
- */
-struct vum_req *vum_req_alloc(enum vum_req_kind kind, u16 cmd, size_t payload)
+static struct vum_req *vum_req_new(enum vum_req_kind kind, u16 cmd, size_t payload,
+				   gfp_t gfp)
 {
 	bool small = payload <= VUM_SMALL_PAYLOAD;
-	gfp_t gfp = GFP_KERNEL_ACCOUNT;
 	struct vum_req *req;
 
-	/* Small, of a bounded number, and without a way to tell of a failure. */
-	if (kind == VUM_REQ_ASYNC || kind == VUM_REQ_ATTACH)
-		gfp = GFP_KERNEL | __GFP_NOFAIL;
 	if (small)
 		req = this_cpu_xchg(vum_req_spare, NULL) ?:
 		      kmem_cache_alloc(vum_req_cache, gfp & ~__GFP_ACCOUNT);
@@ -113,6 +102,36 @@ struct vum_req *vum_req_alloc(enum vum_req_kind kind, u16 cmd, size_t payload)
 	};
 	memset(req->msg.payload, 0, payload);
 	return req;
+}
+
+/**
+ * vum_req_alloc - allocate a message to the server
+ * @kind: who waits for the reply
+ * @cmd: enum vfio_user_command
+ * @payload: bytes after the header; zeroed
+ *
+ * Unless the caller says otherwise, the reply must have no payload.
+ *
+ * Returns NULL if there is no memory, but for the kinds VUM_REQ_ASYNC and
+ * VUM_REQ_ATTACH: these are small, of a bounded number, and nobody could be told.
+ */
+struct vum_req *vum_req_alloc(enum vum_req_kind kind, u16 cmd, size_t payload)
+{
+	if (kind == VUM_REQ_ASYNC || kind == VUM_REQ_ATTACH)
+		return vum_req_alloc_nofail(kind, cmd, payload);
+	return vum_req_new(kind, cmd, payload, GFP_KERNEL_ACCOUNT);
+}
+
+/**
+ * vum_req_alloc_nofail - the same where nobody could be told of a failure
+ * @kind: who waits for the reply
+ * @cmd: enum vfio_user_command
+ * @payload: bytes after the header, few; zeroed
+ */
+struct vum_req *vum_req_alloc_nofail(enum vum_req_kind kind, u16 cmd,
+				     size_t payload)
+{
+	return vum_req_new(kind, cmd, payload, GFP_KERNEL | __GFP_NOFAIL);
 }
 
 /**

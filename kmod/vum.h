@@ -233,6 +233,8 @@ struct vum_msg *vum_msg_alloc(size_t size);
 void vum_msg_free(struct vum_msg *msg);
 void vum_files_put(struct file **files, u32 nr);
 struct vum_req *vum_req_alloc(enum vum_req_kind kind, u16 cmd, size_t payload);
+struct vum_req *vum_req_alloc_nofail(enum vum_req_kind kind, u16 cmd,
+				     size_t payload);
 void vum_req_keep_small(struct vum_req *req, const struct vum_msg *reply);
 void vum_req_free(struct vum_req *req);
 
