@@ -14,7 +14,8 @@
  * first, then unmaps, then takes the group out. So removal waits for that. What it
  * cannot close is the instant between its last look and VFIO's own.
  *
- * All is under one raw spinlock, since probes cannot sleep.
+ * All is under one spinlock, since probes cannot sleep. They run with preemption
+ * disabled, where PREEMPT_RT could not take it: observe.c does not start there.
  */
 
 #include <linux/iommu.h>
@@ -75,7 +76,7 @@ struct vum_observed {
 	struct vum_mapping map;
 };
 
-static DEFINE_RAW_SPINLOCK(vum_container_lock);
+static DEFINE_SPINLOCK(vum_container_lock);
 static LIST_HEAD(vum_containers);
 /* Counts what is mapped and unmapped. */
 static unsigned long vum_container_gen;
@@ -229,7 +230,7 @@ bool vum_container_enter(struct vum_call *call)
 	struct vum_container *c;
 	unsigned long flags;
 
-	raw_spin_lock_irqsave(&vum_container_lock, flags);
+	spin_lock_irqsave(&vum_container_lock, flags);
 	c = vum_container_find(call->iommu);
 	if (c)
 		c->last = jiffies;
@@ -246,7 +247,7 @@ bool vum_container_enter(struct vum_call *call)
 		if (call->cmd == VFIO_IOMMU_UNMAP_DMA)
 			list_add(&call->node, &c->unmaps);
 	}
-	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
+	spin_unlock_irqrestore(&vum_container_lock, flags);
 	return c;
 }
 
@@ -293,11 +294,11 @@ struct file *vum_container_leave(struct vum_call *call, long ret)
 	struct vum_container *c;
 	unsigned long flags;
 
-	raw_spin_lock_irqsave(&vum_container_lock, flags);
+	spin_lock_irqsave(&vum_container_lock, flags);
 	c = vum_container_find(call->iommu);
 	if (c)
 		hold = vum_container_returned(c, call, ret);
-	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
+	spin_unlock_irqrestore(&vum_container_lock, flags);
 	if (call->cmd == VFIO_IOMMU_UNMAP_DMA)
 		wake_up_all(&vum_container_wait);
 	return hold;
@@ -322,9 +323,9 @@ void vum_container_new(const void *iommu)
 	INIT_LIST_HEAD(&c->unmaps);
 	INIT_LIST_HEAD(&c->devices);
 	INIT_LIST_HEAD(&c->groups);
-	raw_spin_lock_irqsave(&vum_container_lock, flags);
+	spin_lock_irqsave(&vum_container_lock, flags);
 	list_add(&c->node, &vum_containers);
-	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
+	spin_unlock_irqrestore(&vum_container_lock, flags);
 }
 
 static void vum_container_unlink(struct vum_device *dev)
@@ -363,11 +364,11 @@ void vum_container_gone(const void *iommu)
 	struct vum_container *c;
 	unsigned long flags;
 
-	raw_spin_lock_irqsave(&vum_container_lock, flags);
+	spin_lock_irqsave(&vum_container_lock, flags);
 	c = vum_container_find(iommu);
 	if (c)
 		vum_container_free(c);
-	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
+	spin_unlock_irqrestore(&vum_container_lock, flags);
 }
 
 /**
@@ -386,11 +387,11 @@ void vum_container_attach(const void *iommu, const struct iommu_group *group)
 	if (!g)
 		return;
 	g->group = group;
-	raw_spin_lock_irqsave(&vum_container_lock, flags);
+	spin_lock_irqsave(&vum_container_lock, flags);
 	c = vum_container_find(iommu);
 	if (c)
 		list_add(&g->node, &c->groups);
-	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
+	spin_unlock_irqrestore(&vum_container_lock, flags);
 	if (!c)
 		kfree(g);
 }
@@ -406,14 +407,14 @@ void vum_container_detach(const void *iommu, const struct iommu_group *group)
 	struct vum_container *c;
 	unsigned long flags;
 
-	raw_spin_lock_irqsave(&vum_container_lock, flags);
+	spin_lock_irqsave(&vum_container_lock, flags);
 	c = vum_container_find(iommu);
 	if (c) {
 		list_for_each_entry_safe(g, next, &c->groups, node)
 			if (g->group == group)
 				vum_container_drop_group(g);
 	}
-	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
+	spin_unlock_irqrestore(&vum_container_lock, flags);
 	wake_up_all(&vum_container_wait);
 }
 
@@ -436,7 +437,7 @@ static bool vum_container_left(const struct iommu_group *group)
 	unsigned long flags;
 	bool left = true;
 
-	raw_spin_lock_irqsave(&vum_container_lock, flags);
+	spin_lock_irqsave(&vum_container_lock, flags);
 	list_for_each_entry(c, &vum_containers, node) {
 		list_for_each_entry(g, &c->groups, node) {
 			if (g->group != group)
@@ -449,7 +450,7 @@ static bool vum_container_left(const struct iommu_group *group)
 				left = false;
 		}
 	}
-	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
+	spin_unlock_irqrestore(&vum_container_lock, flags);
 	return left;
 }
 
@@ -489,7 +490,7 @@ void vum_container_bind(const void *iommu, struct vum_device *dev)
 	struct vum_container *c;
 	unsigned long flags;
 
-	raw_spin_lock_irqsave(&vum_container_lock, flags);
+	spin_lock_irqsave(&vum_container_lock, flags);
 	c = vum_container_find(iommu);
 	vum_container_unlink(dev);
 	dev->dma.type1 = true;
@@ -498,7 +499,7 @@ void vum_container_bind(const void *iommu, struct vum_device *dev)
 	WRITE_ONCE(dev->dma.container, c);
 	if (c)
 		list_add(&dev->dma.in_container, &c->devices);
-	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
+	spin_unlock_irqrestore(&vum_container_lock, flags);
 }
 
 /**
@@ -509,10 +510,10 @@ void vum_container_unbind(struct vum_device *dev)
 {
 	unsigned long flags;
 
-	raw_spin_lock_irqsave(&vum_container_lock, flags);
+	spin_lock_irqsave(&vum_container_lock, flags);
 	vum_container_unlink(dev);
 	dev->dma.type1 = false;
-	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
+	spin_unlock_irqrestore(&vum_container_lock, flags);
 	wake_up_all(&vum_container_wait);
 }
 
@@ -539,7 +540,7 @@ int vum_container_unmapping(struct vum_device *dev, unsigned long index,
 	unsigned long flags;
 	int ret = -ENODATA;
 
-	raw_spin_lock_irqsave(&vum_container_lock, flags);
+	spin_lock_irqsave(&vum_container_lock, flags);
 	c = dev->dma.container;
 	if (c && !vum_container_blind(c)) {
 		ret = 0;
@@ -549,7 +550,7 @@ int vum_container_unmapping(struct vum_device *dev, unsigned long index,
 				ret = 1;
 		}
 	}
-	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
+	spin_unlock_irqrestore(&vum_container_lock, flags);
 	return ret;
 }
 
@@ -567,7 +568,7 @@ void vum_container_told(struct vum_device *dev, u64 iova, u64 last)
 	struct vum_call *call;
 	unsigned long flags;
 
-	raw_spin_lock_irqsave(&vum_container_lock, flags);
+	spin_lock_irqsave(&vum_container_lock, flags);
 	if (dev->dma.container) {
 		list_for_each_entry(call, &dev->dma.container->unmaps, node) {
 			vum_call_range(call, &from, &to);
@@ -575,7 +576,7 @@ void vum_container_told(struct vum_device *dev, u64 iova, u64 last)
 				call->unread = true;
 		}
 	}
-	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
+	spin_unlock_irqrestore(&vum_container_lock, flags);
 }
 
 /**
@@ -628,19 +629,19 @@ const char *vum_container_snapshot(struct vum_device *dev,
 		if (!*maps)
 			return "out of memory";
 		*nr = 0;
-		raw_spin_lock_irqsave(&vum_container_lock, flags);
+		spin_lock_irqsave(&vum_container_lock, flags);
 		why = vum_container_why_not(dev);
 		if (why || dev->dma.container->nr <= room)
 			break;
 		room = dev->dma.container->nr;
-		raw_spin_unlock_irqrestore(&vum_container_lock, flags);
+		spin_unlock_irqrestore(&vum_container_lock, flags);
 		kvfree(*maps);
 	}
 	if (!why)
 		for (o = vum_observed(rb_first(&dev->dma.container->maps)); o;
 		     o = vum_observed(rb_next(&o->node)))
 			(*maps)[(*nr)++] = o->map;
-	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
+	spin_unlock_irqrestore(&vum_container_lock, flags);
 	if (why)
 		kvfree(*maps);
 	return why;
@@ -654,7 +655,7 @@ static struct vum_device *vum_container_unsettled(const void *iommu,
 	struct vum_container *c;
 	unsigned long flags;
 
-	raw_spin_lock_irqsave(&vum_container_lock, flags);
+	spin_lock_irqsave(&vum_container_lock, flags);
 	c = vum_container_find(iommu);
 	if (c) {
 		list_for_each_entry(dev, &c->devices, dma.in_container) {
@@ -665,7 +666,7 @@ static struct vum_device *vum_container_unsettled(const void *iommu,
 			}
 		}
 	}
-	raw_spin_unlock_irqrestore(&vum_container_lock, flags);
+	spin_unlock_irqrestore(&vum_container_lock, flags);
 	return found;
 }
 

@@ -23,7 +23,7 @@
 /* Half of that is how many threads can come before the worker that makes new ones. */
 #define VUM_HOLD_SPARE		256
 
-static DEFINE_RAW_SPINLOCK(vum_hold_lock);
+static DEFINE_SPINLOCK(vum_hold_lock);
 static struct file *vum_hold_spare[VUM_HOLD_SPARE];
 static unsigned int vum_hold_nr;
 
@@ -32,10 +32,10 @@ static struct file *vum_hold_pop(void)
 	struct file *file = NULL;
 	unsigned long flags;
 
-	raw_spin_lock_irqsave(&vum_hold_lock, flags);
+	spin_lock_irqsave(&vum_hold_lock, flags);
 	if (vum_hold_nr)
 		file = vum_hold_spare[--vum_hold_nr];
-	raw_spin_unlock_irqrestore(&vum_hold_lock, flags);
+	spin_unlock_irqrestore(&vum_hold_lock, flags);
 	return file;
 }
 
@@ -43,9 +43,9 @@ static void vum_hold_push(struct file *file)
 {
 	unsigned long flags;
 
-	raw_spin_lock_irqsave(&vum_hold_lock, flags);
+	spin_lock_irqsave(&vum_hold_lock, flags);
 	vum_hold_spare[vum_hold_nr++] = file;
-	raw_spin_unlock_irqrestore(&vum_hold_lock, flags);
+	spin_unlock_irqrestore(&vum_hold_lock, flags);
 }
 
 static int vum_hold_release(struct inode *inode, struct file *file);
