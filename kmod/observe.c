@@ -192,6 +192,43 @@ const char *vum_observe_why_not(void)
 	return vum_unobserved;
 }
 
+/*
+ * A probe that ftrace has no part in is a breakpoint, whose handler runs as in an
+ * NMI: whoever holds vum_container_lock may be what it has interrupted.
+ */
+static int vum_probes_enable(void)
+{
+	size_t i;
+	int ret;
+
+	for (i = 0; i < ARRAY_SIZE(vum_probes); i++)
+		if (!kprobe_ftrace(&vum_probes[i]->kp))
+			return -EOPNOTSUPP;
+	for (i = 0; i < ARRAY_SIZE(vum_probes); i++) {
+		ret = enable_kretprobe(vum_probes[i]);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/* Returns 0, or the error for which nothing is observed. */
+static int vum_probes_start(void)
+{
+	size_t i;
+	int ret;
+
+	for (i = 0; i < ARRAY_SIZE(vum_probes); i++)
+		vum_probes[i]->kp.flags = KPROBE_FLAG_DISABLED;
+	ret = register_kretprobes(vum_probes, ARRAY_SIZE(vum_probes));
+	if (ret)
+		return ret;
+	ret = vum_probes_enable();
+	if (ret)
+		unregister_kretprobes(vum_probes, ARRAY_SIZE(vum_probes));
+	return ret;
+}
+
 /**
  * vum_observe_init - begin to observe
  *
@@ -208,12 +245,14 @@ void vum_observe_init(void)
 		return;
 	}
 	request_module("vfio_iommu_type1");
-	ret = vum_hold_init() ?:
-	      register_kretprobes(vum_probes, ARRAY_SIZE(vum_probes));
-	vum_unobserved = ret ? "the kernel's kretprobes do not work" : NULL;
+	ret = vum_hold_init() ?: vum_probes_start();
+	if (ret == -EOPNOTSUPP)
+		vum_unobserved = "the kernel's probes run as in an NMI (no CONFIG_KPROBES_ON_FTRACE)";
+	else
+		vum_unobserved = ret ? "the kernel's kretprobes do not work" : NULL;
 	if (ret)
-		pr_notice("cannot observe what consumers map (error %d): servers will be told an aperture\n",
-			  ret);
+		pr_notice("cannot observe what consumers map (%s; error %d): servers will be told an aperture\n",
+			  vum_unobserved, ret);
 }
 
 void vum_observe_exit(void)
