@@ -295,6 +295,9 @@ static const char *vum_announce_dma(struct vum_asking *a)
 	fput(window);
 	if (!ret)
 		vum_announce_begin(a->dev, a->session, &aperture, !exact);
+	/* Whatever ended the attachment has been told. */
+	if (ret && !vum_session_current(&a->dev->ch, a->session))
+		return NULL;
 	/* A device that does no DMA may not know what that is. */
 	if (ret && mode == VUM_DMA_AUTO)
 		vum_notice(a->dev, "server refuses DMA_MAP (error %d): it will reach no memory\n",
