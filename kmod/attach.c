@@ -18,6 +18,11 @@
 static struct workqueue_struct *vum_attach_wq;
 /* Nobody does of this one. */
 static struct workqueue_struct *vum_work_wq;
+/*
+ * VFIO waits for work items of this queue while it unmaps, and takes it for a bug
+ * if that is in vain too often: so they must run even when memory is short.
+ */
+static struct workqueue_struct *vum_unpin_wq;
 
 /**
  * struct vum_asking - an attachment that is being brought into working order
@@ -382,6 +387,17 @@ bool vum_work_queue(struct work_struct *work)
 }
 
 /**
+ * vum_unpin_queue - have pages given back to VFIO
+ * @work: which; ends before the module does
+ *
+ * Returns whether it was not queued before.
+ */
+bool vum_unpin_queue(struct work_struct *work)
+{
+	return queue_work(vum_unpin_wq, work);
+}
+
+/**
  * vum_attach_start - a server has been attached
  * @dev: device, in VUM_STATE_ATTACHING
  */
@@ -397,11 +413,20 @@ int vum_attach_init(void)
 	if (!vum_attach_wq)
 		return -ENOMEM;
 	vum_work_wq = alloc_workqueue("vum_work", WQ_UNBOUND, WQ_MAX_ACTIVE);
-	if (!vum_work_wq) {
-		destroy_workqueue(vum_attach_wq);
-		return -ENOMEM;
-	}
+	if (!vum_work_wq)
+		goto err_attach;
+	vum_unpin_wq = alloc_workqueue("vum_unpin",
+				       WQ_UNBOUND | WQ_HIGHPRI | WQ_MEM_RECLAIM,
+				       WQ_MAX_ACTIVE);
+	if (!vum_unpin_wq)
+		goto err_work;
 	return 0;
+
+err_work:
+	destroy_workqueue(vum_work_wq);
+err_attach:
+	destroy_workqueue(vum_attach_wq);
+	return -ENOMEM;
 }
 
 void vum_attach_exit(void)
@@ -409,4 +434,5 @@ void vum_attach_exit(void)
 	/* The first kind of work can lead to the second. */
 	destroy_workqueue(vum_attach_wq);
 	destroy_workqueue(vum_work_wq);
+	destroy_workqueue(vum_unpin_wq);
 }

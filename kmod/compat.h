@@ -88,6 +88,19 @@ static inline void vum_vfio_free(struct vfio_device *vdev)
 #define VUM_OPS_IOMMUFD
 #endif
 
+/* Is the device's consumer on iommufd? */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0) && IS_ENABLED(CONFIG_IOMMUFD)
+static inline bool vum_by_iommufd(const struct vfio_device *vdev)
+{
+	return vdev->iommufd_access;
+}
+#else
+static inline bool vum_by_iommufd(const struct vfio_device *vdev)
+{
+	return false;
+}
+#endif
+
 /*
  * VFIO_DEVICE_GET_REGION_INFO: VFIO's own today, with a question to the
  * driver; before, an ioctl like any other.

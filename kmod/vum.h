@@ -423,9 +423,11 @@ void vum_attach_work(struct work_struct *work);
 void vum_attach_start(struct vum_device *dev);
 bool vum_attach_queue(struct work_struct *work);
 bool vum_work_queue(struct work_struct *work);
+bool vum_unpin_queue(struct work_struct *work);
 
 /*
- * The consumer's memory (dma.c), and the file that shows it (window.c)
+ * The consumer's memory (dma.c), its pages (dma_pin.c), and the file that shows it
+ * (window.c)
  */
 enum vum_dma_mode {
 	VUM_DMA_AUTO,
@@ -458,13 +460,49 @@ struct vum_mapping {
 #define VUM_DMA_APERTURE_MAX	46
 
 /**
+ * struct vum_copy - bytes that are to be copied from or to a page
+ * @buf: in the kernel
+ * @offset: within the page
+ * @size: bytes, all within the page
+ * @write: to the page
+ */
+struct vum_copy {
+	void *buf;
+	unsigned int offset;
+	unsigned int size;
+	bool write;
+};
+
+/**
+ * struct vum_pinning - the range that is being pinned
+ * @index: page that it is for, IOVA >> PAGE_SHIFT
+ * @first: first page
+ * @nr: pages; 0 if nobody pins at present
+ * @stale: some of it has been unmapped meanwhile
+ * @lost: the page at @index has
+ */
+struct vum_pinning {
+	unsigned long index;
+	unsigned long first;
+	unsigned long nr;
+	bool stale;
+	bool lost;
+};
+
+/**
  * struct vum_dma - what a device's server can reach
  * @lock: everything below up to @container
  * @open: a consumer has the device open
- * @pages: what has been touched, by IOVA >> PAGE_SHIFT; see dma.c
+ * @pages: what has been touched, by IOVA >> PAGE_SHIFT; see dma_pin.c
  * @pinned: pages that are pinned
  * @faults: accesses that found nothing
- * @batch: room for pages that are being pinned
+ * @batch: room for pages; belongs to the task that pins
+ * @pinning: what that task is about
+ * @unpin: gives back what leaves @pages
+ * @wait: for @pinning to be over, and for @unpin
+ * @unmaps: calls of vum_dma_unmap() that are under way
+ * @unmapped_at: when the last of them ended
+ * @tired: unmaps in a row that did not wait long enough
  * @window: the file, while a server is attached
  * @session: the attachment that @window is for
  * @present: takes absorbed accesses away again
@@ -488,6 +526,12 @@ struct vum_dma {
 	unsigned long pinned;
 	u64 faults;
 	struct page **batch;
+	struct vum_pinning pinning;
+	struct work_struct unpin;
+	wait_queue_head_t wait;
+	atomic_t unmaps;
+	ktime_t unmapped_at;
+	unsigned int tired;
 	struct file *window;
 	u32 session;
 	struct delayed_work present;
@@ -511,11 +555,14 @@ void vum_dma_close(struct vum_device *dev);
 struct file *vum_dma_attach(struct vum_device *dev, u32 session);
 struct file *vum_dma_window(struct vum_device *dev, u32 *session);
 void vum_dma_drop(struct vum_device *dev);
+
+void vum_dma_pin_init(struct vum_dma *dma);
+void vum_dma_pin_exit(struct vum_dma *dma);
 int vum_dma_lookup(struct vum_device *dev, unsigned long index, int need,
 		   unsigned long *pfn, bool *writable);
-int vum_dma_pin(struct vum_device *dev, unsigned long index, int need,
-		unsigned long *pfn);
-int vum_dma_wait_unmapped(struct vum_device *dev, unsigned long index);
+int vum_dma_pin(struct vum_device *dev, u32 session, unsigned long index, int need,
+		const struct vum_copy *copy);
+void vum_dma_leave(struct vum_device *dev, unsigned long first, unsigned long last);
 void vum_dma_absorb(struct vum_device *dev, unsigned long index);
 void vum_dma_absent(struct vum_device *dev, unsigned long index, int error);
 int vum_dma_copy(struct vum_device *dev, u32 session, u64 iova, void *buf,

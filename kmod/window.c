@@ -49,22 +49,39 @@ static void vum_touch_put(struct vum_touch *touch)
 	kfree(touch);
 }
 
-/* What comes of it, the access finds out when it is made once more. */
+/*
+ * The attachment that the file is for; 0, which is none, if that has ended or
+ * the caller is being killed.
+ */
+static u32 vum_window_session(struct vum_device *dev, const struct file *file)
+{
+	u32 session = 0;
+
+	if (mutex_lock_killable(&dev->dma.lock))
+		return 0;
+	if (dev->dma.window == file)
+		session = dev->dma.session;
+	mutex_unlock(&dev->dma.lock);
+	return session;
+}
+
+/* The access finds out what came of this when it is made once more. */
 static void vum_window_touch(struct file *file, unsigned long index, int need)
 {
 	struct vum_device *dev = file->private_data;
-	unsigned long pfn;
-	int ret = 0;
+	int ret;
 
+	/* If the attachment ends after this look, a page too many is pinned. */
+	if (READ_ONCE(dev->dma.window) != file)
+		return;
+	ret = vum_dma_pin(dev, READ_ONCE(dev->dma.session), index, need, NULL);
+	if (!ret || ret == -EINTR || ret == -EIO)
+		return;
 	if (mutex_lock_killable(&dev->dma.lock))
 		return;
 	if (dev->dma.window == file)
-		ret = vum_dma_pin(dev, index, need, &pfn);
-	if (ret && ret != -EAGAIN)
 		vum_dma_absent(dev, index, ret);
 	mutex_unlock(&dev->dma.lock);
-	if (ret == -EAGAIN)
-		vum_dma_wait_unmapped(dev, index);
 }
 
 static void vum_touch_work(struct work_struct *work)
@@ -235,22 +252,6 @@ static int vum_window_mmap(struct file *file, struct vm_area_struct *vma)
 	vum_vm_flags_set(vma, VM_PFNMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP);
 	vma->vm_ops = &vum_window_vm_ops;
 	return 0;
-}
-
-/*
- * The attachment that the file is for; 0, which is none, if that has ended or
- * the caller is being killed.
- */
-static u32 vum_window_session(struct vum_device *dev, const struct file *file)
-{
-	u32 session = 0;
-
-	if (mutex_lock_killable(&dev->dma.lock))
-		return 0;
-	if (dev->dma.window == file)
-		session = dev->dma.session;
-	mutex_unlock(&dev->dma.lock);
-	return session;
 }
 
 /* Exactly one of @to and @from is there. */
