@@ -3,17 +3,19 @@
 # Usage: in-vm.sh TEST...
 #
 # Inside the test VM: loads the module, runs the tests one after the other,
-# and looks after each at what the kernel had to say about it.
+# and looks after each at what the kernel had to say about it: in its log, and by
+# kmemleak, where the kernel has that.
 set -u
 
 . selftests/load.sh
-bad='WARNING:|BUG:|Oops|general protection|blocked for more than|UBSAN|refcount_t|corruption|use-after-free|page fault for address|stack guard|scheduling while atomic|leaked'
-seen=0
-
-# Lines of the kernel's log that no test may cause, less those seen before.
-complaints() {
-	dmesg | grep -E "$bad" | tail -n +$((seen + 1))
-}
+bad='WARNING|BUG|Oops|general protection|blocked for more than|UBSAN|KASAN|KCSAN|ODEBUG'
+bad="$bad|possible (circular|recursive|irq lock)|inconsistent lock state|Invalid wait context"
+bad="$bad|suspicious RCU usage|turning off the locking correctness|held lock freed"
+bad="$bad|refcount_t|corruption|use-after-free|page fault for address|stack guard"
+bad="$bad|scheduling while atomic|sleeping function called|leaked|list_(add|del) "
+bad="$bad|kmemleak: .*(disabled|empty|error)|stall(s|ed) "
+kmemleak=/sys/kernel/debug/kmemleak
+lockdep=/proc/lockdep_stats
 
 run_test() {
 	if [ -x "$VUM_BIN/test-$1" ]; then
@@ -35,23 +37,66 @@ clear_away() {
 	done
 }
 
-seen=$(complaints | wc -l)
+# Prints what the kernel has to object to since the last call: from the first such
+# line on, with what follows it.
+complaints() {
+	dmesg | sed -n -E "/$bad/,\$p" | head -n 200
+	dmesg -C
+}
+
+# Prints memory to which nothing points any more. kmemleak tells of what it has
+# found twice, the second time after 5 s. A scan takes that long here, so there is
+# one after each test: what a test has lost is told of after the next one at the
+# latest, with the trace of its allocation.
+leaks() {
+	[ -e $kmemleak ] || return 0
+	echo scan >$kmemleak
+	head -n 200 $kmemleak
+	echo clear >$kmemleak
+}
+
+# lockdep stops looking after its first report, or when its tables are full.
+lockdep_off() {
+	[ -e $lockdep ] && ! grep -q '^ *debug_locks: *1$' $lockdep
+}
+
+# verdict NAME WHAT FOUND: a line of TAP if there is something to object to.
+verdict() {
+	[ -n "$3" ] || return 1
+	echo "$3" | sed 's/^/# /'
+	echo "not ok - $1: $2"
+}
+
+# Returns whether there was anything to object to.
+look() {
+	verdict "$1" "no complaints in the kernel's log" "$(complaints)"
+	complained=$?
+	verdict "$1" "no memory is lost" "$(leaks)" || [ $complained = 0 ]
+}
+
+dmesg -C
+[ ! -e $kmemleak ] || echo scan=off >$kmemleak
 for t in "$@"; do
 	echo "# == $t"
 	start=$(date +%s)
 	run_test "$t"
 	echo "# $t took $(($(date +%s) - start)) s"
-	found=$(complaints)
-	if [ -n "$found" ]; then
-		seen=$((seen + $(echo "$found" | wc -l)))
-		echo "$found" | sed 's/^/# /'
-		echo "not ok - $t: no complaints in the kernel's log"
-	fi
+	look "$t"
 done
 
 echo "# == unload"
-if rmmod vfio_user_mdev && [ -z "$(complaints)" ]; then
-	echo "ok - the module unloads"
+if rmmod vfio_user_mdev; then
+	if [ -e $kmemleak ]; then
+		echo scan >$kmemleak
+		sleep 6
+	fi
+	look unload || echo "ok - the module unloads"
 else
 	echo "not ok - the module unloads"
+fi
+if lockdep_off; then
+	echo "# Locks were not checked after what lockdep said above, or its tables are full."
+	echo "not ok - lockdep has looked until the end"
+elif [ -e $lockdep ]; then
+	echo "ok - lockdep has looked until the end"
 fi

@@ -65,8 +65,11 @@ fi
 if [ -z "${VUM_ABI-}" ]; then
 	env=$("$here/kernel.sh")
 	eval "$env"
-	export VUM_ABI VUM_KERNEL VUM_MODDIR
 fi
+# A world may have guests run another kernel than its own.
+# shellcheck disable=SC1090
+[ -z "${VUM_GUEST_ENV-}" ] || . "$VUM_GUEST_ENV"
+export VUM_ABI VUM_KERNEL VUM_MODDIR
 # shellcheck disable=SC2086	# lists of words
 initrd=$("$here/initramfs.sh" "$here/init.inner" $modules $programs)
 

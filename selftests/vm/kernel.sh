@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: eval "$(kernel.sh [world])"
 #
-# Provides a world for the test VMs: bookworm (the default), trixie, backports.
-# bookworm is the host itself, but for the kernel, which is not installed: the
-# newest generic image, unpacked into the cache, and the headers of the same
-# ABI, installed, so that the module can be built for it. The others have a
-# root directory of their own, with everything in it: see root.sh.
+# Provides a world for the test VMs: bookworm (the default), trixie, backports,
+# debug, race. bookworm is the host itself, but for the kernel, which is not
+# installed: the newest generic image, unpacked into the cache, and the headers of
+# the same ABI, installed, so that the module can be built for it. trixie and
+# backports have a root directory of their own, with everything in it: see
+# root.sh. debug and race are trixie with a kernel that tells: debug-kernel.sh.
 # Prints, for eval, with paths as the host and the VMs have them:
 # VUM_ABI VUM_KERNEL (its package's version) VUM_VMLINUX VUM_MODDIR VUM_ROOT,
 # and VUM_KDIR, its headers as seen in that root
@@ -17,11 +18,15 @@ cache=${VUM_CACHE:-/var/cache/vfio-user-mdev}
 world=${1:-bookworm}
 meta=linux-image-amd64
 env=$cache/$world.env
-if [ "$world" != bookworm ]; then
+case $world in
+bookworm) ;;
+debug | race)
+	exec "$here/debug-kernel.sh" "$world" ;;
+*)
 	root=$("$here/root.sh" "$world")
 	cat "$root/vum.env"
-	exit 0
-fi
+	exit 0 ;;
+esac
 
 say() { echo "kernel: $*" >&2; }
 die() { say "$*"; exit 1; }

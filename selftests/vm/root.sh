@@ -18,8 +18,10 @@ world=$1
 say() { echo "root: $*" >&2; }
 die() { say "$*"; exit 1; }
 
+# trixie's root is also where the kernels of debug-kernel.sh are built.
+prefer='' more=''
 case $world in
-trixie) prefer='' ;;
+trixie) more='bc bison flex libelf-dev linux-source' ;;
 backports) prefer='APT::Default-Release "trixie-backports";' ;;
 *) die "unknown world '$world' (known: bookworm trixie backports)" ;;
 esac
@@ -78,7 +80,7 @@ make_root() {
 	echo "$prefer" >>"$new.conf"
 	sources | INITRD=No unshare --mount mmdebstrap --quiet --variant=minbase \
 		--aptopt="$new.conf" --aptopt='APT::Install-Recommends "false"' \
-		--include="linux-image-amd64 linux-headers-amd64 $(tr '\n' ' ' <"$here/needs")" \
+		--include="linux-image-amd64 linux-headers-amd64 $more $(tr '\n' ' ' <"$here/needs")" \
 		trixie "$new" - >"$new.log" 2>&1
 }
 say "making $world's root with mmdebstrap, which takes a minute"

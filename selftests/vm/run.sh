@@ -11,7 +11,7 @@
 # on; the working directory is kept. What the command leaves running is killed.
 #
 #   --timeout S    kill the VM after S seconds (default 120, 0 = never)
-#   --mem M        MiB (default 2048)         --smp N  CPUs (default 2)
+#   --mem M        MiB (default VUM_MEM or 2048)   --smp N  CPUs (default 2)
 #   --append STR   more kernel command line, e.g. slub_debug=FZP
 #   --icount       the VM's clock counts the instructions of its only CPU, one a
 #                  nanosecond; idle time costs nothing. What is measured repeats.
@@ -28,7 +28,7 @@ top=$(readlink -f "$here/../..")
 build=$top/.build
 # shellcheck disable=SC2034	# for init.outer
 cache=${VUM_CACHE:-/var/cache/vfio-user-mdev}
-timeout=120 mem=2048 smp=2 append='' share='' icount='' interactive=''
+timeout=120 mem='' smp=2 append='' share='' icount='' interactive=''
 die() { echo "run.sh: $*" >&2; exit 125; }
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -52,7 +52,8 @@ done
 if [ -z "${VUM_ABI-}" ]; then
 	kernel=$("$here/kernel.sh" "${VUM_WORLD:-bookworm}") || exit 125
 	eval "$kernel"
-	export VUM_ABI VUM_KERNEL VUM_VMLINUX VUM_MODDIR VUM_KDIR VUM_ROOT
+	export VUM_ABI VUM_KERNEL VUM_VMLINUX VUM_MODDIR VUM_KDIR VUM_ROOT \
+		VUM_GUEST_ENV VUM_MEM
 fi
 initrd=$("$here/initramfs.sh" "$here/init.outer" \
 	virtio_pci 9pnet_virtio 9p overlay virtio_console) || exit 125
@@ -95,7 +96,7 @@ done >"$VUM_RESULT/env"
 # along nor five-level page tables: both cost an emulated CPU dearly. A kernel
 # that oopses or hangs has nothing more to tell, and dies at once.
 fs=security_model=none,multidevs=remap
-set -- -accel "${ACCEL:-tcg,thread=multi}" -cpu Nehalem -smp "$smp" -m "$mem" \
+set -- -accel "${ACCEL:-tcg,thread=multi}" -cpu Nehalem -smp "$smp" -m "${mem:-${VUM_MEM:-2048}}" \
 	-M q35,hpet=off -nodefaults -no-user-config -display none -no-reboot \
 	-kernel "$VUM_VMLINUX" -initrd "$initrd" -append \
 	"console=ttyS0 loglevel=8 panic=-1 mitigations=off nokaslr tsc=reliable \
