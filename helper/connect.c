@@ -434,13 +434,17 @@ static void no_channel(struct device *d, int err)
 	try_later(d);
 }
 
-/* Is there an attachment that its helper has left behind? */
-static bool resume(struct device *d)
+/*
+ * Takes over an attachment that another helper has left behind. Returns 0; -ENOTCONN
+ * if there is none, so that a server is to be looked for; or why it cannot.
+ */
+static int resume(struct device *d)
 {
 	struct vum_attach attach;
+	int ret = channel_resume(d->relay.chan, &attach);
 
-	if (channel_resume(d->relay.chan, &attach))
-		return false;
+	if (ret)
+		return ret;
 	d->peer.pid = attach.server_pid;
 	d->peer.uid = attach.server_uid;
 	d->peer.gid = attach.server_gid;
@@ -450,7 +454,7 @@ static bool resume(struct device *d)
 	device_log(d, LOG_LEVEL_INFO, "took over the attachment to the server at %s (pid %d)",
 		   d->path, d->peer.pid);
 	update_watches(d);
-	return true;
+	return 0;
 }
 
 /* Returns whether a server is to be looked for. */
@@ -478,8 +482,18 @@ static bool open_channel(struct device *d)
 		return false;
 	}
 	d->relay.chan = fd;
-	d->state = DEVICE_CONNECTING;
-	return !resume(d);
+	ret = resume(d);
+	if (ret == -ENOTCONN) {
+		d->state = DEVICE_CONNECTING;
+		return true;
+	}
+	if (ret) {
+		close_channel(d);
+		device_say(d, LOG_LEVEL_ERROR, "cannot take over the attachment to the server "
+			   "at %s: %s; trying again", d->path, strerror(-ret));
+		try_later(d);
+	}
+	return false;
 }
 
 void device_open(struct device *d)

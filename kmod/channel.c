@@ -386,8 +386,13 @@ static long vum_channel_resume(struct vum_device *dev,
 		return ret;
 	a.flags = 0;
 	a.socket = 0;
+	if (copy_to_user(arg, &a, sizeof(a))) {
+		/* A helper that does not know of the attachment is none to it. */
+		vum_session_orphan(dev);
+		return -EFAULT;
+	}
 	wake_up_poll(&ch->readers, EPOLLIN);
-	return copy_to_user(arg, &a, sizeof(a)) ? -EFAULT : 0;
+	return 0;
 }
 
 static long vum_channel_carry(struct vum_device *dev,
