@@ -312,6 +312,18 @@ static const char *vum_announce_dma(struct vum_asking *a)
 	return NULL;
 }
 
+static const char *vum_replay_irqs(struct vum_asking *a)
+{
+	switch (vum_irq_replay(a->dev, a->session)) {
+	case 0:
+		return NULL;
+	case -ENOMEM:
+		return "out of memory while attaching";
+	default:
+		return "server refuses the interrupts that are in use";
+	}
+}
+
 static void vum_attach_ready(struct vum_device *dev, u32 session)
 {
 	struct vum_channel *ch = &dev->ch;
@@ -350,8 +362,7 @@ void vum_attach_work(struct work_struct *work)
 	if (attaching) {
 		flaw = vum_ask_shape(a) ?: vum_take_shape(a) ?:
 		       vum_announce_dma(a);
-		if (!flaw && vum_irq_replay(dev, a->session))
-			flaw = "server refuses the interrupts that are in use";
+		flaw = flaw ?: vum_replay_irqs(a);
 		if (flaw)
 			vum_session_break(dev, a->session, "%s", flaw);
 		else
