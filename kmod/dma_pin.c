@@ -46,9 +46,9 @@
 #define VUM_UNMAP_US	1000
 
 /*
- * How long an unmap waits while nothing is given back, before it returns to VFIO;
- * doubled each time in a row that this was not enough. type1 calls at most ten
- * times, iommufd a hundred times.
+ * How long an unmap waits while nothing is given back, before it returns to type1,
+ * which calls at most ten times; doubled each time in a row that this was not
+ * enough.
  */
 #define VUM_PATIENCE_MS		5
 #define VUM_PATIENCE_DOUBLINGS	8
@@ -219,7 +219,7 @@ static int vum_dma_pin_begin(struct vum_device *dev, u32 session,
 {
 	struct vum_dma *dma = &dev->dma;
 	struct vum_pinning *pinning = &dma->pinning;
-	unsigned long pfn;
+	unsigned long pfn, nr;
 	bool writable;
 	int found;
 
@@ -241,12 +241,12 @@ static int vum_dma_pin_begin(struct vum_device *dev, u32 session,
 		return -EAGAIN;
 	*pins = true;
 	pinning->index = index;
-	vum_dma_choose(dma, index, &pinning->first, &pinning->nr);
-	if (pinning->nr > 1 &&
-	    vum_dma_unmapping(dev, pinning->first, pinning->nr)) {
+	vum_dma_choose(dma, index, &pinning->first, &nr);
+	if (nr > 1 && vum_dma_unmapping(dev, pinning->first, nr)) {
 		pinning->first = index;
-		pinning->nr = 1;
+		nr = 1;
 	}
+	WRITE_ONCE(pinning->nr, nr);
 	return 0;
 }
 
@@ -332,7 +332,7 @@ static int vum_dma_store(struct vum_dma *dma, unsigned long first,
 			break;
 	}
 	if (i == nr) {
-		dma->pinned += nr;
+		WRITE_ONCE(dma->pinned, dma->pinned + nr);
 		return 0;
 	}
 	while (i--)
@@ -436,6 +436,20 @@ void vum_dma_absorb(struct vum_device *dev, unsigned long index)
 	schedule_delayed_work(&dev->dma.present, msecs_to_jiffies(VUM_ABSORB_MS));
 }
 
+static const char *vum_dma_absence(int error)
+{
+	switch (error) {
+	case -ENOMEM:
+		return "the consumer may not lock more memory (ulimit -l), or there is none";
+	case -EPERM:
+		return "the consumer has mapped it for other access";
+	case -ENODEV:
+		return "no consumer has the device open";
+	default:
+		return "the consumer has mapped nothing there";
+	}
+}
+
 /**
  * vum_dma_absent - remember for a moment that an access has found nothing
  * @dev: device, dma lock held
@@ -456,11 +470,7 @@ void vum_dma_absent(struct vum_device *dev, unsigned long index, int error)
 	/* Touches of the mapping by which attach.c finds out the mode do not count. */
 	if (dma->session == READ_ONCE(dev->announce.session) && !dma->faults++)
 		vum_warn(dev, "server touched IOVA 0x%llx: %s; more of this is counted, not told\n",
-			 (u64)index << PAGE_SHIFT,
-			 error == -ENOMEM ? "the consumer may not lock more memory (ulimit -l), or there is none" :
-			 error == -EPERM ? "the consumer has mapped it for other access" :
-			 error == -ENODEV ? "no consumer has the device open" :
-			 "the consumer has mapped nothing there");
+			 (u64)index << PAGE_SHIFT, vum_dma_absence(error));
 }
 
 /* Take pages out of the server's page tables. */
@@ -616,16 +626,24 @@ static bool vum_dma_spin_unpinned(struct vum_dma *dma, unsigned long first,
 	return true;
 }
 
-/* Wait until what was unmapped is unpinned, while there is progress. */
-static void vum_dma_wait_unpinned(struct vum_dma *dma, unsigned long first,
+/* Wait until what was unmapped is unpinned: for type1, while there is progress. */
+static void vum_dma_wait_unpinned(struct vum_device *dev, unsigned long first,
 				  unsigned long last)
 {
+	struct vum_dma *dma = &dev->dma;
 	unsigned int tired = min(READ_ONCE(dma->tired), VUM_PATIENCE_DOUBLINGS);
 	unsigned long pinned;
 	long left;
 
-	if (vum_dma_spin_unpinned(dma, first, last))
+	if (vum_dma_spin_unpinned(dma, first, last)) {
+		WRITE_ONCE(dma->tired, 0);
 		return;
+	}
+	/* Which holds no lock that the worker needs, and may not call again. */
+	if (vum_by_iommufd(&dev->vdev)) {
+		wait_event(dma->wait, !vum_dma_owes(dma, first, last));
+		return;
+	}
 	do {
 		pinned = READ_ONCE(dma->pinned);
 		left = wait_event_timeout(dma->wait, !vum_dma_owes(dma, first, last),
@@ -655,7 +673,7 @@ void vum_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
 	mutex_lock(&dma->lock);
 	vum_dma_leave(dev, first, last);
 	mutex_unlock(&dma->lock);
-	vum_dma_wait_unpinned(dma, first, last);
+	vum_dma_wait_unpinned(dev, first, last);
 	WRITE_ONCE(dma->unmapped_at, ktime_get());
 	atomic_dec(&dma->unmaps);
 }

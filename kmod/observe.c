@@ -247,7 +247,8 @@ void vum_observe_init(void)
 	request_module("vfio_iommu_type1");
 	ret = vum_hold_init() ?: vum_probes_start();
 	if (ret == -EOPNOTSUPP)
-		vum_unobserved = "the kernel's probes run as in an NMI (no CONFIG_KPROBES_ON_FTRACE)";
+		vum_unobserved =
+			"the kernel's probes run as in an NMI (no CONFIG_KPROBES_ON_FTRACE)";
 	else
 		vum_unobserved = ret ? "the kernel's kretprobes do not work" : NULL;
 	if (ret)
