@@ -83,14 +83,17 @@ configure() {
 	}
 }
 
-# Says once a minute how far make has come; the whole output goes to a file.
+# Says now and then how far make has come; the whole output goes to a file.
 progress() {
-	awk -v log_file="$new/log" -v world="$world" '
-		{ print >log_file }
-		$1 ~ /^(CC|AS|AR|LD)$/ && ++n % 100 == 0 {
-			printf "kernel: %s: %d files compiled\n", world, n
-			fflush()
-		}' >&2
+	n=0
+	while IFS= read -r line; do
+		echo "$line"
+		case $line in
+		"  CC "* | "  AS "*)
+			n=$((n + 1))
+			[ $((n % 100)) != 0 ] || say "$world: $n files compiled" ;;
+		esac
+	done >"$new/log"
 }
 
 build() {
