@@ -55,7 +55,12 @@ device_attached() {
 device_guest() {
 	guest_out=$device_dir/$1
 	shift
-	"$@" -device "vfio-pci,sysfsdev=$device_mdev${device_bus:+,bus=$device_bus}" >"$guest_out" 2>&1
+	device=vfio-pci,sysfsdev=$device_mdev${device_bus:+,bus=$device_bus}
+	if [ "${VUM_CONSUMER-}" = cdev ]; then
+		set -- "$@" -object iommufd,id=iommufd0
+		device=$device,iommufd=iommufd0
+	fi
+	"$@" -device "$device" >"$guest_out" 2>&1
 }
 
 # Answers a guest's greeting with another, through a serial card. Not in haste:

@@ -10,8 +10,48 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "cdev.h"
 #include "consumer.h"
 #include "test.h"
+
+bool consumer_by_cdev(void)
+{
+	const char *by = getenv("VUM_CONSUMER");
+
+	if (!by || !strcmp(by, "group"))
+		return false;
+	if (strcmp(by, "cdev") != 0)
+		FAIL("VUM_CONSUMER is \"%s\", neither \"group\" nor \"cdev\"", by);
+	return true;
+}
+
+void consumer_needs_container(const char *what)
+{
+	if (consumer_by_cdev())
+		test_skip("by cdev: %s takes a type1 container", what);
+}
+
+bool consumer_kernel_has_ftrace(void)
+{
+	char tracers[256];
+
+	CHECK_EQ(read_file("/sys/kernel/tracing/available_tracers", tracers,
+			   sizeof(tracers)), 0);
+	return strstr(tracers, "function");
+}
+
+void consumer_needs_observer(void)
+{
+	consumer_needs_container("an exact announcement");
+	if (!consumer_kernel_has_ftrace())
+		test_skip("an exact announcement takes a kernel with ftrace");
+}
+
+void consumer_needs_iommufd(const char *what)
+{
+	if (!consumer_by_cdev())
+		test_skip("by group: %s takes an iommufd", what);
+}
 
 static int group_open(const struct world *w)
 {
@@ -32,6 +72,11 @@ static int group_open(const struct world *w)
 void consumer_prepare(struct consumer *c, const struct world *w)
 {
 	c->device = -1;
+	if (consumer_by_cdev()) {
+		c->container = cdev_iommufd();
+		c->group = -1;
+		return;
+	}
 	c->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
 	CHECK(c->container >= 0);
 	c->group = group_open(w);
@@ -39,16 +84,27 @@ void consumer_prepare(struct consumer *c, const struct world *w)
 	CHECK(!ioctl(c->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
 }
 
+/* A descriptor or -errno. */
+static int get_device(const struct consumer *c, const struct world *w)
+{
+	int fd;
+
+	if (consumer_by_cdev())
+		return cdev_device(c->container, w);
+	fd = ioctl(c->group, VFIO_GROUP_GET_DEVICE_FD, w->uuid);
+	return fd < 0 ? -errno : fd;
+}
+
 int consumer_get_device(struct consumer *c, const struct world *w)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
+	int fd = get_device(c, w);
 
-	c->device = ioctl(c->group, VFIO_GROUP_GET_DEVICE_FD, w->uuid);
-	if (c->device < 0)
-		return -errno;
+	c->device = fd < 0 ? -1 : fd;
+	if (fd < 0)
+		return fd;
 	/* What every consumer begins with; its memory is the server's from now on. */
-	CHECK(!ioctl(c->device, VFIO_DEVICE_GET_INFO, &info));
-	return 0;
+	return ioctl(c->device, VFIO_DEVICE_GET_INFO, &info) ? -errno : 0;
 }
 
 void consumer_open(struct consumer *c, const struct world *w)
@@ -61,8 +117,11 @@ void consumer_join(struct consumer *c, const struct world *w,
 		   const struct consumer *other)
 {
 	c->container = other->container;
-	c->group = group_open(w);
-	CHECK(!ioctl(c->group, VFIO_GROUP_SET_CONTAINER, &c->container));
+	c->group = -1;
+	if (!consumer_by_cdev()) {
+		c->group = group_open(w);
+		CHECK(!ioctl(c->group, VFIO_GROUP_SET_CONTAINER, &c->container));
+	}
 	CHECK_EQ(consumer_get_device(c, w), 0);
 }
 

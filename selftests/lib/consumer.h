@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A VFIO consumer: drives a device through /dev/vfio, as QEMU does. */
+/*
+ * A VFIO consumer: drives a device through /dev/vfio, as QEMU does. There are two
+ * ways to do that, and VUM_CONSUMER says which: "group", by the device's group in
+ * a type1 container, unless it says "cdev", by the device's node and an iommufd.
+ */
 #ifndef VUM_CONSUMER_H
 #define VUM_CONSUMER_H
 
 #include <linux/vfio.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -11,9 +16,10 @@
 
 /**
  * struct consumer - who has the device open
- * @container: /dev/vfio/vfio
- * @group: /dev/vfio/<n>
- * @device: from VFIO_GROUP_GET_DEVICE_FD
+ * @container: /dev/vfio/vfio, or by cdev /dev/iommu; memory is mapped in either by
+ *	       VFIO_IOMMU_MAP_DMA
+ * @group: /dev/vfio/<n>; by cdev -1
+ * @device: from VFIO_GROUP_GET_DEVICE_FD, or /dev/vfio/devices/vfio<n>
  */
 struct consumer {
 	int container;
@@ -21,13 +27,24 @@ struct consumer {
 	int device;
 };
 
-/* Everything up to the group; fails the case. */
+bool consumer_by_cdev(void);
+/* The case is skipped by cdev, or by group: what it is about takes the other. */
+void consumer_needs_container(const char *what);
+void consumer_needs_iommufd(const char *what);
+/* Or it is skipped since nothing observes what consumers map: see kmod/observe.c. */
+void consumer_needs_observer(void);
+bool consumer_kernel_has_ftrace(void);
+
+/* Everything before the device, so that memory can be mapped; fails the case. */
 void consumer_prepare(struct consumer *c, const struct world *w);
-/* VFIO_GROUP_GET_DEVICE_FD: 0 or -errno. */
+/*
+ * VFIO_GROUP_GET_DEVICE_FD, or VFIO_DEVICE_BIND_IOMMUFD of the device's node:
+ * 0 or -errno.
+ */
 int consumer_get_device(struct consumer *c, const struct world *w);
 /* Both; fails the case. */
 void consumer_open(struct consumer *c, const struct world *w);
-/* Another device in the container of a consumer's first; fails the case. */
+/* Another device with the memory of a consumer's first; fails the case. */
 void consumer_join(struct consumer *c, const struct world *w,
 		   const struct consumer *other);
 void consumer_close(struct consumer *c);

@@ -11,6 +11,14 @@
 #define MSG_DATA	0x4d5349
 #define NR_VECTORS	3
 
+const char *const *driver_puppet(void)
+{
+	static const char *const args[] = { "--mmap-bar0", "--touch", NULL };
+	static const char *const untouched[] = { "--mmap-bar0", NULL };
+
+	return consumer_by_cdev() ? untouched : args;
+}
+
 uint32_t driver_get(struct qemu *q, unsigned int slot, enum puppet_register reg)
 {
 	return qemu_read32(q, qemu_bar(slot, 2) + reg);

@@ -13,6 +13,12 @@
 #define DRIVER_RAM(slot)	((16 + (slot)) * 0x100000UL)
 #define DRIVER_FILLED(slot)	(0x01020304U * ((slot) + 1))
 
+/*
+ * A puppet's arguments: it touches what it is told of, as storage targets do; but
+ * by cdev that is an aperture, in which there is mostly nothing.
+ */
+const char *const *driver_puppet(void);
+
 uint32_t driver_get(struct qemu *q, unsigned int slot, enum puppet_register reg);
 void driver_set(struct qemu *q, unsigned int slot, enum puppet_register reg,
 		uint32_t value);

@@ -12,6 +12,7 @@
 
 #include <linux/pci_regs.h>
 
+#include "consumer.h"
 #include "qemu.h"
 #include "test.h"
 
@@ -20,6 +21,8 @@
 #define WINDOW_SIZE	0x1000000
 #define MAX_ARGS	64
 #define MAX_TEXT	128
+/* Not "iommufd": QEMU would find that under each device as well. */
+#define IOMMUFD		"iommufd0"
 
 /* One line into @in, however it is cut into pieces; false if none comes. */
 static bool get_line(int fd, char *in, size_t size, int timeout_ms)
@@ -189,10 +192,15 @@ static void arguments(struct args *a, const struct world *const *mdevs, int qmp,
 		add(a, "pcie-root-port,id=slot%d,chassis=%d,addr=%d", i, i + 1,
 		    i + 1);
 	}
+	if (consumer_by_cdev()) {
+		add(a, "-object");
+		add(a, "iommufd,id=" IOMMUFD);
+	}
 	for (int i = 0; mdevs && mdevs[i]; i++) {
 		add(a, "-device");
-		add(a, "vfio-pci,id=dev%d,bus=slot%d,sysfsdev=" MDEV_DIR "%s",
-		    i, i, mdevs[i]->uuid);
+		add(a, "vfio-pci,id=dev%d,bus=slot%d,sysfsdev=" MDEV_DIR "%s%s",
+		    i, i, mdevs[i]->uuid,
+		    consumer_by_cdev() ? ",iommufd=" IOMMUFD : "");
 	}
 }
 
@@ -274,7 +282,8 @@ int qemu_try_add(struct qemu *q, unsigned int slot, const struct world *w)
 	return qemu_try(q, "{\"execute\": \"device_add\", \"arguments\": "
 			   "{\"driver\": \"vfio-pci\", \"id\": \"dev%u\", "
 			   "\"bus\": \"slot%u\", \"sysfsdev\": \""
-			   MDEV_DIR "%s\"}}", slot, slot, w->uuid);
+			   MDEV_DIR "%s\"%s}}", slot, slot, w->uuid,
+			consumer_by_cdev() ? ", \"iommufd\": \"" IOMMUFD "\"" : "");
 }
 
 void qemu_add(struct qemu *q, unsigned int slot, const struct world *w)

@@ -168,6 +168,8 @@ void vblk_up(struct vblk *v, const struct vblk_way *way, const char *const *args
 
 	while (args && *args && n < 15)
 		argv[n++] = *args++;
+	if (way && way->announce && !strcmp(way->announce, "exact"))
+		consumer_needs_observer();
 	make_disk();
 	world_mdev(&v->w);
 	if (way && way->mode)

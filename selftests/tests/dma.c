@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../lib/cdev.h"
 #include "../lib/dma.h"
 #include "../lib/test.h"
 
@@ -338,6 +339,87 @@ TEST(unmap_races_a_writer)
 	CHECK_EQ(show("pinned"), 0);
 }
 
+/* Each with pages of its own, and what is unmapped is taken from both. */
+TEST(two_devices_and_the_same_memory)
+{
+	struct consumer c2;
+	struct world w2;
+	unsigned char *p;
+
+	up("mmap");
+	world_up_beside(&w2, NULL);
+	consumer_join(&c2, &w2, &c);
+	p = dma_memory(64 * PAGE);
+	map(p, IOVA, 64 * PAGE, READ | WRITE);
+	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, 8 * PAGE, 0x11111111), 0);
+	CHECK_EQ(dma_run(&c2, PUPPET_DMA_SUM, IOVA, 8 * PAGE, 0), 0);
+	CHECK_EQ(puppet_get(&c2, PUPPET_DMA_SUM_RESULT), 0x11UL * 8 * PAGE);
+	CHECK_EQ(dma_run(&c2, PUPPET_DMA_FILL, IOVA + 4 * PAGE, 8 * PAGE,
+			 0x22222222), 0);
+	CHECK(all(p, 4 * PAGE, 0x11) && all(p + 4 * PAGE, 8 * PAGE, 0x22));
+	unmap(IOVA, 64 * PAGE);
+	CHECK_EQ(show("pinned"), 0);
+	CHECK_EQ(dma_show(&w2, "pinned"), 0);
+	/* One that goes leaves the other its memory. */
+	map(p, IOVA, 64 * PAGE, READ | WRITE);
+	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, 8 * PAGE, 0x33333333), 0);
+	CHECK_EQ(dma_run(&c2, PUPPET_DMA_FILL, IOVA, PAGE, 0x44444444), 0);
+	close(c2.device);
+	CHECK_SOON(!dma_show(&w2, "pinned"));
+	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, 16 * PAGE, 0x55555555), 0);
+	CHECK(all(p, 16 * PAGE, 0x55));
+	unmap(IOVA, 64 * PAGE);
+	CHECK_SOON(dma_pins_balance());
+}
+
+/* All of it goes at once, while the server writes to it, and comes back. */
+TEST(memory_is_detached)
+{
+	const size_t size = 8 << 20;
+	unsigned char *p;
+
+	consumer_needs_iommufd("memory that is taken from a device");
+	up("mmap");
+	p = dma_memory(size);
+	map(p, IOVA, size, READ | WRITE);
+	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, size, 0x11111111), 0);
+	CHECK_EQ(show("pinned"), size / PAGE);
+	CHECK_EQ(dma(PUPPET_DMA_HAMMER, IOVA, size, 0x99999999), 0);
+	for (int i = 0; i < 10; i++) {
+		CHECK_SOON(*(volatile unsigned char *)p == 0x99);
+		cdev_detach(c.device);
+		CHECK_EQ(show("pinned"), 0);
+		memset(p, i, size);
+		test_sleep_ms(20);
+		CHECK(all(p, size, (unsigned char)i));
+		cdev_attach(c.device, c.container);
+	}
+	CHECK_EQ(dma(PUPPET_DMA_STOP, 0, 0, 0), 0);
+	unmap(IOVA, size);
+	CHECK_SOON(dma_pins_balance());
+}
+
+/* Other memory in its place, at the same addresses. */
+TEST(memory_is_exchanged)
+{
+	const size_t size = 8 << 20;
+	unsigned char *p, *other;
+
+	consumer_needs_iommufd("memory that is exchanged for other");
+	up("mmap");
+	p = dma_memory(size);
+	other = dma_memory(size);
+	map(p, IOVA, size, READ | WRITE);
+	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, size, 0x11111111), 0);
+	cdev_new_ioas(c.container);
+	map(other, IOVA, size, READ | WRITE);
+	CHECK_EQ(show("pinned"), size / PAGE);
+	cdev_attach(c.device, c.container);
+	CHECK_EQ(show("pinned"), 0);
+	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, size, 0x22222222), 0);
+	CHECK(all(p, size, 0x11) && all(other, size, 0x22));
+}
+
 /* The server's window, as if by SCM_RIGHTS. */
 static int window_fd(void)
 {
@@ -478,7 +560,9 @@ TEST(write_only_by_messages)
 	map(p, IOVA, PAGE, WRITE);
 	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, PAGE, 0x21212121), 0);
 	CHECK(all(p, PAGE, 0x21));
-	CHECK_EQ(dma(PUPPET_DMA_SUM, IOVA, PAGE, 0), EPERM);
+	/* iommufd asks drivers whether they write, not whether they read. */
+	CHECK_EQ(dma(PUPPET_DMA_SUM, IOVA, PAGE, 0),
+		 consumer_by_cdev() ? 0 : EPERM);
 }
 
 TEST(consumer_killed_in_the_middle)

@@ -34,9 +34,16 @@ static void up(void)
 	consumer_open(&c, &w);
 }
 
+/* With a server that is told of each mapping, for which whoever maps waits. */
+static void up_exact(void)
+{
+	consumer_needs_observer();
+	up();
+}
+
 TEST(map_waits_for_the_answer)
 {
-	up();
+	up_exact();
 	puppet_fault(&c, VFIO_USER_DMA_MAP, PUPPET_FAULT_DELAY, SLOW_MS);
 	CHECK(map_takes(IOVA) >= SLOW_MS);
 	CHECK_EQ(dma_show(&w, "dma_mappings"), 1);
@@ -48,7 +55,7 @@ TEST(map_waits_for_every_server)
 	struct consumer c2;
 	struct world w2;
 
-	up();
+	up_exact();
 	world_up_beside(&w2, NULL);
 	consumer_join(&c2, &w2, &c);
 	puppet_check(&c2, 0);
@@ -63,7 +70,7 @@ TEST(map_waits_for_every_server)
 /* The memory has been taken away by then; the server may hear of it later. */
 TEST(unmap_does_not_wait)
 {
-	up();
+	up_exact();
 	map_takes(IOVA);
 	puppet_fault(&c, VFIO_USER_DMA_UNMAP, PUPPET_FAULT_SILENT, 0);
 	dma_unmap(&c, IOVA, PAGE);
@@ -123,7 +130,7 @@ TEST(killed_while_it_waits)
 {
 	pid_t pid;
 
-	up();
+	up_exact();
 	puppet_fault(&c, VFIO_USER_DMA_MAP, PUPPET_FAULT_SILENT, 0);
 	pid = map_in_child();
 	CHECK(!is_over(pid));
@@ -135,7 +142,7 @@ TEST(server_dies_while_it_is_waited_for)
 {
 	pid_t pid;
 
-	up();
+	up_exact();
 	puppet_fault(&c, VFIO_USER_DMA_MAP, PUPPET_FAULT_SILENT, 0);
 	pid = map_in_child();
 	CHECK(!is_over(pid));
@@ -149,7 +156,7 @@ TEST(server_dies_while_it_is_waited_for)
 
 TEST(timeout_ms_is_for_this_as_well)
 {
-	up();
+	up_exact();
 	puppet_fault(&c, VFIO_USER_DMA_MAP, PUPPET_FAULT_SILENT, 0);
 	world_attr_set(&w, "timeout_ms", "500");
 	CHECK(map_takes(IOVA) >= 500);
@@ -161,7 +168,7 @@ TEST(helper_dies_while_it_is_needed)
 {
 	pid_t pid;
 
-	up();
+	up_exact();
 	CHECK(!kill(w.helper, SIGSTOP));
 	pid = map_in_child();
 	CHECK(!is_over(pid));
@@ -196,7 +203,7 @@ TEST(many_at_once)
 	unsigned char *mem = dma_memory(PAGE);
 	pid_t pids[PROCESSES];
 
-	up();
+	up_exact();
 	for (unsigned int i = 0; i < PROCESSES; i++) {
 		pids[i] = fork();
 		if (pids[i])

@@ -9,7 +9,6 @@
 
 #define MAX_MAPS 64
 
-static const char *const args[] = { "--touch", "--mmap-bar0", NULL };
 static struct world w;
 static struct qemu q;
 
@@ -18,7 +17,7 @@ TEST(one_qemu_after_another)
 {
 	const struct world *mdevs[] = { &w, NULL };
 
-	world_up(&w, args);
+	world_up(&w, driver_puppet());
 	for (int i = 0; i < 6; i++) {
 		qemu_start(&q, mdevs);
 		qemu_enable(&q, 0);
@@ -45,7 +44,7 @@ static void kill_server(struct world *which)
 
 static void restart_server(struct world *which)
 {
-	world_server(which, args);
+	world_server(which, driver_puppet());
 	world_wait_state(which, "attached");
 }
 
@@ -57,7 +56,7 @@ TEST(server_killed_while_interrupts_are_in_use)
 {
 	const struct world *mdevs[] = { &w, NULL };
 
-	world_up(&w, args);
+	world_up(&w, driver_puppet());
 	qemu_start(&q, mdevs);
 	driver_check(&q, 0);
 	kill_server(&w);
@@ -122,9 +121,9 @@ TEST(machine_reset_in_use)
 	unsigned int nr, resets[2];
 	struct world other;
 
-	world_up(&w, args);
+	world_up(&w, driver_puppet());
 	world_mdev(&other);
-	world_server(&other, args);
+	world_server(&other, driver_puppet());
 	world_wait_state(&other, "attached");
 	qemu_start(&q, mdevs);
 	qemu_add(&q, 1, &other);

@@ -394,16 +394,40 @@ TEST(mapped_for_dma)
 
 TEST(keeps_the_device_open)
 {
-	volatile uint32_t *mem, *other;
+	volatile uint32_t *mem;
 
 	up(-1);
 	mem = map_all();
 	mem[0] = 0x1111;
 	close(c.device);
+	c.device = -1;
 	CHECK_EQ(dma_show(&w, "open"), 1);
 	CHECK_EQ(mem[0], 0x1111);
+	unmap(mem, BAR0_SIZE - PAGE);
+	CHECK_EQ(dma_show(&w, "open"), 1);
+	/* By cdev, what is open cannot be opened again. */
+	if (consumer_by_cdev())
+		CHECK_EQ(consumer_get_device(&c, &w), -EINVAL);
+	unmap(mem + (PAGES - 1) * WORDS, PAGE);
+	CHECK_SOON(!dma_show(&w, "open"));
+	consumer_close(&c);
+
+	consumer_open(&c, &w);
+	mem = map_all();
+	region_same(&c, mem, BAR0, 0);
+}
+
+/* Another descriptor of the same device, which stays open meanwhile. */
+TEST(keeps_the_device_open_for_another)
+{
+	volatile uint32_t *mem, *other;
+
+	if (consumer_by_cdev())
+		test_skip("by cdev: what is open cannot be opened again");
+	up(-1);
+	mem = map_all();
+	close(c.device);
 	mem[WORDS] = 0x2222;
-	/* Another descriptor of the same device, which stays open meanwhile. */
 	CHECK_EQ(consumer_get_device(&c, &w), 0);
 	region_same(&c, mem, BAR0, 0);
 	CHECK_EQ(region_read32(&c, BAR0, PAGE), 0x2222);
@@ -415,10 +439,6 @@ TEST(keeps_the_device_open)
 	CHECK_EQ(other[(PAGES - 1) * WORDS], 0);
 	unmap(other + (PAGES - 1) * WORDS, PAGE);
 	CHECK_SOON(!dma_show(&w, "open"));
-
-	consumer_open(&c, &w);
-	mem = map_all();
-	region_same(&c, mem, BAR0, 0);
 }
 
 /* As with a descriptor: the mdev goes when the consumer has let go of it. */

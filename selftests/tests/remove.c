@@ -169,6 +169,7 @@ TEST(container_is_left_in_peace)
 {
 	pid_t removal;
 
+	consumer_needs_container("memory that goes with its last device");
 	world_up(&w, NULL);
 	consumer_open(&c, &w);
 	/* Longer than makes a container one that nobody uses. */
@@ -188,6 +189,7 @@ TEST(container_and_a_removal_that_is_killed)
 	char path[256];
 	pid_t removal;
 
+	consumer_needs_container("memory that goes with its last device");
 	world_up(&w, NULL);
 	consumer_open(&c, &w);
 	removal = consumer_is_asked();
@@ -224,6 +226,7 @@ TEST(container_before_the_device)
 {
 	pid_t removal;
 
+	consumer_needs_container("memory that goes with its last device");
 	world_up(&w, NULL);
 	consumer_prepare(&c, &w);
 	dma_map(&c, dma_memory(PAGE), 1 << 20, PAGE, DMA_READ);
@@ -232,6 +235,20 @@ TEST(container_before_the_device)
 	CHECK_EQ(waitpid(removal, NULL, WNOHANG), 0);
 	consumer_close(&c);
 	world_remove_ends(removal);
+}
+
+/* An iommufd stays: whoever goes on with it is not waited for, and not hurt. */
+TEST(iommufd_that_is_used_on)
+{
+	pid_t removal;
+
+	consumer_needs_iommufd("memory that stays when its last device goes");
+	world_up(&w, NULL);
+	consumer_open(&c, &w);
+	removal = consumer_is_asked();
+	close(c.device);
+	world_remove_ends(removal);
+	container_used();
 }
 
 static void refused_and_goes_on(void)

@@ -6,7 +6,6 @@
 #include "../lib/dma.h"
 #include "../lib/driver.h"
 
-static const char *const args[] = { "--touch", "--mmap-bar0", NULL };
 static struct world w;
 static struct qemu q;
 
@@ -15,7 +14,7 @@ TEST(removed_in_use)
 {
 	struct world next;
 
-	world_up(&w, args);
+	world_up(&w, driver_puppet());
 	qemu_start(&q, NULL);
 	qemu_add(&q, 0, &w);
 	world_remove_ends(world_remove_start(&w));
@@ -24,7 +23,7 @@ TEST(removed_in_use)
 	CHECK_SOON(dma_pins_balance());
 
 	world_mdev(&next);
-	world_server(&next, args);
+	world_server(&next, driver_puppet());
 	world_wait_state(&next, "attached");
 	qemu_add(&q, 0, &next);
 	driver_check(&q, 0);
@@ -37,7 +36,7 @@ TEST(removed_while_the_guest_hesitates)
 	const struct world *mdevs[] = { &w, NULL };
 	pid_t removal;
 
-	world_up(&w, args);
+	world_up(&w, driver_puppet());
 	qemu_start(&q, mdevs);
 	driver_check(&q, 0);
 	CHECK(!qemu_button(&q, 0));
