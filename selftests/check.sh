@@ -202,7 +202,8 @@ awk -v worlds="$worlds" -v left_out="$left_out" '
 	/^not ok / {
 		failed++
 		result(fail)
-		failures = failures sprintf("%s: %s: %s\n%s", world, test, $0, said)
+		# No sprintf(), which has room for 8 KiB in mawk.
+		failures = failures world ": " test ": " $0 "\n" said
 		said = ""
 	}
 	/^# / { said = said "    " $0 "\n" }
@@ -227,7 +228,8 @@ awk -v worlds="$worlds" -v left_out="$left_out" '
 		for (w = 1; w <= columns; w++)
 			printf "  %-22s", sprintf("%d:%02d min",
 				took[column[w]] / 60, took[column[w]] % 60)
-		printf "\n%s%s%d passed, %d failed, %d skipped\n", failures,
-			left_out, passed, failed, skipped
+		print "\n" failures left_out \
+			passed + 0 " passed, " failed + 0 " failed, " \
+			skipped + 0 " skipped"
 		exit failed || !passed
 	}' $log
