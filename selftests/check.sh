@@ -33,13 +33,15 @@ for t in $tests; do
 done
 
 # Tests for which it matters who carries messages.
-by_relay=" disk feature helper ioeventfd irq lifecycle misbehave negotiate open
-	parallel posted region restart stall virtio_blk virtio_blk_irq "
+by_relay=' disk ioeventfd irq misbehave parallel posted region restart stall virtio_blk '
+# Tests of what the kernel does differently from version to version.
+by_version=' announce dma feature hold hotplug ioeventfd irq lifecycle lint mapping mdev
+	open region remove remove_qemu restart virtio_blk window '
 # Guests that say something about a kernel with iommufd.
 by_cdev=' disk serial '
 
-# leaves_out WORLD TEST WHERE: Is this test not to be run there? bookworm and
-# backports have all but what needs a kernel that lets allocations fail.
+# leaves_out WORLD TEST WHERE: Is this test not to be run there? bookworm has all
+# but what needs a kernel that lets allocations fail, debug all but guests.
 leaves_out() {
 	[ -z "$named" ] || return 1
 	case $1:$2 in
@@ -49,6 +51,7 @@ leaves_out() {
 	case $1:$3 in
 	*/relay:host | */cdev:host) ;;
 	*/relay:*) case $by_relay in *[!a-z_]"$2"[!a-z_]*) return 1 ;; esac ;;
+	backports:vm) case $by_version in *[!a-z_]"$2"[!a-z_]*) return 1 ;; esac ;;
 	*/cdev:small) case $by_cdev in *" $2 "*) return 1 ;; esac ;;
 	debug:small | race:small) ;;
 	# The same kernel and the same libraries as debug's.
@@ -82,7 +85,7 @@ run_vm() {
 	shift
 	[ $# -gt 0 ] || return 0
 	console=$build/check${VUM_CONSUMER:+.$VUM_CONSUMER}.$cpus.console
-	VUM_CONSOLE=$console $vm/run.sh --timeout 2400 \
+	VUM_CONSOLE=$console $vm/run.sh --timeout 3600 \
 		--smp "$cpus" -- selftests/in-vm.sh "$@" ||
 		echo "not ok - the VM: exit status $? (124: timeout, 125: it died; see $console)"
 }
@@ -181,9 +184,10 @@ done </dev/null 2>&1 | tee $log
 # Of each test in each world, how many passed, and what else became of it; then
 # what failed, with what was said of it.
 left_out=''
-[ -n "$named" ] || left_out='Left out, as another column has it: with /relay, what does not depend on who
-carries messages; of trixie and debug, the same kernel and libraries, the tests
-in the VM for the one, guests for the other; nomem but on debug.
+[ -n "$named" ] || left_out='Left out, as other columns have it: with /relay, what does not depend on who carries
+messages; on backports, what does not depend on the version of the kernel; of
+trixie and debug, the same kernel and libraries, the tests in the VM on the one,
+guests on the other; nomem wherever the kernel lets no allocation fail.
 '
 awk -v worlds="$worlds" -v left_out="$left_out" '
 	function result(count) {

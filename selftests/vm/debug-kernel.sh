@@ -112,7 +112,7 @@ keep() {
 }
 
 start=$(date +%s)
-say "building the kernel of world $world, once: about 1,100 files, 12 minutes"
+say "building the kernel of world $world, once: about 1,450 files, ten minutes"
 if ! configure || ! build || ! keep; then
 	[ ! -e "$new/log" ] || tail -n 30 "$new/log" >&2
 	die "cannot build the kernel of world $world"
