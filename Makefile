@@ -8,9 +8,9 @@
 # make lint     what the compilers and checkers have to say
 # make install  programs, manual pages, unit; `make modules_install` the module
 #
-# WORLD=        bookworm, trixie, backports, debug, "two of them": the Debian, or the
-#               kernel that tells, to test on; default: check takes all, lint the
-#               Debians, demo and shell bookworm
+# WORLD=        bookworm, trixie, backports, "two of them": the Debian to test on;
+#               default: check and lint take all, demo and shell bookworm. Or debug
+#               or race, which are trixie with a kernel that tells
 # KDIR=         kernel headers to build the module for; by default those of the
 #               running kernel, else the newest installed
 # SAN=1         programs with AddressSanitizer and UBSan (`make check` does)

@@ -17,7 +17,7 @@ set -eu
 cd "$(dirname "$(readlink -f "$0")")/.."
 vm=selftests/vm
 log=.build/check.log
-worlds=${WORLD:-bookworm bookworm/relay trixie backports debug debug/cdev}
+worlds=${WORLD:-bookworm bookworm/relay trixie backports}
 mkdir -p .build
 . selftests/build.sh
 
@@ -34,14 +34,11 @@ done
 
 # Tests for which it matters who carries messages.
 by_relay=' disk ioeventfd irq misbehave parallel posted region restart stall virtio_blk '
-# Tests of what the kernel does differently from version to version.
-by_version=' announce dma feature hold hotplug ioeventfd irq lifecycle lint mapping mdev
-	open region remove remove_qemu restart virtio_blk window '
 # Guests that say something about a kernel with iommufd.
 by_cdev=' disk serial '
 
-# leaves_out WORLD TEST WHERE: Is this test not to be run there? bookworm has all
-# but what needs a kernel that lets allocations fail, debug all but guests.
+# leaves_out WORLD TEST WHERE: Is this test not to be run there? bookworm,
+# trixie and backports have all but what needs a kernel that lets allocations fail.
 leaves_out() {
 	[ -z "$named" ] || return 1
 	case $1:$2 in
@@ -51,11 +48,8 @@ leaves_out() {
 	case $1:$3 in
 	*/relay:host | */cdev:host) ;;
 	*/relay:*) case $by_relay in *[!a-z_]"$2"[!a-z_]*) return 1 ;; esac ;;
-	backports:vm) case $by_version in *[!a-z_]"$2"[!a-z_]*) return 1 ;; esac ;;
 	*/cdev:small) case $by_cdev in *" $2 "*) return 1 ;; esac ;;
 	debug:small | race:small) ;;
-	# The same kernel and the same libraries as debug's.
-	trixie:vm) ;;
 	*) return 1 ;;
 	esac
 }
@@ -184,10 +178,8 @@ done </dev/null 2>&1 | tee $log
 # Of each test in each world, how many passed, and what else became of it; then
 # what failed, with what was said of it.
 left_out=''
-[ -n "$named" ] || left_out='Left out, as other columns have it: with /relay, what does not depend on who carries
-messages; on backports, what does not depend on the version of the kernel; of
-trixie and debug, the same kernel and libraries, the tests in the VM on the one,
-guests on the other; nomem wherever the kernel lets no allocation fail.
+[ -n "$named" ] || left_out='Left out: with /relay, what does not depend on who carries messages; on debug and
+race, guests, but for two by cdev; nomem wherever the kernel lets no allocation fail.
 '
 awk -v worlds="$worlds" -v left_out="$left_out" '
 	function result(count) {
