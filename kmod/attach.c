@@ -300,7 +300,7 @@ static const char *vum_announce_dma(struct vum_asking *a)
 	fput(window);
 	if (!ret)
 		vum_announce_begin(a->dev, a->session, &aperture, !exact);
-	/* Whatever ended the attachment has been told. */
+	/* vum_session_break() or vum_session_end() has told why the attachment ended. */
 	if (ret && !vum_session_current(&a->dev->ch, a->session))
 		return NULL;
 	/* A device that does no DMA may not know what that is. */

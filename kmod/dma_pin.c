@@ -259,10 +259,10 @@ static bool vum_dma_leaving(struct vum_dma *dma, unsigned long first,
 /*
  * Wait until it may be possible to pin a page: nobody else pins, and the page is
  * neither being unpinned nor unmapped. Returns 0; -EINTR if the caller is being
- * killed; -EFAULT if the page was unmapped, and is being unmapped once more:
- * *@unmapped tells one call of the next. In between, an access found nothing.
- * Without this answer, a consumer that maps and unmaps all the time would keep
- * the server's thread waiting.
+ * killed; -EFAULT if the page has been unmapped since the access began (then the
+ * caller finds *@unmapped set, and passes it in again) and is being unmapped once
+ * more. Between the two, the access found nothing. Without this answer, a consumer
+ * that maps and unmaps all the time would keep the server's thread waiting.
  */
 static int vum_dma_wait_turn(struct vum_device *dev, unsigned long index,
 			     bool *unmapped)

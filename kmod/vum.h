@@ -479,7 +479,7 @@ struct vum_copy {
  * @first: first page
  * @nr: pages; 0 if nobody pins at present
  * @stale: some of it has been unmapped meanwhile
- * @lost: the page at @index has
+ * @lost: the page at @index is among what has been unmapped
  */
 struct vum_pinning {
 	unsigned long index;
