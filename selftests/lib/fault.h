@@ -31,6 +31,10 @@ void fault_disarm_all(void);
  * struct sweep - an operation of which everything shall fail once
  * @name: for the report
  * @tasks: whose allocations
+ * @first: the first that fails; what comes before is left to another sweep
+ * @step: from one that fails to the next. More than 1 where one piece of code runs
+ *	many times: if the allocations of one time are no multiple of the step, each
+ *	of them fails in some of the times
  * @run: does it: 0 or -errno. @n: which one is to fail
  * @recover: is called after each @run, when nothing fails any more: fails the case
  *	if the device does not work again. @error is what @run returned.
@@ -38,6 +42,8 @@ void fault_disarm_all(void);
 struct sweep {
 	const char *name;
 	struct fault_tasks tasks;
+	unsigned int first;
+	unsigned int step;
 	int (*run)(unsigned int n);
 	void (*recover)(int error);
 };

@@ -48,7 +48,7 @@ static int result(long long ret)
 static void sweep(const char *name, struct fault_tasks tasks,
 		  int (*run)(unsigned int n), void (*recover)(int error))
 {
-	const struct sweep s = { name, tasks, run, recover };
+	const struct sweep s = { name, tasks, 1, 1, run, recover };
 
 	fault_sweep(&s);
 }
@@ -181,16 +181,22 @@ static int run_attach(unsigned int n)
 	return world_state_is(&w, "attached") ? 0 : -EIO;
 }
 
-static void attach_sweeps(const char *path, void (*recover)(int error))
+/* The helper does the same for each message that it carries, if it does. */
+static void attach_sweeps(const char *path, unsigned int step,
+			  void (*recover)(int error))
 {
+	struct sweep by_helper = {
+		.tasks = { .process = w.helper }, .first = 1, .step = step,
+		.run = run_attach, .recover = recover,
+	};
 	char name[64];
 
 	world_attr_set(&w, "data_path", path);
 	snprintf(name, sizeof(name), "attach, %s, worker", path);
 	sweep(name, (struct fault_tasks) { .workers = true }, run_attach, recover);
 	snprintf(name, sizeof(name), "attach, %s, helper", path);
-	sweep(name, (struct fault_tasks) { .process = w.helper }, run_attach,
-	      recover);
+	by_helper.name = name;
+	fault_sweep(&by_helper);
 }
 
 static void opens_again(int error)
@@ -205,14 +211,14 @@ TEST(attach_by_kernel)
 {
 	need_by_group();
 	world_up(&w, NULL);
-	attach_sweeps("kernel", opens_again);
+	attach_sweeps("kernel", 1, opens_again);
 }
 
 TEST(attach_by_relay)
 {
 	need_by_group();
 	world_up(&w, NULL);
-	attach_sweeps("relay", opens_again);
+	attach_sweeps("relay", 5, opens_again);
 }
 
 static void all_again(int error)
@@ -224,8 +230,16 @@ static void all_again(int error)
 	mem[0] = 0;
 }
 
+/*
+ * The server is asked first, and told then what is in use: some of the asking, which
+ * is the same as in attach_by_kernel, and all of the telling.
+ */
 TEST(attach_in_use)
 {
+	const struct sweep in_use = {
+		"attach in use, worker", { .workers = true }, 40, 1, run_attach,
+		all_again,
+	};
 	int fds[PUPPET_NR_MSIX];
 
 	need_by_group();
@@ -235,8 +249,7 @@ TEST(attach_in_use)
 	CHECK(!irq_set_eventfds(&c, MSIX, 0, PUPPET_NR_MSIX, fds));
 	mem = dma_memory(PAGE);
 	dma_map(&c, mem, IOVA, PAGE, DMA_READ | DMA_WRITE);
-	sweep("attach in use, worker", (struct fault_tasks) { .workers = true },
-	      run_attach, all_again);
+	fault_sweep(&in_use);
 }
 
 /* The helper is killed, and the next one takes over what it had. */
@@ -580,6 +593,7 @@ static void map_again(int error)
 
 TEST(map)
 {
+	need_by_group();
 	mem = dma_memory(TOUCHED);
 	up(NULL);
 	sweep("map", self, run_map, map_again);
