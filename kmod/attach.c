@@ -14,16 +14,6 @@
 
 #include "vum.h"
 
-/* A server that does not answer holds a worker of this one. */
-static struct workqueue_struct *vum_attach_wq;
-/* Nobody does of this one. */
-static struct workqueue_struct *vum_work_wq;
-/*
- * VFIO waits for work items of this queue while it unmaps, and takes it for a bug
- * if that is in vain too often: so they must run even when memory is short.
- */
-static struct workqueue_struct *vum_unpin_wq;
-
 /**
  * struct vum_asking - an attachment that is being brought into working order
  * @dev: device
@@ -373,77 +363,4 @@ void vum_attach_work(struct work_struct *work)
 	}
 	vum_shape_free(a->shape);
 	kfree(a);
-}
-
-/**
- * vum_attach_queue - have work done that may have to wait for others
- * @work: which; ends before the module does
- *
- * Returns whether it was not queued before.
- */
-bool vum_attach_queue(struct work_struct *work)
-{
-	return queue_work(vum_attach_wq, work);
-}
-
-/**
- * vum_work_queue - have work done that waits for nobody
- * @work: which; ends before the module does
- *
- * From any context. Returns whether it was not queued before.
- */
-bool vum_work_queue(struct work_struct *work)
-{
-	return queue_work(vum_work_wq, work);
-}
-
-/**
- * vum_unpin_queue - have pages given back to VFIO
- * @work: which; ends before the module does
- *
- * Returns whether it was not queued before.
- */
-bool vum_unpin_queue(struct work_struct *work)
-{
-	return queue_work(vum_unpin_wq, work);
-}
-
-/**
- * vum_attach_start - a server has been attached
- * @dev: device, in VUM_STATE_ATTACHING
- */
-void vum_attach_start(struct vum_device *dev)
-{
-	queue_work(vum_attach_wq, &dev->attach);
-}
-
-int vum_attach_init(void)
-{
-	/* Let there be many. */
-	vum_attach_wq = alloc_workqueue("vum_attach", WQ_UNBOUND, WQ_MAX_ACTIVE);
-	if (!vum_attach_wq)
-		return -ENOMEM;
-	vum_work_wq = alloc_workqueue("vum_work", WQ_UNBOUND, WQ_MAX_ACTIVE);
-	if (!vum_work_wq)
-		goto err_attach;
-	vum_unpin_wq = alloc_workqueue("vum_unpin",
-				       WQ_UNBOUND | WQ_HIGHPRI | WQ_MEM_RECLAIM,
-				       WQ_MAX_ACTIVE);
-	if (!vum_unpin_wq)
-		goto err_work;
-	return 0;
-
-err_work:
-	destroy_workqueue(vum_work_wq);
-err_attach:
-	destroy_workqueue(vum_attach_wq);
-	return -ENOMEM;
-}
-
-void vum_attach_exit(void)
-{
-	/* The first kind of work can lead to the second. */
-	destroy_workqueue(vum_attach_wq);
-	destroy_workqueue(vum_work_wq);
-	destroy_workqueue(vum_unpin_wq);
 }

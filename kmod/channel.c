@@ -327,7 +327,7 @@ static int vum_attach_begin(struct vum_device *dev, const struct vum_attach *a,
 		if (ch->link)
 			vum_link_kick(ch->link);
 		/* Under the lock, so that no removal comes in between. */
-		vum_attach_start(dev);
+		vum_work_queue_blocking(&dev->attach);
 	}
 	vum_unlock(ch);
 	return ret;

@@ -558,7 +558,7 @@ void vum_dma_leave(struct vum_device *dev, unsigned long first, unsigned long la
 			pinning->lost = true;
 	}
 	if (vum_dma_leaving(dma, first, last))
-		vum_unpin_queue(&dma->unpin);
+		vum_work_queue_unpin(&dma->unpin);
 }
 
 /*

@@ -130,7 +130,7 @@ static int __init vum_init(void)
 {
 	int ret;
 
-	/* As many can be attaching at once: see vum_attach_init(). */
+	/* As many can be attaching at once: see vum_work_init(). */
 	if (max_instances > WQ_MAX_ACTIVE) {
 		pr_err("max_instances must be at most %u\n", WQ_MAX_ACTIVE);
 		return -EINVAL;
@@ -138,12 +138,12 @@ static int __init vum_init(void)
 	ret = vum_message_init();
 	if (ret)
 		return ret;
-	ret = vum_attach_init();
+	ret = vum_work_init();
 	if (ret)
 		goto err_message;
 	ret = vum_pseudofs_init();
 	if (ret)
-		goto err_attach;
+		goto err_work;
 	vum_observe_init();
 	ret = class_register(&vum_class);
 	if (ret)
@@ -173,8 +173,8 @@ err_class:
 err_observe:
 	vum_observe_exit();
 	vum_pseudofs_exit();
-err_attach:
-	vum_attach_exit();
+err_work:
+	vum_work_exit();
 err_message:
 	vum_message_exit();
 	return ret;
@@ -190,7 +190,7 @@ static void __exit vum_exit(void)
 	class_unregister(&vum_class);
 	vum_observe_exit();
 	vum_pseudofs_exit();
-	vum_attach_exit();
+	vum_work_exit();
 	vum_link_exit();
 	vum_message_exit();
 }

@@ -33,6 +33,7 @@
 
 #include "vfio_user.h"
 #include "vfio_user_mdev.h"
+#include "work.h"
 
 struct vum_device;
 
@@ -417,13 +418,7 @@ struct inode *vum_pseudofs_inode(struct vum_device *dev);
 struct file *vum_pseudofs_file(struct inode *inode, const char *name,
 			       const struct file_operations *fops);
 
-int vum_attach_init(void);
-void vum_attach_exit(void);
 void vum_attach_work(struct work_struct *work);
-void vum_attach_start(struct vum_device *dev);
-bool vum_attach_queue(struct work_struct *work);
-bool vum_work_queue(struct work_struct *work);
-bool vum_unpin_queue(struct work_struct *work);
 
 /*
  * The consumer's memory (dma.c), its pages (dma_pin.c), and the file that shows it

@@ -110,7 +110,7 @@ static void vum_window_touch_later(struct file *file, unsigned long index, int n
 	touch->file = get_file(file);
 	touch->index = index;
 	touch->need = need;
-	vum_attach_queue(&touch->work);
+	vum_work_queue_blocking(&touch->work);
 	wait_for_completion_killable(&touch->done);
 	vum_touch_put(touch);
 }

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vfio-user-mdev: the module's workqueues, one for each kind of waiting that its
+ * work items may do.
+ */
+
+#include "work.h"
+
+/*
+ * Work items on this queue wait for a server, or for the consumer's memory. A
+ * server that does not answer keeps its worker busy, so the queue allows as many
+ * at a time as there can be devices: see max_instances in parent.c.
+ */
+static struct workqueue_struct *vum_blocking_wq;
+
+/* Work items on this queue never wait for a server or a consumer. */
+static struct workqueue_struct *vum_wq;
+
+/*
+ * VFIO waits for work items of this queue while it unmaps, and takes it for a bug
+ * of the driver if they have not run after ten looks. So they run with high
+ * priority, and have a worker even when no memory is left to create one.
+ */
+static struct workqueue_struct *vum_unpin_wq;
+
+/**
+ * vum_work_queue - queue work that never waits for a server or a consumer
+ * @work: work item; its owner flushes it before the module goes
+ *
+ * Context: any.
+ * Return: true if @work was not queued yet.
+ */
+bool vum_work_queue(struct work_struct *work)
+{
+	return queue_work(vum_wq, work);
+}
+
+/**
+ * vum_work_queue_blocking - queue work that may wait for a server or a consumer
+ * @work: work item; its owner flushes it before the module goes
+ *
+ * Context: any.
+ * Return: true if @work was not queued yet.
+ */
+bool vum_work_queue_blocking(struct work_struct *work)
+{
+	return queue_work(vum_blocking_wq, work);
+}
+
+/**
+ * vum_work_queue_unpin - queue work that gives pages back to VFIO
+ * @work: work item; its owner flushes it before the module goes
+ *
+ * Context: any.
+ * Return: true if @work was not queued yet.
+ */
+bool vum_work_queue_unpin(struct work_struct *work)
+{
+	return queue_work(vum_unpin_wq, work);
+}
+
+/**
+ * vum_work_init - create the workqueues
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int vum_work_init(void)
+{
+	vum_blocking_wq = alloc_workqueue("vum_blocking", WQ_UNBOUND, WQ_MAX_ACTIVE);
+	if (!vum_blocking_wq)
+		return -ENOMEM;
+	vum_wq = alloc_workqueue("vum", WQ_UNBOUND, WQ_MAX_ACTIVE);
+	if (!vum_wq)
+		goto err_blocking;
+	vum_unpin_wq = alloc_workqueue("vum_unpin",
+				       WQ_UNBOUND | WQ_HIGHPRI | WQ_MEM_RECLAIM,
+				       WQ_MAX_ACTIVE);
+	if (!vum_unpin_wq)
+		goto err_wq;
+	return 0;
+
+err_wq:
+	destroy_workqueue(vum_wq);
+err_blocking:
+	destroy_workqueue(vum_blocking_wq);
+	return -ENOMEM;
+}
+
+/**
+ * vum_work_exit - destroy the workqueues, after what is queued has run
+ */
+void vum_work_exit(void)
+{
+	/* Blocking work queues other work, which may queue work that unpins. */
+	destroy_workqueue(vum_blocking_wq);
+	destroy_workqueue(vum_wq);
+	destroy_workqueue(vum_unpin_wq);
+}
