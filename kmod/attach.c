@@ -209,7 +209,7 @@ static const char *vum_take_shape(struct vum_asking *a)
 		flaw = "server's device differs from the one that is in use";
 	vum_unlock(ch);
 	if (!flaw && open)
-		vum_mapping_adopt(dev, a->shape);
+		vum_region_mmap_adopt(dev, a->shape);
 	return flaw;
 }
 

@@ -14,7 +14,7 @@
 #include <linux/socket.h>
 #include <linux/uaccess.h>
 
-#include "link.h"
+#include "sock.h"
 #include "trace.h"
 
 static dev_t vum_devt;
@@ -288,7 +288,7 @@ static int vum_attach_check(struct vum_attach *a)
 }
 
 /* The socket, if it is there and wanted; NULL: the helper carries. */
-static struct vum_link *vum_attach_link(struct vum_device *dev,
+static struct vum_sock *vum_attach_sock(struct vum_device *dev,
 					const struct vum_attach *a)
 {
 	enum vum_data_path path = READ_ONCE(dev->data_path);
@@ -296,13 +296,13 @@ static struct vum_link *vum_attach_link(struct vum_device *dev,
 	if (path == VUM_PATH_RELAY)
 		return NULL;
 	if (a->flags & VUM_ATTACH_SOCKET)
-		return vum_link_new(dev, a->socket);
+		return vum_sock_new(dev, a->socket);
 	return path == VUM_PATH_KERNEL ? ERR_PTR(-EPROTOTYPE) : NULL;
 }
 
-/* Swaps @link with what is left of another attachment's; its own gets a reference. */
+/* Swaps @vs with what is left of another attachment's; its own gets a reference. */
 static int vum_attach_begin(struct vum_device *dev, const struct vum_attach *a,
-			    struct vum_link **link)
+			    struct vum_sock **vs)
 {
 	struct vum_channel *ch = &dev->ch;
 	int ret = 0;
@@ -317,15 +317,15 @@ static int vum_attach_begin(struct vum_device *dev, const struct vum_attach *a,
 		ch->session++;
 		ch->peer = *a;
 		ch->stats.attaches++;
-		if (*link) {
-			(*link)->session = ch->session;
-			refcount_inc(&(*link)->ref);
+		if (*vs) {
+			(*vs)->session = ch->session;
+			refcount_inc(&(*vs)->ref);
 		}
-		swap(ch->link, *link);
+		swap(ch->link, *vs);
 		WRITE_ONCE(ch->state, VUM_STATE_ATTACHING);
 		/* The server may already have said something. */
 		if (ch->link)
-			vum_link_kick(ch->link);
+			vum_sock_kick(ch->link);
 		/* Under the lock, so that no removal comes in between. */
 		vum_work_queue_blocking(&dev->attach);
 	}
@@ -336,28 +336,28 @@ static int vum_attach_begin(struct vum_device *dev, const struct vum_attach *a,
 static long vum_channel_attach(struct vum_device *dev,
 			       struct vum_attach __user *arg)
 {
-	struct vum_link *link, *mine;
+	struct vum_sock *vs, *mine;
 	struct vum_attach a;
 	int ret;
 
 	ret = vum_attach_from_user(dev, &a, arg) ?: vum_attach_check(&a);
 	if (ret)
 		return ret;
-	link = vum_attach_link(dev, &a);
-	if (IS_ERR(link))
-		return PTR_ERR(link);
-	mine = link;
-	ret = vum_attach_begin(dev, &a, &link);
-	vum_link_close(link);
+	vs = vum_attach_sock(dev, &a);
+	if (IS_ERR(vs))
+		return PTR_ERR(vs);
+	mine = vs;
+	ret = vum_attach_begin(dev, &a, &vs);
+	vum_sock_close(vs);
 	if (ret)
 		return ret;
 	wake_up_poll(&dev->ch.readers, EPOLLOUT);
 	if (!mine)
 		return 0;
-	if (!vum_link_own(mine, a.socket))
+	if (!vum_sock_own(mine, a.socket))
 		vum_session_break(dev, mine->session,
 				  "helper keeps its socket for itself");
-	vum_link_put(mine);
+	vum_sock_put(mine);
 	return 1;
 }
 
@@ -415,7 +415,7 @@ static long vum_channel_carry(struct vum_device *dev,
 		return ret;
 	carrier.control = u64_to_user_ptr(carry.buf);
 	carrier.size = min_t(u32, carry.size, PAGE_SIZE);
-	return vum_link_carry(dev, &carrier);
+	return vum_sock_carry(dev, &carrier);
 }
 
 static long vum_channel_ioctl(struct file *file, unsigned int cmd,
@@ -467,7 +467,7 @@ static __poll_t vum_channel_poll(struct file *file, poll_table *wait)
 	vum_lock(ch);
 	switch (vum_channel_check(ch)) {
 	case 0:
-		if (ch->link ? vum_link_wants_helper(ch->link) :
+		if (ch->link ? vum_sock_wants_helper(ch->link) :
 			       !list_empty(&ch->out))
 			mask |= EPOLLIN | EPOLLRDNORM;
 		if (!ch->link && !vum_answers_full(ch))

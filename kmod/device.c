@@ -97,7 +97,7 @@ static void vum_device_close(struct vfio_device *vdev)
 	vum_ioeventfd_release(dev);
 	vum_irq_release(dev);
 	vum_device_reset_async(dev);
-	vum_mapping_close(dev);
+	vum_region_mmap_close(dev);
 	vum_dma_close(dev);
 	vum_container_unbind(dev);
 	/* Not here: a task that is being killed may wait for no lock. */
@@ -206,7 +206,7 @@ void vum_device_unregister(struct vum_device *dev)
 		wait_event_idle_timeout(dev->ch.settled, !READ_ONCE(dev->open),
 					10 * HZ);
 	}
-	vum_container_wait_left(dev);
+	vum_container_wait_idle(dev);
 	vfio_unregister_group_dev(&dev->vdev);
 }
 
@@ -218,7 +218,7 @@ static int vum_device_init(struct vfio_device *vdev)
 	if (!dev->shape)
 		return -ENOMEM;
 	vum_dma_init(dev);
-	vum_mapping_init(dev);
+	vum_region_mmap_init(dev);
 	strscpy(dev->uuid, dev_name(vdev->dev), sizeof(dev->uuid));
 	ratelimit_state_init(&dev->ratelimit, DEFAULT_RATELIMIT_INTERVAL,
 			     DEFAULT_RATELIMIT_BURST);
@@ -245,7 +245,7 @@ static void vum_device_release(struct vfio_device *vdev)
 
 	vum_dma_exit(dev);
 	vum_announce_exit(dev);
-	vum_mapping_exit(dev);
+	vum_region_mmap_exit(dev);
 	vum_shape_free(dev->shape);
 	vum_channel_exit(dev);
 	vum_stats_exit(dev);
@@ -262,7 +262,7 @@ const struct vfio_device_ops vum_device_ops = {
 	.close_device	= vum_device_close,
 	.read		= vum_region_read,
 	.write		= vum_region_write,
-	.mmap		= vum_mapping_mmap,
+	.mmap		= vum_region_mmap,
 	.device_feature	= vum_feature,
 	.ioctl		= vum_device_ioctl,
 	.dma_unmap	= vum_dma_unmap,

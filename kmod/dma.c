@@ -140,7 +140,7 @@ static struct file *vum_dma_take_window(struct vum_device *dev)
 {
 	struct file *window = dev->dma.window;
 
-	vum_dma_leave(dev, 0, ULONG_MAX);
+	vum_dma_revoke(dev, 0, ULONG_MAX);
 	WRITE_ONCE(dev->dma.window, NULL);
 	return window;
 }

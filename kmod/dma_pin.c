@@ -65,13 +65,13 @@
 #define VUM_PAGE_WRITE		IOMMU_WRITE
 #define VUM_PAGE_PROT		(VUM_PAGE_READ | VUM_PAGE_WRITE)
 #define VUM_PAGE_LAST		BIT(2)	/* of a piece that was pinned at once */
-#define VUM_PAGE_LEAVING	BIT(3)	/* is to be unpinned, is nobody's */
+#define VUM_PAGE_REVOKED	BIT(3)	/* is to be unpinned, is nobody's */
 #define VUM_PAGE_SHIFT		4
 
 /* What the server has in its page tables there is to be zapped soon. */
 #define VUM_ABSENT		XA_MARK_0
-/* VUM_PAGE_LEAVING as a mark, by which the worker finds the page. */
-#define VUM_LEAVING		XA_MARK_1
+/* VUM_PAGE_REVOKED as a mark, by which the worker finds the page. */
+#define VUM_REVOKED		XA_MARK_1
 
 static void *vum_page_entry(unsigned long pfn, unsigned long flags)
 {
@@ -114,7 +114,7 @@ int vum_dma_lookup(struct vum_device *dev, unsigned long index, int need,
 	if (!entry)
 		return 0;
 	flags = vum_page_flags(entry);
-	if (flags & VUM_PAGE_LEAVING)
+	if (flags & VUM_PAGE_REVOKED)
 		return 0;
 	if (!(flags & VUM_PAGE_PROT))
 		return -EFAULT;
@@ -236,7 +236,7 @@ static int vum_dma_pin_begin(struct vum_device *dev, u32 session,
 	/* What is there was pinned for all that the mapping permits. */
 	if (found == -EPERM)
 		return found;
-	if (pinning->nr || xa_get_mark(&dma->pages, index, VUM_LEAVING) ||
+	if (pinning->nr || xa_get_mark(&dma->pages, index, VUM_REVOKED) ||
 	    vum_dma_unmapping(dev, index, 1))
 		return -EAGAIN;
 	*pins = true;
@@ -250,10 +250,10 @@ static int vum_dma_pin_begin(struct vum_device *dev, u32 session,
 	return 0;
 }
 
-static bool vum_dma_leaving(struct vum_dma *dma, unsigned long first,
+static bool vum_dma_revoked(struct vum_dma *dma, unsigned long first,
 			    unsigned long last)
 {
-	return xa_find(&dma->pages, &first, last, VUM_LEAVING);
+	return xa_find(&dma->pages, &first, last, VUM_REVOKED);
 }
 
 /*
@@ -270,7 +270,7 @@ static int vum_dma_wait_turn(struct vum_device *dev, unsigned long index,
 	struct vum_dma *dma = &dev->dma;
 
 	if (wait_event_killable(dma->wait, !READ_ONCE(dma->pinning.nr) &&
-				!vum_dma_leaving(dma, index, index)))
+				!vum_dma_revoked(dma, index, index)))
 		return -EINTR;
 	if (vum_container_unmapping(dev, index, 1) > 0) {
 		if (*unmapped)
@@ -427,13 +427,13 @@ int vum_dma_pin(struct vum_device *dev, u32 session, unsigned long index, int ne
  * @index: IOVA >> PAGE_SHIFT; there is an entry for it
  *
  * However the page comes to be there meanwhile, its entry stays marked: only
- * vum_dma_present() takes the scratch page away.
+ * vum_dma_unabsorb() takes the scratch page away.
  */
 void vum_dma_absorb(struct vum_device *dev, unsigned long index)
 {
 	lockdep_assert_held(&dev->dma.lock);
 	xa_set_mark(&dev->dma.pages, index, VUM_ABSENT);
-	schedule_delayed_work(&dev->dma.present, msecs_to_jiffies(VUM_ABSORB_MS));
+	schedule_delayed_work(&dev->dma.unabsorb, msecs_to_jiffies(VUM_ABSORB_MS));
 }
 
 static const char *vum_dma_absence(int error)
@@ -483,10 +483,10 @@ static void vum_dma_zap(struct vum_dma *dma, unsigned long index,
 }
 
 /* What was absorbed may be there by now: let the server fault again. */
-static void vum_dma_present(struct work_struct *work)
+static void vum_dma_unabsorb(struct work_struct *work)
 {
 	struct vum_dma *dma = container_of(to_delayed_work(work), struct vum_dma,
-					   present);
+					   unabsorb);
 	unsigned long index;
 	void *entry;
 
@@ -513,14 +513,14 @@ static void vum_dma_split(struct vum_dma *dma, unsigned long last)
 }
 
 /**
- * vum_dma_leave - take a range away from the server
+ * vum_dma_revoke - take a range away from the server
  * @dev: device, dma lock held
  * @first: first page, IOVA >> PAGE_SHIFT
  * @last: last page
  *
  * The server cannot reach any of it when this returns. A worker unpins it.
  */
-void vum_dma_leave(struct vum_device *dev, unsigned long first, unsigned long last)
+void vum_dma_revoke(struct vum_device *dev, unsigned long first, unsigned long last)
 {
 	struct vum_dma *dma = &dev->dma;
 	struct vum_pinning *pinning = &dma->pinning;
@@ -537,10 +537,10 @@ void vum_dma_leave(struct vum_device *dev, unsigned long first, unsigned long la
 		unsigned long flags = vum_page_flags(entry);
 
 		if (flags & VUM_PAGE_PROT) {
-			flags = (flags & VUM_PAGE_LAST) | VUM_PAGE_LEAVING;
+			flags = (flags & VUM_PAGE_LAST) | VUM_PAGE_REVOKED;
 			xas_store(&xas, vum_page_entry(0, flags));
-			xas_set_mark(&xas, VUM_LEAVING);
-		} else if (!(flags & VUM_PAGE_LEAVING)) {
+			xas_set_mark(&xas, VUM_REVOKED);
+		} else if (!(flags & VUM_PAGE_REVOKED)) {
 			xas_store(&xas, NULL);
 		}
 		if (++n % XA_CHECK_SCHED)
@@ -557,7 +557,7 @@ void vum_dma_leave(struct vum_device *dev, unsigned long first, unsigned long la
 		if (pinning->index >= first && pinning->index <= last)
 			pinning->lost = true;
 	}
-	if (vum_dma_leaving(dma, first, last))
+	if (vum_dma_revoked(dma, first, last))
 		vum_work_queue_unpin(&dma->unpin);
 }
 
@@ -573,9 +573,9 @@ static unsigned long vum_dma_next_piece(struct vum_device *dev, unsigned long *f
 
 	lockdep_assert_held(&dma->lock);
 	*first = 0;
-	entry = xa_find(&dma->pages, first, ULONG_MAX, VUM_LEAVING);
+	entry = xa_find(&dma->pages, first, ULONG_MAX, VUM_REVOKED);
 	while (entry && nr < VUM_BATCH_MAX &&
-	       vum_page_flags(entry) & VUM_PAGE_LEAVING) {
+	       vum_page_flags(entry) & VUM_PAGE_REVOKED) {
 		nr++;
 		if (vum_page_flags(entry) & VUM_PAGE_LAST &&
 		    vum_by_iommufd(&dev->vdev))
@@ -605,10 +605,10 @@ static void vum_dma_unpin(struct work_struct *work)
 }
 
 /* Does VFIO still find pages of ours in what was unmapped, or soon will? */
-static bool vum_dma_owes(struct vum_dma *dma, unsigned long first,
-			 unsigned long last)
+static bool vum_dma_unpin_pending(struct vum_dma *dma, unsigned long first,
+				  unsigned long last)
 {
-	return READ_ONCE(dma->pinning.stale) || vum_dma_leaving(dma, first, last);
+	return READ_ONCE(dma->pinning.stale) || vum_dma_revoked(dma, first, last);
 }
 
 static bool vum_dma_spin_unpinned(struct vum_dma *dma, unsigned long first,
@@ -616,7 +616,7 @@ static bool vum_dma_spin_unpinned(struct vum_dma *dma, unsigned long first,
 {
 	ktime_t end = ktime_add_us(ktime_get(), VUM_PATIENCE_SPIN_US);
 
-	while (vum_dma_owes(dma, first, last)) {
+	while (vum_dma_unpin_pending(dma, first, last)) {
 		if (ktime_after(ktime_get(), end))
 			return false;
 		/* The worker may want this CPU. */
@@ -641,12 +641,12 @@ static void vum_dma_wait_unpinned(struct vum_device *dev, unsigned long first,
 	}
 	/* Which holds no lock that the worker needs, and may not call again. */
 	if (vum_by_iommufd(&dev->vdev)) {
-		wait_event(dma->wait, !vum_dma_owes(dma, first, last));
+		wait_event(dma->wait, !vum_dma_unpin_pending(dma, first, last));
 		return;
 	}
 	do {
 		pinned = READ_ONCE(dma->pinned);
-		left = wait_event_timeout(dma->wait, !vum_dma_owes(dma, first, last),
+		left = wait_event_timeout(dma->wait, !vum_dma_unpin_pending(dma, first, last),
 					  msecs_to_jiffies(VUM_PATIENCE_MS << tired));
 	} while (!left && READ_ONCE(dma->pinned) != pinned);
 	WRITE_ONCE(dma->tired, left ? 0 : tired + 1);
@@ -668,10 +668,10 @@ void vum_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
 	struct vum_device *dev = vum_from_vfio(vdev);
 	struct vum_dma *dma = &dev->dma;
 
-	vum_container_told(dev, iova, iova + (length - 1));
+	vum_container_check_unmap(dev, iova, iova + (length - 1));
 	atomic_inc(&dma->unmaps);
 	mutex_lock(&dma->lock);
-	vum_dma_leave(dev, first, last);
+	vum_dma_revoke(dev, first, last);
 	mutex_unlock(&dma->lock);
 	vum_dma_wait_unpinned(dev, first, last);
 	WRITE_ONCE(dma->unmapped_at, ktime_get());
@@ -707,7 +707,7 @@ void vum_dma_close(struct vum_device *dev)
 
 	mutex_lock(&dma->lock);
 	dma->open = false;
-	vum_dma_leave(dev, 0, ULONG_MAX);
+	vum_dma_revoke(dev, 0, ULONG_MAX);
 	mutex_unlock(&dma->lock);
 	flush_work(&dma->unpin);
 	wait_event(dma->wait, !READ_ONCE(dma->pinning.nr));
@@ -717,14 +717,14 @@ void vum_dma_pin_init(struct vum_dma *dma)
 {
 	xa_init(&dma->pages);
 	init_waitqueue_head(&dma->wait);
-	INIT_DELAYED_WORK(&dma->present, vum_dma_present);
+	INIT_DELAYED_WORK(&dma->unabsorb, vum_dma_unabsorb);
 	INIT_WORK(&dma->unpin, vum_dma_unpin);
 }
 
 /* The last reference to the device goes: nobody is left who could fault. */
 void vum_dma_pin_exit(struct vum_dma *dma)
 {
-	cancel_delayed_work_sync(&dma->present);
+	cancel_delayed_work_sync(&dma->unabsorb);
 	cancel_work_sync(&dma->unpin);
 	xa_destroy(&dma->pages);
 }

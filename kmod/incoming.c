@@ -4,7 +4,7 @@
  * requests by id, and commands of its own.
  */
 
-#include "link.h"
+#include "sock.h"
 #include "trace.h"
 
 /* What is wrong with this reply? Under the channel's lock. */
@@ -144,7 +144,7 @@ void vum_req_answer(struct vum_device *dev, u32 session,
 			ch->nr_answers--;
 		}
 		if (ch->link)
-			vum_link_kick(ch->link);
+			vum_sock_kick(ch->link);
 	}
 	vum_unlock(ch);
 	vum_req_put(req);

@@ -7,7 +7,7 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 
-#include "link.h"
+#include "sock.h"
 
 static unsigned int max_instances = 256;
 module_param(max_instances, uint, 0444);
@@ -151,7 +151,7 @@ static int __init vum_init(void)
 	ret = vum_channel_chrdev_init();
 	if (ret)
 		goto err_class;
-	ret = vum_control_init();
+	ret = vum_netlink_init();
 	if (ret)
 		goto err_chrdev;
 	ret = mdev_register_driver(&vum_driver);
@@ -165,7 +165,7 @@ static int __init vum_init(void)
 err_driver:
 	mdev_unregister_driver(&vum_driver);
 err_control:
-	vum_control_exit();
+	vum_netlink_exit();
 err_chrdev:
 	vum_channel_chrdev_exit();
 err_class:
@@ -185,13 +185,13 @@ static void __exit vum_exit(void)
 	mdev_unregister_parent(&vum_parent);
 	device_unregister(vum_parent_dev);
 	mdev_unregister_driver(&vum_driver);
-	vum_control_exit();
+	vum_netlink_exit();
 	vum_channel_chrdev_exit();
 	class_unregister(&vum_class);
 	vum_observe_exit();
 	vum_pseudofs_exit();
 	vum_work_exit();
-	vum_link_exit();
+	vum_sock_exit();
 	vum_message_exit();
 }
 

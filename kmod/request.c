@@ -13,7 +13,7 @@
 #include <linux/sched/stat.h>
 #include <linux/timekeeping.h>
 
-#include "link.h"
+#include "sock.h"
 #include "trace.h"
 
 /* To spin for less than this is not worth while. */
@@ -112,7 +112,7 @@ int vum_req_queue(struct vum_device *dev, struct vum_req *req)
 	}
 	trace_vum_submit(dev, req);
 	if (ch->link) {
-		vum_link_queue(ch->link, req);
+		vum_sock_queue(ch->link, req);
 		return 0;
 	}
 	list_add_tail(&req->node, &ch->out);
@@ -186,7 +186,7 @@ void vum_req_finish(struct vum_channel *ch, struct vum_req *req, int error)
 	} else if (req->reply_fds) {
 		ch->fds_wanted--;
 		if (ch->link)
-			vum_link_go_on(ch->link);
+			vum_sock_go_on(ch->link);
 	}
 	req->error = error;
 	if (req->kind == VUM_REQ_ASYNC)

@@ -3,7 +3,7 @@
  * vfio-user-mdev: how an attachment ends.
  */
 
-#include "link.h"
+#include "sock.h"
 
 static void vum_session_free(struct list_head *dead)
 {
@@ -61,15 +61,15 @@ void vum_session_detach_work(struct work_struct *work)
 {
 	struct vum_device *dev = container_of(work, struct vum_device, detach);
 	struct vum_channel *ch = &dev->ch;
-	struct vum_link *link = NULL;
+	struct vum_sock *vs = NULL;
 
 	vum_lock(ch);
 	if (ch->link && !vum_session_current(ch, ch->link->session))
-		swap(link, ch->link);
+		swap(vs, ch->link);
 	vum_unlock(ch);
 	/* First of all, since a helper can hold up the other. */
 	vum_dma_drop(dev);
-	vum_link_close(link);
+	vum_sock_close(vs);
 	vfio_put_device(&dev->vdev);
 }
 

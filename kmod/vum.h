@@ -98,7 +98,7 @@ enum vum_req_state {
 	VUM_REQ_DONE,		/* answered or aborted */
 };
 
-struct vum_link;
+struct vum_sock;
 
 /* Register accesses, there and back, fit into so many bytes of payload. */
 #define VUM_SMALL_PAYLOAD	32
@@ -201,7 +201,7 @@ struct vum_inflight {
 struct vum_channel {
 	struct vum_inflight inflight;
 	struct list_head out;
-	struct vum_link *link;
+	struct vum_sock *link;
 	unsigned int nr_async;
 	unsigned int nr_answers;
 	unsigned int nr_posted;
@@ -394,23 +394,23 @@ int vum_region_info(struct vfio_device *vdev, struct vfio_region_info *info,
  */
 
 /**
- * struct vum_mappings - what a device's consumer has mapped
+ * struct vum_region_mmap - what a device's consumer has mapped
  * @lock: @pages, and the files in dev->shape
  * @inode: of all that is mapped; offsets are those of the device's file. NULL
  *	before anything is
  * @pages: what has been touched, by offset in pages; references held
  */
-struct vum_mappings {
+struct vum_region_mmap {
 	struct mutex lock; /* see above */
 	struct inode *inode;
 	struct xarray pages;
 };
 
-void vum_mapping_init(struct vum_device *dev);
-void vum_mapping_exit(struct vum_device *dev);
-int vum_mapping_mmap(struct vfio_device *vdev, struct vm_area_struct *vma);
-void vum_mapping_adopt(struct vum_device *dev, struct vum_shape *shape);
-void vum_mapping_close(struct vum_device *dev);
+void vum_region_mmap_init(struct vum_device *dev);
+void vum_region_mmap_exit(struct vum_device *dev);
+int vum_region_mmap(struct vfio_device *vdev, struct vm_area_struct *vma);
+void vum_region_mmap_adopt(struct vum_device *dev, struct vum_shape *shape);
+void vum_region_mmap_close(struct vum_device *dev);
 
 int vum_pseudofs_init(void);
 void vum_pseudofs_exit(void);
@@ -500,7 +500,7 @@ struct vum_pinning {
  * @tired: unmaps in a row that did not wait long enough
  * @window: the file, while a server is attached
  * @session: the attachment that @window is for
- * @present: takes absorbed accesses away again
+ * @unabsorb: takes absorbed accesses away again
  * @scratch: where they go, once there are any
  * @container: the consumer's, if it is observed; this and the next three
  *	belong to container.c
@@ -529,7 +529,7 @@ struct vum_dma {
 	unsigned int tired;
 	struct file *window;
 	u32 session;
-	struct delayed_work present;
+	struct delayed_work unabsorb;
 	struct page *scratch;
 	struct vum_container *container;
 	struct list_head in_container;
@@ -557,7 +557,7 @@ int vum_dma_lookup(struct vum_device *dev, unsigned long index, int need,
 		   unsigned long *pfn, bool *writable);
 int vum_dma_pin(struct vum_device *dev, u32 session, unsigned long index, int need,
 		const struct vum_copy *copy);
-void vum_dma_leave(struct vum_device *dev, unsigned long first, unsigned long last);
+void vum_dma_revoke(struct vum_device *dev, unsigned long first, unsigned long last);
 void vum_dma_absorb(struct vum_device *dev, unsigned long index);
 void vum_dma_absent(struct vum_device *dev, unsigned long index, int error);
 int vum_dma_copy(struct vum_device *dev, u32 session, u64 iova, void *buf,
@@ -575,9 +575,9 @@ void vum_observe_exit(void);
 void vum_container_unbind(struct vum_device *dev);
 int vum_container_unmapping(struct vum_device *dev, unsigned long index,
 			    unsigned long nr);
-void vum_container_told(struct vum_device *dev, u64 iova, u64 last);
+void vum_container_check_unmap(struct vum_device *dev, u64 iova, u64 last);
 int vum_container_wait_unmapped(struct vum_device *dev, unsigned long index);
-void vum_container_wait_left(struct vum_device *dev);
+void vum_container_wait_idle(struct vum_device *dev);
 void vum_container_settle(const void *iommu);
 const char *vum_container_snapshot(struct vum_device *dev,
 				   struct vum_mapping **maps, unsigned int *nr);
@@ -585,9 +585,9 @@ const char *vum_container_snapshot(struct vum_device *dev,
 /*
  * Whoever maps waits for the servers (hold.c)
  */
-int vum_hold_init(void);
-void vum_hold_exit(void);
-struct file *vum_hold_take(const void *iommu);
+int vum_map_wait_init(void);
+void vum_map_wait_exit(void);
+struct file *vum_map_wait_take(const void *iommu);
 
 /*
  * What the server is told of it (announce.c)
@@ -636,8 +636,8 @@ void vum_announce_later(struct vum_device *dev);
 void vum_announce_refused(struct vum_device *dev, const struct vum_req *req);
 void vum_announce_begin(struct vum_device *dev, u32 session,
 			const struct vum_mapping *aperture, bool told);
-bool vum_announce_settled(const struct vum_device *dev, unsigned long gen);
-int vum_announce_settle(struct vum_device *dev);
+bool vum_announce_heard(const struct vum_device *dev, unsigned long gen);
+int vum_announce_wait_heard(struct vum_device *dev);
 bool vum_announce_show(struct vum_device *dev, const char **why);
 
 /*
@@ -677,7 +677,7 @@ enum vum_data_path {
  * @eventfds: what the consumer set, by index, action and sub-index
  * @ioeventfd_lock: @ioeventfds
  * @ioeventfds: writes that the consumer can cause by an eventfd
- * @mapping: what the consumer has mapped of @shape
+ * @region_mmap: what the consumer has mapped of @shape
  * @dma: the consumer's memory
  * @announce: what the server is told of it
  * @ratelimit: of messages about it
@@ -705,7 +705,7 @@ struct vum_device {
 	struct file **eventfds[VUM_MAX_IRQ_INDEXES][VUM_IRQ_ACTIONS];
 	struct mutex ioeventfd_lock; /* ioeventfds */
 	struct list_head ioeventfds;
-	struct vum_mappings mapping;
+	struct vum_region_mmap region_mmap;
 	struct vum_dma dma;
 	struct vum_announce announce;
 	struct ratelimit_state ratelimit;
@@ -792,8 +792,8 @@ int vum_put_counters(struct sk_buff *skb, const struct vum_stats *stats);
 int vum_put_stats(struct sk_buff *skb, struct vum_device *dev);
 
 /* control.c */
-int vum_control_init(void);
-void vum_control_exit(void);
+int vum_netlink_init(void);
+void vum_netlink_exit(void);
 void vum_event(struct vum_device *dev, enum vum_event event);
 
 #endif /* VUM_H */

@@ -21,44 +21,44 @@
 #include "vum.h"
 
 /* Half of that is how many threads can come before the worker that makes new ones. */
-#define VUM_HOLD_SPARE		256
+#define VUM_MAP_WAIT_SPARE		256
 
-static DEFINE_SPINLOCK(vum_hold_lock);
-static struct file *vum_hold_spare[VUM_HOLD_SPARE];
-static unsigned int vum_hold_nr;
+static DEFINE_SPINLOCK(vum_map_wait_lock);
+static struct file *vum_map_wait_spare[VUM_MAP_WAIT_SPARE];
+static unsigned int vum_map_wait_nr;
 
-static struct file *vum_hold_pop(void)
+static struct file *vum_map_wait_pop(void)
 {
 	struct file *file = NULL;
 	unsigned long flags;
 
-	spin_lock_irqsave(&vum_hold_lock, flags);
-	if (vum_hold_nr)
-		file = vum_hold_spare[--vum_hold_nr];
-	spin_unlock_irqrestore(&vum_hold_lock, flags);
+	spin_lock_irqsave(&vum_map_wait_lock, flags);
+	if (vum_map_wait_nr)
+		file = vum_map_wait_spare[--vum_map_wait_nr];
+	spin_unlock_irqrestore(&vum_map_wait_lock, flags);
 	return file;
 }
 
-static void vum_hold_push(struct file *file)
+static void vum_map_wait_push(struct file *file)
 {
 	unsigned long flags;
 
-	spin_lock_irqsave(&vum_hold_lock, flags);
-	vum_hold_spare[vum_hold_nr++] = file;
-	spin_unlock_irqrestore(&vum_hold_lock, flags);
+	spin_lock_irqsave(&vum_map_wait_lock, flags);
+	vum_map_wait_spare[vum_map_wait_nr++] = file;
+	spin_unlock_irqrestore(&vum_map_wait_lock, flags);
 }
 
-static int vum_hold_release(struct inode *inode, struct file *file);
+static int vum_map_wait_release(struct inode *inode, struct file *file);
 
-static const struct file_operations vum_hold_fops = {
+static const struct file_operations vum_map_wait_fops = {
 	.owner		= THIS_MODULE,
-	.release	= vum_hold_release,
+	.release	= vum_map_wait_release,
 };
 
 /* A spare one would be in the module's own way if it had a reference on it. */
-static struct file *vum_hold_new(void)
+static struct file *vum_map_wait_new(void)
 {
-	struct file *file = anon_inode_getfile("[vfio-user-hold]", &vum_hold_fops,
+	struct file *file = anon_inode_getfile("[vfio-user-hold]", &vum_map_wait_fops,
 					       NULL, O_RDONLY);
 
 	if (!IS_ERR(file))
@@ -70,35 +70,35 @@ static struct file *vum_hold_new(void)
  * By a worker, so that they are nobody's: a consumer's limits, credentials and
  * control group have no part in it.
  */
-static void vum_hold_fill(struct work_struct *work)
+static void vum_map_wait_fill(struct work_struct *work)
 {
 	struct file *file;
 
-	while (READ_ONCE(vum_hold_nr) < VUM_HOLD_SPARE) {
-		file = vum_hold_new();
+	while (READ_ONCE(vum_map_wait_nr) < VUM_MAP_WAIT_SPARE) {
+		file = vum_map_wait_new();
 		if (IS_ERR(file))
 			return;
 		/* Nobody else puts any there. */
-		vum_hold_push(file);
+		vum_map_wait_push(file);
 	}
 }
 
-static DECLARE_WORK(vum_hold_work, vum_hold_fill);
+static DECLARE_WORK(vum_map_wait_work, vum_map_wait_fill);
 
-static int vum_hold_release(struct inode *inode, struct file *file)
+static int vum_map_wait_release(struct inode *inode, struct file *file)
 {
 	/* No signal reaches one that exits; and it maps nothing any more. */
 	if (!file->private_data || current->flags & (PF_EXITING | PF_KTHREAD))
 		return 0;
 	/* Or who maps and need not wait for anybody uses up all there are. */
-	if (READ_ONCE(vum_hold_nr) < VUM_HOLD_SPARE / 2)
-		flush_work(&vum_hold_work);
+	if (READ_ONCE(vum_map_wait_nr) < VUM_MAP_WAIT_SPARE / 2)
+		flush_work(&vum_map_wait_work);
 	vum_container_settle(file->private_data);
 	return 0;
 }
 
 /**
- * vum_hold_take - have the caller's task held up before it leaves the kernel
+ * vum_map_wait_take - have the caller's task held up before it leaves the kernel
  * @iommu: VFIO's name for the container, in which there is a device of ours
  *
  * From any context. By vum_container_settle(), once the result has been put by
@@ -106,12 +106,12 @@ static int vum_hold_release(struct inode *inode, struct file *file)
  *
  * Returns NULL if too many are being held up.
  */
-struct file *vum_hold_take(const void *iommu)
+struct file *vum_map_wait_take(const void *iommu)
 {
-	struct file *file = vum_hold_pop();
+	struct file *file = vum_map_wait_pop();
 
-	if (READ_ONCE(vum_hold_nr) < VUM_HOLD_SPARE / 2)
-		vum_work_queue(&vum_hold_work);
+	if (READ_ONCE(vum_map_wait_nr) < VUM_MAP_WAIT_SPARE / 2)
+		vum_work_queue(&vum_map_wait_work);
 	if (!file)
 		return NULL;
 	/* The device has one of its own. */
@@ -121,34 +121,34 @@ struct file *vum_hold_take(const void *iommu)
 }
 
 /**
- * vum_hold_init - have some ready
+ * vum_map_wait_init - have some ready
  *
  * Returns 0, or -ENOMEM.
  */
-int vum_hold_init(void)
+int vum_map_wait_init(void)
 {
-	vum_work_queue(&vum_hold_work);
-	flush_work(&vum_hold_work);
-	return vum_hold_nr ? 0 : -ENOMEM;
+	vum_work_queue(&vum_map_wait_work);
+	flush_work(&vum_map_wait_work);
+	return vum_map_wait_nr ? 0 : -ENOMEM;
 }
 
 /* Only kernel threads can wait for a file's end. */
-static void vum_hold_drain(struct work_struct *work)
+static void vum_map_wait_drain(struct work_struct *work)
 {
 	struct file *file;
 
-	while ((file = vum_hold_pop())) {
+	while ((file = vum_map_wait_pop())) {
 		__module_get(THIS_MODULE);
 		__fput_sync(file);
 	}
 }
 
-void vum_hold_exit(void)
+void vum_map_wait_exit(void)
 {
 	struct work_struct work;
 
-	cancel_work_sync(&vum_hold_work);
-	INIT_WORK_ONSTACK(&work, vum_hold_drain);
+	cancel_work_sync(&vum_map_wait_work);
+	INIT_WORK_ONSTACK(&work, vum_map_wait_drain);
 	vum_work_queue(&work);
 	flush_work(&work);
 	destroy_work_on_stack(&work);

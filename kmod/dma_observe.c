@@ -15,7 +15,7 @@
 #include <linux/module.h>
 #include <linux/uaccess.h>
 
-#include "container.h"
+#include "dma_container.h"
 
 static bool observe = true;
 module_param(observe, bool, 0444);
@@ -61,7 +61,7 @@ static int vum_ioctl_enter(struct kretprobe_instance *ri, struct pt_regs *regs)
 		vum_call_read(call);
 	call->task = current;
 	/* There is something to do on return. */
-	return !vum_container_enter(call);
+	return !vum_container_call_begin(call);
 }
 
 static int vum_ioctl_return(struct kretprobe_instance *ri, struct pt_regs *regs)
@@ -72,7 +72,7 @@ static int vum_ioctl_return(struct kretprobe_instance *ri, struct pt_regs *regs)
 	/* By now the page has been read, so it is there. */
 	if (call->unread && call->cmd == VFIO_IOMMU_MAP_DMA)
 		vum_call_read(call);
-	hold = vum_container_leave(call, regs_return_value(regs));
+	hold = vum_container_call_end(call, regs_return_value(regs));
 	if (hold)
 		fput(hold);
 	return 0;
@@ -84,14 +84,14 @@ static int vum_open_return(struct kretprobe_instance *ri, struct pt_regs *regs)
 	void *iommu = (void *)regs_return_value(regs);
 
 	if (!IS_ERR_OR_NULL(iommu))
-		vum_container_new(iommu);
+		vum_container_open(iommu);
 	return 0;
 }
 
 /* vfio_iommu_type1_release(iommu) */
 static int vum_release_enter(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
-	vum_container_gone((void *)regs_get_kernel_argument(regs, 0));
+	vum_container_release((void *)regs_get_kernel_argument(regs, 0));
 	return 1;
 }
 
@@ -110,15 +110,15 @@ static int vum_attach_return(struct kretprobe_instance *ri, struct pt_regs *regs
 	struct vum_join *join = (struct vum_join *)ri->data;
 
 	if (!regs_return_value(regs))
-		vum_container_attach(join->iommu, join->group);
+		vum_container_add_group(join->iommu, join->group);
 	return 0;
 }
 
 /* vfio_iommu_type1_detach_group(iommu, group) */
 static int vum_detach_enter(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
-	vum_container_detach((void *)regs_get_kernel_argument(regs, 0),
-			     (void *)regs_get_kernel_argument(regs, 1));
+	vum_container_remove_group((void *)regs_get_kernel_argument(regs, 0),
+				   (void *)regs_get_kernel_argument(regs, 1));
 	return 1;
 }
 
@@ -245,7 +245,7 @@ void vum_observe_init(void)
 		return;
 	}
 	request_module("vfio_iommu_type1");
-	ret = vum_hold_init() ?: vum_probes_start();
+	ret = vum_map_wait_init() ?: vum_probes_start();
 	if (ret == -EOPNOTSUPP)
 		vum_unobserved =
 			"the kernel's probes run as in an NMI (no CONFIG_KPROBES_ON_FTRACE)";
@@ -261,5 +261,5 @@ void vum_observe_exit(void)
 	if (!vum_unobserved)
 		unregister_kretprobes(vum_probes, ARRAY_SIZE(vum_probes));
 	vum_container_exit();
-	vum_hold_exit();
+	vum_map_wait_exit();
 }

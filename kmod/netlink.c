@@ -256,12 +256,12 @@ void vum_event(struct vum_device *dev, enum vum_event event)
 	genlmsg_multicast(&vum_genl, skb, 0, 0, GFP_ATOMIC);
 }
 
-int __init vum_control_init(void)
+int __init vum_netlink_init(void)
 {
 	return genl_register_family(&vum_genl);
 }
 
-void vum_control_exit(void)
+void vum_netlink_exit(void)
 {
 	genl_unregister_family(&vum_genl);
 }

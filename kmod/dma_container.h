@@ -3,8 +3,8 @@
  * vfio-user-mdev: type1 containers (container.c), and who sees what happens to
  * them (observe.c).
  */
-#ifndef VUM_CONTAINER_H
-#define VUM_CONTAINER_H
+#ifndef VUM_DMA_CONTAINER_H
+#define VUM_DMA_CONTAINER_H
 
 #include "vum.h"
 
@@ -34,16 +34,16 @@ struct vum_call {
 	};
 };
 
-bool vum_container_enter(struct vum_call *call);
-struct file *vum_container_leave(struct vum_call *call, long ret);
-void vum_container_new(const void *iommu);
-void vum_container_gone(const void *iommu);
-void vum_container_attach(const void *iommu, const struct iommu_group *group);
-void vum_container_detach(const void *iommu, const struct iommu_group *group);
+bool vum_container_call_begin(struct vum_call *call);
+struct file *vum_container_call_end(struct vum_call *call, long ret);
+void vum_container_open(const void *iommu);
+void vum_container_release(const void *iommu);
+void vum_container_add_group(const void *iommu, const struct iommu_group *group);
+void vum_container_remove_group(const void *iommu, const struct iommu_group *group);
 void vum_container_bind(const void *iommu, struct vum_device *dev);
 void vum_container_exit(void);
 
 int vum_observe_missed(void);
 const char *vum_observe_why_not(void);
 
-#endif /* VUM_CONTAINER_H */
+#endif /* VUM_DMA_CONTAINER_H */

@@ -22,7 +22,7 @@
 #include <linux/rbtree.h>
 #include <linux/slab.h>
 
-#include "container.h"
+#include "dma_container.h"
 
 /* Beyond this, a server is better off with an aperture. */
 #define VUM_CONTAINER_MAX	4096
@@ -139,7 +139,7 @@ static void vum_container_empty(struct vum_container *c)
 	c->nr = 0;
 }
 
-static void vum_container_lose(struct vum_container *c, const char *why)
+static void vum_container_give_up(struct vum_container *c, const char *why)
 {
 	if (!c->lost)
 		c->lost = why;
@@ -167,14 +167,14 @@ static void vum_container_map(struct vum_container *c, struct vum_call *call)
 	/* VFIO accepts no such thing: the consumer has changed it meanwhile. */
 	if (!call->map.size || last < call->map.iova ||
 	    !PAGE_ALIGNED(call->map.iova | call->map.size)) {
-		vum_container_lose(c, "an ioctl of the consumer's could not be followed");
+		vum_container_give_up(c, "an ioctl of the consumer's could not be followed");
 		return;
 	}
 	o = c->nr < VUM_CONTAINER_MAX ? kmalloc(sizeof(*o), GFP_ATOMIC) : NULL;
 	if (!o) {
-		vum_container_lose(c, c->nr < VUM_CONTAINER_MAX ?
-				   "out of memory" :
-				   "the consumer has more than 4096 mappings");
+		vum_container_give_up(c, c->nr < VUM_CONTAINER_MAX ?
+				      "out of memory" :
+				      "the consumer has more than 4096 mappings");
 		return;
 	}
 	/* Mappings do not overlap: what is in the way has been unmapped. */
@@ -211,8 +211,8 @@ static void vum_container_unmap(struct vum_container *c, struct vum_call *call)
 		next = vum_observed(rb_next(&o->node));
 		/* Of two that overlap in time, which came first? */
 		if (o->seq > call->seq) {
-			vum_container_lose(c,
-					   "the consumer maps and unmaps the same IOVAs at once");
+			vum_container_give_up(c,
+					      "the consumer maps and unmaps the same IOVAs at once");
 			return;
 		}
 		vum_observed_drop(c, o);
@@ -220,12 +220,12 @@ static void vum_container_unmap(struct vum_container *c, struct vum_call *call)
 }
 
 /**
- * vum_container_enter - an ioctl begins
+ * vum_container_call_begin - an ioctl begins
  * @call: what is known of it
  *
- * Returns whether there is something to do at its end: vum_container_leave().
+ * Returns whether there is something to do at its end: vum_container_call_end().
  */
-bool vum_container_enter(struct vum_call *call)
+bool vum_container_call_begin(struct vum_call *call)
 {
 	struct vum_container *c;
 	unsigned long flags;
@@ -238,7 +238,7 @@ bool vum_container_enter(struct vum_call *call)
 		c = NULL;
 	if (c && c->calls == VUM_CONTAINER_CALLS) {
 		c->blind = true;
-		vum_container_lose(c, "the consumer maps and unmaps too much at once");
+		vum_container_give_up(c, "the consumer maps and unmaps too much at once");
 		c = NULL;
 	}
 	if (c) {
@@ -252,8 +252,8 @@ bool vum_container_enter(struct vum_call *call)
 }
 
 /* Returns what holds the caller up, or NULL. */
-static struct file *vum_container_returned(struct vum_container *c,
-					   struct vum_call *call, long ret)
+static struct file *vum_container_follow(struct vum_container *c,
+					 struct vum_call *call, long ret)
 {
 	bool unmap = call->cmd == VFIO_IOMMU_UNMAP_DMA;
 	struct file *hold = NULL;
@@ -266,29 +266,29 @@ static struct file *vum_container_returned(struct vum_container *c,
 	if (ret && (!unmap || ret == -EINVAL))
 		return NULL;
 	if (ret || call->unread)
-		vum_container_lose(c, "an ioctl of the consumer's could not be followed");
+		vum_container_give_up(c, "an ioctl of the consumer's could not be followed");
 	else if (unmap)
 		vum_container_unmap(c, call);
 	else
 		vum_container_map(c, call);
 	/* An unmap has taken the memory away, whoever may not know of it yet. */
 	if (!unmap && !list_empty(&c->devices)) {
-		hold = vum_hold_take(c->iommu);
+		hold = vum_map_wait_take(c->iommu);
 		if (!hold)
-			vum_container_lose(c, "the consumer maps too much at once");
+			vum_container_give_up(c, "the consumer maps too much at once");
 	}
 	vum_container_changed(c);
 	return hold;
 }
 
 /**
- * vum_container_leave - an ioctl ends
+ * vum_container_call_end - an ioctl ends
  * @call: what is known of it
  * @ret: how
  *
  * Returns what holds the caller up when it is put by fput(), or NULL.
  */
-struct file *vum_container_leave(struct vum_call *call, long ret)
+struct file *vum_container_call_end(struct vum_call *call, long ret)
 {
 	struct file *hold = NULL;
 	struct vum_container *c;
@@ -297,7 +297,7 @@ struct file *vum_container_leave(struct vum_call *call, long ret)
 	spin_lock_irqsave(&vum_container_lock, flags);
 	c = vum_container_find(call->iommu);
 	if (c)
-		hold = vum_container_returned(c, call, ret);
+		hold = vum_container_follow(c, call, ret);
 	spin_unlock_irqrestore(&vum_container_lock, flags);
 	if (call->cmd == VFIO_IOMMU_UNMAP_DMA)
 		wake_up_all(&vum_container_wait);
@@ -305,12 +305,12 @@ struct file *vum_container_leave(struct vum_call *call, long ret)
 }
 
 /**
- * vum_container_new - a container has been opened
+ * vum_container_open - a container has been opened
  * @iommu: VFIO's name for it
  *
  * From any context. Without memory, devices in there do without.
  */
-void vum_container_new(const void *iommu)
+void vum_container_open(const void *iommu)
 {
 	struct vum_container *c = kzalloc(sizeof(*c), GFP_ATOMIC);
 	unsigned long flags;
@@ -356,10 +356,10 @@ static void vum_container_free(struct vum_container *c)
 }
 
 /**
- * vum_container_gone - a container is closed
+ * vum_container_release - a container is closed
  * @iommu: VFIO's name for it
  */
-void vum_container_gone(const void *iommu)
+void vum_container_release(const void *iommu)
 {
 	struct vum_container *c;
 	unsigned long flags;
@@ -372,13 +372,13 @@ void vum_container_gone(const void *iommu)
 }
 
 /**
- * vum_container_attach - a group has come into a container
+ * vum_container_add_group - a group has come into a container
  * @iommu: VFIO's name for the container
  * @group: any, not only ours
  *
  * From any context. Without memory, nobody will wait for it to leave.
  */
-void vum_container_attach(const void *iommu, const struct iommu_group *group)
+void vum_container_add_group(const void *iommu, const struct iommu_group *group)
 {
 	struct vum_group *g = kzalloc(sizeof(*g), GFP_ATOMIC);
 	struct vum_container *c;
@@ -397,11 +397,11 @@ void vum_container_attach(const void *iommu, const struct iommu_group *group)
 }
 
 /**
- * vum_container_detach - a group leaves a container
+ * vum_container_remove_group - a group leaves a container
  * @iommu: VFIO's name for the container
  * @group: any, not only ours
  */
-void vum_container_detach(const void *iommu, const struct iommu_group *group)
+void vum_container_remove_group(const void *iommu, const struct iommu_group *group)
 {
 	struct vum_group *g, *next;
 	struct vum_container *c;
@@ -430,7 +430,7 @@ static bool vum_container_busy(const struct vum_container *c)
 }
 
 /* The group leaves as soon as this is asked for the first time. */
-static bool vum_container_left(const struct iommu_group *group)
+static bool vum_container_group_idle(const struct iommu_group *group)
 {
 	struct vum_container *c;
 	struct vum_group *g;
@@ -455,18 +455,18 @@ static bool vum_container_left(const struct iommu_group *group)
 }
 
 /**
- * vum_container_wait_left - wait until a consumer is done with its container
+ * vum_container_wait_idle - wait until a consumer is done with its container
  * @dev: device that is to be removed, which nobody has open or will open
  *
  * Or has not touched it for a while: it may keep it for as long as it likes.
  */
-void vum_container_wait_left(struct vum_device *dev)
+void vum_container_wait_idle(struct vum_device *dev)
 {
 	struct iommu_group *group = iommu_group_get(dev->vdev.dev);
 
 	/* Nothing happens when it has been quiet for long enough. */
 	while (!wait_event_idle_timeout(vum_container_wait,
-					vum_container_left(group), HZ / 10))
+					vum_container_group_idle(group), HZ / 10))
 		;
 	iommu_group_put(group);
 }
@@ -555,14 +555,14 @@ int vum_container_unmapping(struct vum_device *dev, unsigned long index,
 }
 
 /**
- * vum_container_told - VFIO tells of an unmap, in the context of whoever unmaps
+ * vum_container_check_unmap - VFIO tells of an unmap, in the context of whoever unmaps
  * @dev: device
  * @iova: first byte
  * @last: last byte
  *
  * If that is not what was read, the consumer has changed it in between.
  */
-void vum_container_told(struct vum_device *dev, u64 iova, u64 last)
+void vum_container_check_unmap(struct vum_device *dev, u64 iova, u64 last)
 {
 	u64 from, to;
 	struct vum_call *call;
@@ -659,7 +659,7 @@ static struct vum_device *vum_container_unsettled(const void *iommu,
 	c = vum_container_find(iommu);
 	if (c) {
 		list_for_each_entry(dev, &c->devices, dma.in_container) {
-			if (!vum_announce_settled(dev, gen)) {
+			if (!vum_announce_heard(dev, gen)) {
 				get_device(&dev->vdev.device);
 				found = dev;
 				break;
@@ -684,7 +684,7 @@ void vum_container_settle(const void *iommu)
 	int ret = 0;
 
 	while (!ret && (dev = vum_container_unsettled(iommu, gen))) {
-		ret = vum_announce_settle(dev);
+		ret = vum_announce_wait_heard(dev);
 		vfio_put_device(&dev->vdev);
 	}
 }

@@ -276,13 +276,13 @@ int vum_announce_now(struct vum_device *dev)
 }
 
 /**
- * vum_announce_settled - has the server heard of what the consumer had mapped?
+ * vum_announce_heard - has the server heard of what the consumer had mapped?
  * @dev: device
  * @gen: when: a value of dma.gen
  *
  * True as well where there is nothing that it should hear.
  */
-bool vum_announce_settled(const struct vum_device *dev, unsigned long gen)
+bool vum_announce_heard(const struct vum_device *dev, unsigned long gen)
 {
 	if (!READ_ONCE(dev->dma.open) || !READ_ONCE(dev->announce.exact) ||
 	    READ_ONCE(dev->dma.announced) == VUM_DMA_NONE)
@@ -292,14 +292,14 @@ bool vum_announce_settled(const struct vum_device *dev, unsigned long gen)
 }
 
 /**
- * vum_announce_settle - tell the server what has changed, and let it answer
+ * vum_announce_wait_heard - tell the server what has changed, and let it answer
  * @dev: device
  *
- * Not all of it, if that is much: vum_announce_settled() says.
+ * Not all of it, if that is much: vum_announce_heard() says.
  *
  * Returns 0, or -EINTR if the caller is being killed.
  */
-int vum_announce_settle(struct vum_device *dev)
+int vum_announce_wait_heard(struct vum_device *dev)
 {
 	struct vum_channel *ch = &dev->ch;
 	u32 session, ms = READ_ONCE(dev->timeout_ms);

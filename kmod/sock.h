@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * vfio-user-mdev: the server's socket, driven by the kernel itself: see link.c.
+ * vfio-user-mdev: the server's socket, driven by the kernel itself: see vs.c.
  */
-#ifndef VUM_LINK_H
-#define VUM_LINK_H
+#ifndef VUM_SOCK_H
+#define VUM_SOCK_H
 
 #include <linux/poll.h>
 #include <net/sock.h>
@@ -11,16 +11,16 @@
 #include "vum.h"
 
 /* What is read ahead at most: a few replies of the usual size. */
-#define VUM_LINK_ROOM	128
+#define VUM_SOCK_ROOM	128
 /* How many messages are sent, or pieces read, before others have their turn. */
-#define VUM_LINK_BUDGET	64
+#define VUM_SOCK_BUDGET	64
 
 /**
- * struct vum_link - a connected socket
+ * struct vum_sock - a connected socket
  * @ref: the channel's, and one for each consumer and helper that is busy with it
  * @dev: device
  * @session: the attachment
- * @sock: connected, AF_UNIX, SOCK_STREAM; a reference on its file is held
+ * @socket: connected, AF_UNIX, SOCK_STREAM; a reference on its file is held
  * @data_ready: what the socket did when it had data
  * @wait: in the socket's wait queue, at @head
  * @head: the socket's wait queue
@@ -44,11 +44,11 @@
  * @in: a message, or the beginning of one, or several; last, since there is
  *	room behind it
  */
-struct vum_link {
+struct vum_sock {
 	refcount_t ref;
 	struct vum_device *dev;
 	u32 session;
-	struct socket *sock;
+	struct socket *socket;
 	void (*data_ready)(struct sock *sk);
 	wait_queue_entry_t wait;
 	wait_queue_head_t *head;
@@ -76,62 +76,62 @@ struct vum_carrier {
 	size_t size;
 };
 
-struct vum_link *vum_link_new(struct vum_device *dev, int fd);
-bool vum_link_own(struct vum_link *link, int fd);
-void vum_link_close(struct vum_link *link);
-void vum_link_exit(void);
-void vum_link_free(struct vum_link *link);
+struct vum_sock *vum_sock_new(struct vum_device *dev, int fd);
+bool vum_sock_own(struct vum_sock *vs, int fd);
+void vum_sock_close(struct vum_sock *vs);
+void vum_sock_exit(void);
+void vum_sock_free(struct vum_sock *vs);
 
-static inline void vum_link_put(struct vum_link *link)
+static inline void vum_sock_put(struct vum_sock *vs)
 {
-	if (refcount_dec_and_test(&link->ref))
-		vum_link_free(link);
+	if (refcount_dec_and_test(&vs->ref))
+		vum_sock_free(vs);
 }
 
-void vum_link_queue(struct vum_link *link, struct vum_req *req)
-	__releases(&link->dev->ch.inflight.others.xa_lock);
-void vum_link_kick(struct vum_link *link);
-void vum_link_go_on(struct vum_link *link);
-bool vum_link_wants_helper(struct vum_link *link);
-int vum_link_carry(struct vum_device *dev, struct vum_carrier *carrier);
+void vum_sock_queue(struct vum_sock *vs, struct vum_req *req)
+	__releases(&vs->dev->ch.inflight.others.xa_lock);
+void vum_sock_kick(struct vum_sock *vs);
+void vum_sock_go_on(struct vum_sock *vs);
+bool vum_sock_wants_helper(struct vum_sock *vs);
+int vum_sock_carry(struct vum_device *dev, struct vum_carrier *carrier);
 
-static inline struct vum_channel *vum_link_channel(const struct vum_link *link)
+static inline struct vum_channel *vum_sock_channel(const struct vum_sock *vs)
 {
-	return &link->dev->ch;
+	return &vs->dev->ch;
 }
 
 /* Is it this socket that the attachment goes by, and has that not ended? */
-static inline bool vum_link_current(const struct vum_link *link)
+static inline bool vum_sock_current(const struct vum_sock *vs)
 {
-	return vum_session_current(vum_link_channel(link), link->session);
+	return vum_session_current(vum_sock_channel(vs), vs->session);
 }
 
 /* Is there anything to be had from the socket: data, its end, or an error? */
-static inline bool vum_link_has_data(const struct vum_link *link)
+static inline bool vum_sock_has_data(const struct vum_sock *vs)
 {
-	const struct sock *sk = link->sock->sk;
+	const struct sock *sk = vs->socket->sk;
 
 	return !skb_queue_empty_lockless(&sk->sk_receive_queue) ||
 	       READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN || READ_ONCE(sk->sk_err);
 }
 
 /* May somebody who is not the helper go on with reading? */
-static __always_inline bool vum_link_readable(const struct vum_link *link)
+static __always_inline bool vum_sock_readable(const struct vum_sock *vs)
 {
-	const struct vum_channel *ch = vum_link_channel(link);
+	const struct vum_channel *ch = vum_sock_channel(vs);
 
-	if (READ_ONCE(link->stuck))
+	if (READ_ONCE(vs->stuck))
 		return !vum_answers_full(ch);
-	return vum_link_has_data(link) && !READ_ONCE(ch->fds_wanted);
+	return vum_sock_has_data(vs) && !READ_ONCE(ch->fds_wanted);
 }
 
 /* link_send.c */
-bool vum_link_calls_carrier(struct vum_link *link);
-void vum_link_push(struct vum_link *link, bool carrier)
-	__must_hold(&link->dev->ch.inflight.others.xa_lock);
+bool vum_sock_calls_carrier(struct vum_sock *vs);
+void vum_sock_push(struct vum_sock *vs, bool carrier)
+	__must_hold(&vs->dev->ch.inflight.others.xa_lock);
 
 /* link_receive.c */
-int vum_link_read(struct vum_link *link, const struct vum_carrier *carrier);
-bool vum_link_try_read(struct vum_link *link);
+int vum_sock_read(struct vum_sock *vs, const struct vum_carrier *carrier);
+bool vum_sock_try_read(struct vum_sock *vs);
 
-#endif /* VUM_LINK_H */
+#endif /* VUM_SOCK_H */

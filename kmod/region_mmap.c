@@ -20,14 +20,14 @@
 #define VUM_REGION_PAGES	BIT_ULL(VUM_REGION_SHIFT - PAGE_SHIFT)
 
 /* The page at this offset of the device's file; once touched, it stays. */
-static struct page *vum_mapping_page(struct vum_device *dev, unsigned long pgoff)
+static struct page *vum_region_mmap_page(struct vum_device *dev, unsigned long pgoff)
 {
 	struct vum_region *region;
 	struct address_space *mapping;
 	struct page *page;
 	void *old;
 
-	page = xa_load(&dev->mapping.pages, pgoff);
+	page = xa_load(&dev->region_mmap.pages, pgoff);
 	if (page)
 		return page;
 	region = &dev->shape->regions[pgoff / VUM_REGION_PAGES];
@@ -36,14 +36,14 @@ static struct page *vum_mapping_page(struct vum_device *dev, unsigned long pgoff
 				       pgoff % VUM_REGION_PAGES);
 	if (IS_ERR(page))
 		return page;
-	old = xa_store(&dev->mapping.pages, pgoff, page, GFP_KERNEL_ACCOUNT);
+	old = xa_store(&dev->region_mmap.pages, pgoff, page, GFP_KERNEL_ACCOUNT);
 	if (!xa_is_err(old))
 		return page;
 	put_page(page);
 	return ERR_PTR(xa_err(old));
 }
 
-static vm_fault_t vum_mapping_fault(struct vm_fault *vmf)
+static vm_fault_t vum_region_mmap_fault(struct vm_fault *vmf)
 {
 	struct vum_device *dev = file_inode(vmf->vma->vm_file)->i_private;
 	struct page *page;
@@ -52,37 +52,37 @@ static vm_fault_t vum_mapping_fault(struct vm_fault *vmf)
 	/* Nothing can pin these; nobody shall make them on somebody's behalf. */
 	if (vmf->flags & FAULT_FLAG_REMOTE)
 		return VM_FAULT_SIGBUS;
-	mutex_lock(&dev->mapping.lock);
-	page = vum_mapping_page(dev, vmf->pgoff);
+	mutex_lock(&dev->region_mmap.lock);
+	page = vum_region_mmap_page(dev, vmf->pgoff);
 	if (page == ERR_PTR(-ENOMEM))
 		ret = VM_FAULT_OOM;
 	else if (IS_ERR(page))
 		ret = VM_FAULT_SIGBUS;
 	else
 		ret = vmf_insert_pfn(vmf->vma, vmf->address, page_to_pfn(page));
-	mutex_unlock(&dev->mapping.lock);
+	mutex_unlock(&dev->region_mmap.lock);
 	return ret;
 }
 
-static const struct vm_operations_struct vum_mapping_vm_ops = {
-	.fault		= vum_mapping_fault,
+static const struct vm_operations_struct vum_region_mmap_vm_ops = {
+	.fault		= vum_region_mmap_fault,
 };
 
-static int vum_mapping_release(struct inode *inode, struct file *file)
+static int vum_region_mmap_release(struct inode *inode, struct file *file)
 {
 	/* The device's own file, which keeps the device open. */
 	fput(file->private_data);
 	return 0;
 }
 
-static const struct file_operations vum_mapping_fops = {
+static const struct file_operations vum_region_mmap_fops = {
 	.owner		= THIS_MODULE,
-	.release	= vum_mapping_release,
+	.release	= vum_region_mmap_release,
 };
 
 /* All of it in one area, if there are any. */
-static bool vum_mapping_inside(const struct vum_region *region, u64 offset,
-			       u64 size)
+static bool vum_region_mmap_inside(const struct vum_region *region, u64 offset,
+				   u64 size)
 {
 	u32 i;
 
@@ -98,7 +98,7 @@ static bool vum_mapping_inside(const struct vum_region *region, u64 offset,
 	return false;
 }
 
-static int vum_mapping_check(struct vum_device *dev, struct vm_area_struct *vma)
+static int vum_region_mmap_check(struct vum_device *dev, struct vm_area_struct *vma)
 {
 	u64 index = vma->vm_pgoff / VUM_REGION_PAGES;
 	const struct vum_region *region;
@@ -108,8 +108,8 @@ static int vum_mapping_check(struct vum_device *dev, struct vm_area_struct *vma)
 	region = &dev->shape->regions[array_index_nospec(index, dev->shape->num_regions)];
 	if (!(region->flags & VFIO_REGION_INFO_FLAG_MMAP) ||
 	    !(vma->vm_flags & VM_SHARED) ||
-	    !vum_mapping_inside(region, (vma->vm_pgoff % VUM_REGION_PAGES) << PAGE_SHIFT,
-				vma->vm_end - vma->vm_start))
+	    !vum_region_mmap_inside(region, (vma->vm_pgoff % VUM_REGION_PAGES) << PAGE_SHIFT,
+				    vma->vm_end - vma->vm_start))
 		return -EINVAL;
 	if (region->flags & VFIO_REGION_INFO_FLAG_WRITE)
 		return 0;
@@ -120,66 +120,66 @@ static int vum_mapping_check(struct vum_device *dev, struct vm_area_struct *vma)
 }
 
 /* The inode, with a reference; made for the first that maps anything. */
-static struct inode *vum_mapping_inode(struct vum_device *dev)
+static struct inode *vum_region_mmap_inode(struct vum_device *dev)
 {
 	struct inode *inode;
 
-	if (mutex_lock_killable(&dev->mapping.lock))
+	if (mutex_lock_killable(&dev->region_mmap.lock))
 		return ERR_PTR(-EINTR);
-	inode = dev->mapping.inode;
+	inode = dev->region_mmap.inode;
 	if (!inode) {
 		inode = vum_pseudofs_inode(dev);
 		if (!IS_ERR(inode))
-			dev->mapping.inode = inode;
+			dev->region_mmap.inode = inode;
 	}
 	if (!IS_ERR(inode))
 		ihold(inode);
-	mutex_unlock(&dev->mapping.lock);
+	mutex_unlock(&dev->region_mmap.lock);
 	return inode;
 }
 
 /**
- * vum_mapping_mmap - mmap() of the device
+ * vum_region_mmap - mmap() of the device
  * @vdev: device, open
  * @vma: what is to be mapped where
  *
  * Returns 0; -EINVAL if this may not be mapped, or only shared; -EACCES if not
  * for writing; -ENOMEM; -EINTR if the caller is being killed.
  */
-int vum_mapping_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
+int vum_region_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
 {
 	struct vum_device *dev = vum_from_vfio(vdev);
-	int ret = vum_mapping_check(dev, vma);
+	int ret = vum_region_mmap_check(dev, vma);
 	struct inode *inode;
 	struct file *file;
 
 	if (ret)
 		return ret;
-	inode = vum_mapping_inode(dev);
+	inode = vum_region_mmap_inode(dev);
 	if (IS_ERR(inode))
 		return PTR_ERR(inode);
-	file = vum_pseudofs_file(inode, "vfio-user-region", &vum_mapping_fops);
+	file = vum_pseudofs_file(inode, "vfio-user-region", &vum_region_mmap_fops);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	file->private_data = get_file(vma->vm_file);
 	vma_set_file(vma, file);
 	fput(file);
 	vum_vm_flags_set(vma, VM_PFNMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP);
-	vma->vm_ops = &vum_mapping_vm_ops;
+	vma->vm_ops = &vum_region_mmap_vm_ops;
 	return 0;
 }
 
 /* Under the lock. */
-static void vum_mapping_forget(struct vum_device *dev)
+static void vum_region_mmap_forget(struct vum_device *dev)
 {
 	unsigned long pgoff;
 	struct page *page;
 
-	if (!dev->mapping.inode)
+	if (!dev->region_mmap.inode)
 		return;
-	unmap_mapping_range(dev->mapping.inode->i_mapping, 0, 0, true);
-	xa_for_each(&dev->mapping.pages, pgoff, page) {
-		xa_erase(&dev->mapping.pages, pgoff);
+	unmap_mapping_range(dev->region_mmap.inode->i_mapping, 0, 0, true);
+	xa_for_each(&dev->region_mmap.pages, pgoff, page) {
+		xa_erase(&dev->region_mmap.pages, pgoff);
 		/* Whoever wrote to it did so by its address. */
 		set_page_dirty_lock(page);
 		put_page(page);
@@ -188,15 +188,15 @@ static void vum_mapping_forget(struct vum_device *dev)
 }
 
 /**
- * vum_mapping_adopt - a new server of the same shape: its files take over
+ * vum_region_mmap_adopt - a new server of the same shape: its files take over
  * @dev: device, in use
  * @shape: the new server's; gets the old files
  */
-void vum_mapping_adopt(struct vum_device *dev, struct vum_shape *shape)
+void vum_region_mmap_adopt(struct vum_device *dev, struct vum_shape *shape)
 {
 	u32 i;
 
-	mutex_lock(&dev->mapping.lock);
+	mutex_lock(&dev->region_mmap.lock);
 	for (i = 0; i < shape->num_regions; i++) {
 		struct vum_region *now = &dev->shape->regions[i];
 		struct vum_region *next = &shape->regions[i];
@@ -205,31 +205,31 @@ void vum_mapping_adopt(struct vum_device *dev, struct vum_shape *shape)
 		swap(now->offset, next->offset);
 	}
 	/* Even of the same file: it may have been truncated and filled anew. */
-	vum_mapping_forget(dev);
-	mutex_unlock(&dev->mapping.lock);
+	vum_region_mmap_forget(dev);
+	mutex_unlock(&dev->region_mmap.lock);
 }
 
 /**
- * vum_mapping_close - the consumer has gone, and its mappings before it
+ * vum_region_mmap_close - the consumer has gone, and its mappings before it
  * @dev: device
  */
-void vum_mapping_close(struct vum_device *dev)
+void vum_region_mmap_close(struct vum_device *dev)
 {
-	mutex_lock(&dev->mapping.lock);
-	vum_mapping_forget(dev);
-	mutex_unlock(&dev->mapping.lock);
+	mutex_lock(&dev->region_mmap.lock);
+	vum_region_mmap_forget(dev);
+	mutex_unlock(&dev->region_mmap.lock);
 }
 
-void vum_mapping_init(struct vum_device *dev)
+void vum_region_mmap_init(struct vum_device *dev)
 {
-	mutex_init(&dev->mapping.lock);
-	xa_init(&dev->mapping.pages);
+	mutex_init(&dev->region_mmap.lock);
+	xa_init(&dev->region_mmap.pages);
 }
 
-void vum_mapping_exit(struct vum_device *dev)
+void vum_region_mmap_exit(struct vum_device *dev)
 {
-	xa_destroy(&dev->mapping.pages);
-	mutex_destroy(&dev->mapping.lock);
+	xa_destroy(&dev->region_mmap.pages);
+	mutex_destroy(&dev->region_mmap.lock);
 	/* If there is one. */
-	iput(dev->mapping.inode);
+	iput(dev->region_mmap.inode);
 }

@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vfio-user-mdev: the server's socket, driven by the kernel itself.
+ *
+ * Whoever queues a message sends what is queued, without ever blocking in the
+ * socket: what does not fit stays with the link until the socket takes it. What
+ * the server says is read by the server: from within the system call by which it
+ * says so, since its CPU is awake and has it all at hand, while the CPU of whoever
+ * waits may take longer to wake up than all the rest. A worker does what is left.
+ *
+ * Only descriptors need a process to pass through: messages with some wait for
+ * the helper to carry them, and while a reply may bring some, it alone reads.
+ */
+
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/net.h>
+#include <linux/slab.h>
+#include <linux/srcu.h>
+#include <net/tcp_states.h>
+
+#include "sock.h"
+
+/* Whoever is in the middle of vum_sock_data_ready(). */
+DEFINE_STATIC_SRCU(vum_sock_callers);
+
+/* The last reference has gone: see vum_sock_put(). */
+void vum_sock_free(struct vum_sock *vs)
+{
+	vum_req_put(vs->rest);
+	vum_msg_free(vs->big);
+	vum_files_put(vs->files, vs->nr_files);
+	sockfd_put(vs->socket);
+	mutex_destroy(&vs->rx);
+	kfree(vs);
+}
+
+/**
+ * vum_sock_kick - something has changed, go on
+ * @vs: what may be able to; under the channel's lock, or where vum_sock_close()
+ *	waits before it closes: in the socket's callback and wait queue
+ */
+void vum_sock_kick(struct vum_sock *vs)
+{
+	if (!vs->closed)
+		vum_work_queue(&vs->work);
+}
+
+/**
+ * vum_sock_go_on - nothing stands in the way of reading any more
+ * @vs: as vum_sock_kick()
+ */
+void vum_sock_go_on(struct vum_sock *vs)
+{
+	/* What comes after this, the socket's event sees to. */
+	smp_mb();
+	if (vum_sock_readable(vs))
+		vum_sock_kick(vs);
+}
+
+static void vum_sock_work(struct work_struct *work)
+{
+	struct vum_sock *vs = container_of(work, struct vum_sock, work);
+	struct vum_channel *ch = vum_sock_channel(vs);
+
+	vum_lock(ch);
+	vs->full = false;
+	vum_sock_push(vs, false);
+	vum_unlock(ch);
+	if (vum_sock_readable(vs))
+		vum_sock_read(vs, NULL);
+}
+
+/*
+ * The server has said something. Called by it, or whoever else holds the other
+ * end, in process context and without a lock of the socket's; that is so for
+ * AF_UNIX.
+ */
+static void vum_sock_data_ready(struct sock *sk)
+{
+	struct vum_sock *vs;
+	int idx;
+
+	might_sleep();
+	idx = srcu_read_lock(&vum_sock_callers);
+	vs = srcu_dereference(__sk_user_data(sk), &vum_sock_callers);
+	/* Who comes late may find a BPF map's, which has flags in its pointer. */
+	if ((uintptr_t)vs & ~SK_USER_DATA_PTRMASK)
+		vs = NULL;
+	/* Either this sees what has changed, or vum_sock_go_on() does. */
+	smp_mb();
+	if (vs && READ_ONCE(vum_sock_channel(vs)->fds_wanted))
+		wake_up_poll(&vum_sock_channel(vs)->readers, EPOLLIN);
+	else if (vs && !vum_sock_try_read(vs))
+		vum_sock_kick(vs);
+	srcu_read_unlock(&vum_sock_callers, idx);
+}
+
+/*
+ * The server has taken the request, so the answer is near: a CPU that is idle
+ * takes its time to wake up, and had better begin now. As the socket does to its
+ * own readers; but there is no point in it on the CPU that the server needs.
+ */
+static void vum_sock_forewarn(struct vum_sock *vs, int sync, void *key)
+{
+	/* It may have left, but is not freed while the queue's lock is held. */
+	struct task_struct *task = READ_ONCE(vum_sock_channel(vs)->waiter);
+	wait_queue_entry_t waiter = { .private = task };
+
+	if (task && task_cpu(task) != smp_processor_id())
+		default_wake_function(&waiter, TASK_NORMAL, sync, key);
+}
+
+/*
+ * The socket has something to say that is not data. Its wait queue's lock is
+ * held, so there is little that can be done here.
+ */
+static int vum_sock_event(wait_queue_entry_t *wait, unsigned int mode, int sync,
+			  void *key)
+{
+	struct vum_sock *vs = container_of(wait, struct vum_sock, wait);
+	struct vum_channel *ch = vum_sock_channel(vs);
+	__poll_t events = key_to_poll(key);
+
+	if (READ_ONCE(vs->full))
+		vum_sock_kick(vs);
+	if (events && !(events & (EPOLLIN | EPOLLHUP | EPOLLERR))) {
+		vum_sock_forewarn(vs, sync, key);
+		return 0;
+	}
+	if (READ_ONCE(ch->fds_wanted))
+		wake_up_poll(&ch->readers, EPOLLIN);
+	vum_sock_kick(vs);
+	return 0;
+}
+
+/*
+ * The helper
+ */
+
+/* Is the helper to read? Under the channel's lock. */
+static bool vum_sock_calls_reader(const struct vum_sock *vs)
+{
+	return vum_sock_channel(vs)->fds_wanted && !READ_ONCE(vs->stuck) &&
+	       vum_sock_has_data(vs);
+}
+
+/**
+ * vum_sock_wants_helper - is there anything that only the helper can do?
+ * @vs: under the channel's lock
+ */
+bool vum_sock_wants_helper(struct vum_sock *vs)
+{
+	return vum_sock_calls_carrier(vs) || vum_sock_calls_reader(vs);
+}
+
+/* May this process open as many as a message can bring or take? */
+static int vum_sock_room_for_fds(void)
+{
+	int fds[VUM_MAX_MSG_FDS], nr, ret = 0;
+
+	for (nr = 0; nr < VUM_MAX_MSG_FDS; nr++) {
+		ret = get_unused_fd_flags(O_CLOEXEC);
+		if (ret < 0)
+			break;
+		fds[nr] = ret;
+	}
+	while (nr--)
+		put_unused_fd(fds[nr]);
+	return min(ret, 0);
+}
+
+/**
+ * vum_sock_carry - the helper is here: do what only it can
+ * @dev: device
+ * @carrier: its memory
+ *
+ * Returns 0; -EMFILE if it has too few descriptors left; -EFAULT if @carrier is
+ * no good; -EPIPE if there is no socket here; -EINTR if it is being killed.
+ */
+int vum_sock_carry(struct vum_device *dev, struct vum_carrier *carrier)
+{
+	struct vum_channel *ch = &dev->ch;
+	struct vum_sock *vs;
+	bool read = false;
+	int ret;
+
+	ret = vum_sock_room_for_fds();
+	if (ret)
+		return ret;
+	vum_lock(ch);
+	vs = ch->link;
+	if (vs && vum_sock_current(vs))
+		refcount_inc(&vs->ref);
+	else
+		ret = -EPIPE;
+	vum_unlock(ch);
+	if (ret)
+		return ret;
+	/* Nobody is reading when a message goes whose reply is for us to read. */
+	ret = mutex_lock_killable(&vs->rx);
+	if (!ret) {
+		vum_lock(ch);
+		vum_sock_push(vs, true);
+		read = vum_sock_calls_reader(vs);
+		vum_unlock(ch);
+		mutex_unlock(&vs->rx);
+	}
+	if (read)
+		ret = vum_sock_read(vs, carrier);
+	vum_sock_put(vs);
+	return ret;
+}
+
+/*
+ * Coming and going
+ */
+
+/* Returns whether nobody else has plans with the socket's events. */
+static bool vum_sock_hook(struct vum_sock *vs)
+{
+	struct sock *sk = vs->socket->sk;
+	bool mine;
+
+	write_lock_bh(&sk->sk_callback_lock);
+	mine = !sk->sk_user_data;
+	if (mine) {
+		vs->data_ready = sk->sk_data_ready;
+		rcu_assign_sk_user_data(sk, vs);
+		WRITE_ONCE(sk->sk_data_ready, vum_sock_data_ready);
+	}
+	write_unlock_bh(&sk->sk_callback_lock);
+	return mine;
+}
+
+/* Nobody is on his way into @vs from there when this returns. */
+static void vum_sock_unhook(struct vum_sock *vs)
+{
+	struct sock *sk = vs->socket->sk;
+
+	write_lock_bh(&sk->sk_callback_lock);
+	WRITE_ONCE(sk->sk_data_ready, vs->data_ready);
+	rcu_assign_sk_user_data(sk, NULL);
+	write_unlock_bh(&sk->sk_callback_lock);
+	/* For other devices' servers as well, but these only copy and allocate. */
+	synchronize_srcu_expedited(&vum_sock_callers);
+}
+
+/**
+ * vum_sock_exit - nobody runs any of this when it returns
+ *
+ * Who calls vum_sock_data_ready() has looked up where that is a moment before.
+ */
+void vum_sock_exit(void)
+{
+	/* Else it would not wait for who has been preempted there. */
+	BUILD_BUG_ON(IS_ENABLED(CONFIG_PREEMPTION) && !IS_ENABLED(CONFIG_TASKS_RCU));
+	synchronize_rcu_tasks();
+}
+
+static void vum_sock_poll(struct file *file, wait_queue_head_t *head, poll_table *poll)
+{
+	struct vum_sock *vs = container_of(poll, struct vum_sock, poll);
+
+	/* A stream socket has one. */
+	if (vs->head)
+		return;
+	vs->head = head;
+	add_wait_queue(head, &vs->wait);
+}
+
+/**
+ * vum_sock_new - take a socket over
+ * @dev: device
+ * @fd: the caller's descriptor of it
+ *
+ * Nothing is sent or read before it is the channel's.
+ *
+ * Returns the link; -EBADF or -ENOTSOCK; -EPROTOTYPE if it is no connected
+ * AF_UNIX stream; -EBUSY if the kernel uses it otherwise; -ENOMEM.
+ */
+struct vum_sock *vum_sock_new(struct vum_device *dev, int fd)
+{
+	struct vum_sock *vs;
+	struct socket *sock;
+	int ret;
+
+	sock = sockfd_lookup(fd, &ret);
+	if (!sock)
+		return ERR_PTR(ret);
+	ret = -EPROTOTYPE;
+	if (sock->sk->sk_family != AF_UNIX || sock->type != SOCK_STREAM ||
+	    READ_ONCE(sock->sk->sk_state) != TCP_ESTABLISHED)
+		goto err;
+	ret = -ENOMEM;
+	vs = kzalloc(sizeof(*vs) + VUM_SOCK_ROOM, GFP_KERNEL_ACCOUNT);
+	if (!vs)
+		goto err;
+	refcount_set(&vs->ref, 1);
+	vs->dev = dev;
+	vs->socket = sock;
+	mutex_init(&vs->rx);
+	INIT_WORK(&vs->work, vum_sock_work);
+	init_waitqueue_func_entry(&vs->wait, vum_sock_event);
+	init_poll_funcptr(&vs->poll, vum_sock_poll);
+	if (!vum_sock_hook(vs)) {
+		vum_err(dev, "socket is in a BPF map, or otherwise not for the kernel to read\n");
+		ret = -EBUSY;
+		goto err_free;
+	}
+	vfs_poll(sock->file, &vs->poll);
+	return vs;
+
+err_free:
+	mutex_destroy(&vs->rx);
+	kfree(vs);
+err:
+	sockfd_put(sock);
+	return ERR_PTR(ret);
+}
+
+/**
+ * vum_sock_own - take the socket away from its last owner
+ * @vs: vs
+ * @fd: the caller's descriptor of it, which is closed
+ *
+ * Returns whether it is nobody else's now. Who kept it could read from it, and
+ * with that keep everybody waiting whom no signal would reach.
+ */
+bool vum_sock_own(struct vum_sock *vs, int fd)
+{
+	close_fd(fd);
+	return file_count(vs->socket->file) == 1;
+}
+
+/**
+ * vum_sock_close - hang up
+ * @vs: no longer the channel's, whose reference this drops; or NULL
+ */
+void vum_sock_close(struct vum_sock *vs)
+{
+	struct vum_channel *ch;
+
+	if (!vs)
+		return;
+	ch = vum_sock_channel(vs);
+	vum_sock_unhook(vs);
+	remove_wait_queue(vs->head, &vs->wait);
+	vum_lock(ch);
+	vs->closed = true;
+	vum_unlock(ch);
+	cancel_work_sync(&vs->work);
+	kernel_sock_shutdown(vs->socket, SHUT_RDWR);
+	vum_sock_put(vs);
+}

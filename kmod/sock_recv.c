@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vfio-user-mdev: receiving from the server's socket.
+ */
+
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/net.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/uio.h>
+
+#include "sock.h"
+
+/* The files that came with a control message, out of this process's table. */
+static int vum_sock_collect(struct vum_sock *vs, const struct cmsghdr *cmsg,
+			    const int __user *fds)
+{
+	u32 nr = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int), i;
+	struct file *file;
+	int fd;
+
+	if (!vs->files)
+		vs->files = kvcalloc(VUM_MAX_MSG_FDS, sizeof(*vs->files),
+				     GFP_KERNEL_ACCOUNT);
+	for (i = 0; i < nr; i++) {
+		if (get_user(fd, fds + i))
+			return -EFAULT;
+		file = fget(fd);
+		close_fd(fd);
+		if (file && vs->files && vs->nr_files < VUM_MAX_MSG_FDS) {
+			vs->files[vs->nr_files++] = file;
+			continue;
+		}
+		vs->lost_files = true;
+		if (file)
+			fput(file);
+	}
+	return 0;
+}
+
+/* @used bytes of control messages have been received. */
+static int vum_sock_control(struct vum_sock *vs, const struct vum_carrier *carrier,
+			    size_t used)
+{
+	struct cmsghdr cmsg;
+	size_t at = 0;
+	int ret = 0;
+
+	while (!ret && used - at >= sizeof(cmsg)) {
+		if (copy_from_user(&cmsg, carrier->control + at, sizeof(cmsg)))
+			return -EFAULT;
+		if (cmsg.cmsg_len < sizeof(cmsg) || cmsg.cmsg_len > used - at)
+			return -EFAULT;
+		if (cmsg.cmsg_level == SOL_SOCKET && cmsg.cmsg_type == SCM_RIGHTS)
+			ret = vum_sock_collect(vs, &cmsg, carrier->control + at +
+					       CMSG_LEN(0));
+		at += CMSG_ALIGN(cmsg.cmsg_len);
+		if (at > used)
+			break;
+	}
+	return ret;
+}
+
+/*
+ * With @carrier, nothing is read beyond the message, so that descriptors belong
+ * to it.
+ */
+static struct kvec vum_sock_where(struct vum_sock *vs, bool carrier)
+{
+	struct kvec vec = {
+		.iov_base = vum_msg_bytes(&vs->in) + vs->got,
+		.iov_len = VUM_SOCK_ROOM - vs->got,
+	};
+
+	if (vs->big) {
+		vec.iov_base = vum_msg_bytes(vs->big) + vs->have;
+		vec.iov_len = vs->big->size - vs->have;
+	} else if (carrier) {
+		vec.iov_len = (vs->got < sizeof(vs->in.hdr) ?
+			       sizeof(vs->in.hdr) : vs->in.hdr.msg_size) -
+			      vs->got;
+	}
+	return vec;
+}
+
+/* Returns how many bytes there were; 0: the server has hung up; or an error. */
+static int vum_sock_recv(struct vum_sock *vs, const struct vum_carrier *carrier)
+{
+	struct kvec vec = vum_sock_where(vs, carrier);
+	struct socket *sock = vs->socket;
+	struct msghdr msg = { .msg_flags = MSG_CMSG_CLOEXEC };
+	int ret, flaw = 0;
+
+	if (carrier) {
+		msg.msg_control_is_user = true;
+		msg.msg_control_user = carrier->control;
+		msg.msg_controllen = carrier->size;
+	}
+	/* As vum_sock_sendmsg(). */
+	iov_iter_kvec(&msg.msg_iter, READ, &vec, 1, vec.iov_len);
+	ret = READ_ONCE(sock->ops)->recvmsg(sock, &msg, vec.iov_len,
+					    MSG_DONTWAIT);
+	if (ret < 0)
+		return ret;
+	if (carrier)
+		flaw = vum_sock_control(vs, carrier,
+					carrier->size - msg.msg_controllen);
+	if (msg.msg_flags & MSG_CTRUNC)
+		vs->lost_files = true;
+	if (vs->big)
+		vs->have += ret;
+	else
+		vs->got += ret;
+	return flaw ?: ret;
+}
+
+/* @size bytes of what has been read are dealt with. */
+static void vum_sock_consume(struct vum_sock *vs, u32 size)
+{
+	vs->got -= size;
+	if (vs->got)
+		memmove(vum_msg_bytes(&vs->in),
+			vum_msg_bytes(&vs->in) + size, vs->got);
+}
+
+/* The message at hand is longer, or has files: it gets memory of its own. */
+static int vum_sock_grow(struct vum_sock *vs, u32 size)
+{
+	struct vum_msg *big = vum_msg_alloc(size);
+
+	if (!big)
+		return -ENOMEM;
+	vs->have = min(size, vs->got);
+	memcpy(vum_msg_bytes(big), vum_msg_bytes(&vs->in), vs->have);
+	vum_sock_consume(vs, vs->have);
+	vs->big = big;
+	return 0;
+}
+
+/* A server's command that nobody could answer now is not even looked at. */
+static bool vum_sock_is_stuck(struct vum_sock *vs, const struct vfio_user_header *hdr)
+{
+	bool command = (hdr->flags & VFIO_USER_F_TYPE_MASK) ==
+		       VFIO_USER_F_TYPE_COMMAND;
+	const struct vum_channel *ch = vum_sock_channel(vs);
+
+	WRITE_ONCE(vs->stuck, command && vum_answers_full(ch));
+	if (!vs->stuck)
+		return false;
+	/* Whoever makes room from here on sees that; who did just before, not. */
+	smp_mb();
+	if (!vum_answers_full(ch))
+		WRITE_ONCE(vs->stuck, false);
+	return vs->stuck;
+}
+
+/* Returns 0, or -EAGAIN if it is not complete, or cannot be taken now. */
+static int vum_sock_deliver_big(struct vum_sock *vs)
+{
+	struct vum_msg *msg = vs->big;
+
+	if (vs->have < msg->size || vum_sock_is_stuck(vs, &msg->hdr))
+		return -EAGAIN;
+	vs->big = NULL;
+	swap(msg->files, vs->files);
+	swap(msg->nr_files, vs->nr_files);
+	swap(msg->lost_files, vs->lost_files);
+	return vum_incoming(vs->dev, vs->session, msg);
+}
+
+static int vum_sock_deliver_small(struct vum_sock *vs)
+{
+	u32 size = vs->in.hdr.msg_size;
+	int ret;
+
+	if (vs->got < size || vum_sock_is_stuck(vs, &vs->in.hdr))
+		return -EAGAIN;
+	vs->in.size = size;
+	/* They came with the last bytes that were read. */
+	vs->in.lost_files = vs->lost_files && vs->got == size;
+	if (vs->in.lost_files)
+		vs->lost_files = false;
+	ret = vum_incoming_small(vs->dev, vs->session, &vs->in);
+	vum_sock_consume(vs, size);
+	return ret;
+}
+
+/* Every message that is complete. Returns 0, or why nothing more can be read. */
+static int vum_sock_deliver(struct vum_sock *vs)
+{
+	u32 size;
+	int ret = 0;
+
+	while (!ret) {
+		if (vs->big) {
+			ret = vum_sock_deliver_big(vs);
+			continue;
+		}
+		if (vs->got < sizeof(vs->in.hdr))
+			return 0;
+		size = vs->in.hdr.msg_size;
+		if (size < sizeof(vs->in.hdr) || size > VUM_MAX_MSG_SIZE) {
+			vum_session_break(vs->dev, vs->session,
+					  "message says it is %u bytes long (id %u, command %u)",
+					  size, vs->in.hdr.msg_id,
+					  vs->in.hdr.cmd);
+			return -EPROTO;
+		}
+		if (size - sizeof(vs->in.hdr) > VUM_SMALL_PAYLOAD || vs->files)
+			ret = vum_sock_grow(vs, size);
+		else
+			ret = vum_sock_deliver_small(vs);
+	}
+	return ret == -EAGAIN && !vs->stuck ? 0 : ret;
+}
+
+/* There is more, but others have their turn first. */
+static void vum_sock_pass_on(struct vum_sock *vs)
+{
+	struct vum_channel *ch = vum_sock_channel(vs);
+
+	vum_lock(ch);
+	vum_sock_kick(vs);
+	vum_unlock(ch);
+}
+
+/* Read and deliver what there is, within reason. Returns why that ended. */
+static int vum_sock_drain(struct vum_sock *vs, const struct vum_carrier *carrier)
+{
+	struct vum_channel *ch = vum_sock_channel(vs);
+	unsigned int budget = VUM_SOCK_BUDGET;
+	int ret;
+
+	do {
+		ret = vum_sock_deliver(vs);
+		/* Nothing complete is left lying in the buffer from here on. */
+		if (ret || !vum_sock_has_data(vs))
+			return ret;
+		if (!carrier && READ_ONCE(ch->fds_wanted)) {
+			wake_up_poll(&ch->readers, EPOLLIN);
+			return 0;
+		}
+		if (!budget--) {
+			vum_sock_pass_on(vs);
+			return 0;
+		}
+		ret = vum_sock_recv(vs, carrier) ?: -EPIPE;
+	} while (ret > 0);
+	/* There was something, but no data: it would be there for ever. */
+	return ret == -EAGAIN ? -EBADMSG : ret;
+}
+
+/* With the lock, which is dropped. Returns 0, or an error that is not the server's. */
+static int vum_sock_read_locked(struct vum_sock *vs, const struct vum_carrier *carrier)
+{
+	int ret = vum_sock_drain(vs, carrier);
+
+	mutex_unlock(&vs->rx);
+	switch (ret) {
+	case 0:
+	case -EAGAIN:
+	case -EPROTO:
+		return 0;
+	case -EBADMSG:
+		vum_session_break(vs->dev, vs->session, "out-of-band data");
+		return 0;
+	case -EPIPE:
+	case -ECONNRESET:
+		vum_session_end(vs->dev, vs->session);
+		return 0;
+	default:
+		vum_session_break(vs->dev, vs->session,
+				  "cannot receive from it: error %d", ret);
+		return ret;
+	}
+}
+
+/**
+ * vum_sock_read - take what the server has said
+ * @vs: from where
+ * @carrier: the helper's, for descriptors; or NULL
+ *
+ * The socket is never waited for; the lock may be, by somebody who can be killed.
+ *
+ * Returns 0; -EINTR; or why it could not be received, and the attachment has
+ * ended.
+ */
+int vum_sock_read(struct vum_sock *vs, const struct vum_carrier *carrier)
+{
+	if (!vum_sock_current(vs))
+		return 0;
+	if (mutex_lock_killable(&vs->rx))
+		return -EINTR;
+	return vum_sock_read_locked(vs, carrier);
+}
+
+/**
+ * vum_sock_try_read - the same, if nobody else is at it
+ * @vs: from where
+ *
+ * Returns false if somebody is.
+ */
+bool vum_sock_try_read(struct vum_sock *vs)
+{
+	if (!vum_sock_current(vs))
+		return true;
+	if (!mutex_trylock(&vs->rx))
+		return false;
+	vum_sock_read_locked(vs, NULL);
+	return true;
+}
