@@ -35,8 +35,8 @@ static int vum_ask_wait(struct vum_asking *a, struct vum_req *req)
 	req->task = current;
 	ret = vum_req_queue(a->dev, req);
 	if (ret && ret != -EIO)
-		vum_session_break(a->dev, a->session,
-				  "cannot send it command %u: error %d", cmd, ret);
+		vum_conn_break(a->dev, a->session,
+			       "cannot send it command %u: error %d", cmd, ret);
 	return ret ?: vum_req_wait(a->dev, req);
 }
 
@@ -153,7 +153,7 @@ static void vum_ask_header(struct vum_asking *a)
 	const u8 *header;
 	u32 i;
 
-	if (READ_ONCE(a->dev->ch.peer.max_data_xfer_size) < access.count)
+	if (READ_ONCE(a->dev->conn.peer.max_data_xfer_size) < access.count)
 		return;
 	req = vum_req_alloc(VUM_REQ_ATTACH, VFIO_USER_REGION_READ, sizeof(access));
 	memcpy(req->msg.payload, &access, sizeof(access));
@@ -195,19 +195,19 @@ static const char *vum_ask_shape(struct vum_asking *a)
 static const char *vum_take_shape(struct vum_asking *a)
 {
 	struct vum_device *dev = a->dev;
-	struct vum_channel *ch = &dev->ch;
+	struct vum_conn *conn = &dev->conn;
 	const char *flaw = NULL;
 	bool open;
 
-	vum_lock(ch);
+	vum_conn_lock(conn);
 	open = dev->open;
-	if (ch->session != a->session)
+	if (conn->session != a->session)
 		flaw = "not the server that was asked";
 	else if (!open)
 		swap(dev->shape, a->shape);
 	else if (!vum_shape_same(dev->shape, a->shape))
 		flaw = "server's device differs from the one that is in use";
-	vum_unlock(ch);
+	vum_conn_unlock(conn);
 	if (!flaw && open)
 		vum_region_mmap_adopt(dev, a->shape);
 	return flaw;
@@ -290,8 +290,8 @@ static const char *vum_announce_dma(struct vum_asking *a)
 	fput(window);
 	if (!ret)
 		vum_announce_begin(a->dev, a->session, &aperture, !exact);
-	/* vum_session_break() or vum_session_end() has told why the attachment ended. */
-	if (ret && !vum_session_current(&a->dev->ch, a->session))
+	/* vum_conn_break() or vum_conn_end() has told why the attachment ended. */
+	if (ret && !vum_conn_current(&a->dev->conn, a->session))
 		return NULL;
 	/* A device that does no DMA may not know what that is. */
 	if (ret && mode == VUM_DMA_AUTO)
@@ -316,19 +316,19 @@ static const char *vum_replay_irqs(struct vum_asking *a)
 
 static void vum_attach_ready(struct vum_device *dev, u32 session)
 {
-	struct vum_channel *ch = &dev->ch;
+	struct vum_conn *conn = &dev->conn;
 	bool ready = false;
 
-	vum_lock(ch);
-	if (ch->session == session && ch->state == VUM_STATE_ATTACHING) {
-		WRITE_ONCE(ch->state, VUM_STATE_ATTACHED);
-		ch->reason[0] = '\0';
-		vum_event(dev, VUM_EVENT_ATTACHED);
+	vum_conn_lock(conn);
+	if (conn->session == session && conn->state == VUM_STATE_ATTACHING) {
+		WRITE_ONCE(conn->state, VUM_STATE_ATTACHED);
+		conn->reason[0] = '\0';
+		vum_conn_event(dev, VUM_EVENT_ATTACHED);
 		ready = true;
 	}
-	vum_unlock(ch);
+	vum_conn_unlock(conn);
 	if (ready)
-		wake_up_all(&ch->settled);
+		wake_up_all(&conn->changed);
 }
 
 /**
@@ -344,23 +344,43 @@ void vum_attach_work(struct work_struct *work)
 
 	a = kzalloc(sizeof(*a), GFP_KERNEL | __GFP_NOFAIL);
 	a->dev = dev;
-	vum_lock(&dev->ch);
-	a->session = dev->ch.session;
+	vum_conn_lock(&dev->conn);
+	a->session = dev->conn.session;
 	/* An earlier run may have begun late and have done it all. */
-	attaching = dev->ch.state == VUM_STATE_ATTACHING;
-	vum_unlock(&dev->ch);
+	attaching = dev->conn.state == VUM_STATE_ATTACHING;
+	vum_conn_unlock(&dev->conn);
 	if (attaching) {
 		flaw = vum_ask_shape(a) ?: vum_take_shape(a) ?:
 		       vum_announce_dma(a);
 		flaw = flaw ?: vum_replay_irqs(a);
 		if (flaw)
-			vum_session_break(dev, a->session, "%s", flaw);
+			vum_conn_break(dev, a->session, "%s", flaw);
 		else
 			vum_attach_ready(dev, a->session);
 		/* If it ended before there was a window, that is still there. */
 		if (flaw)
-			vum_session_detach(dev);
+			vum_conn_detach(dev);
 	}
 	vum_shape_free(a->shape);
 	kfree(a);
+}
+
+/**
+ * vum_detach_work - take from a server that was detached what it still has
+ * @work: in a struct vum_device, on which the work item has a reference
+ */
+void vum_detach_work(struct work_struct *work)
+{
+	struct vum_device *dev = container_of(work, struct vum_device, conn.detach);
+	struct vum_transport *transport = &vum_relay;
+	struct vum_conn *conn = &dev->conn;
+
+	vum_conn_lock(conn);
+	if (!vum_conn_alive(conn))
+		swap(transport, conn->transport);
+	vum_conn_unlock(conn);
+	/* Memory first, since a helper can hold up the closing of a socket. */
+	vum_dma_drop(dev);
+	transport->ops->close(transport);
+	vfio_put_device(&dev->vdev);
 }

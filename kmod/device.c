@@ -18,36 +18,36 @@ static void vum_device_reset_async(struct vum_device *dev)
 /* If attached, and done with what the last consumer left behind: it is ours. */
 static bool vum_device_claim(struct vum_device *dev)
 {
-	struct vum_channel *ch = &dev->ch;
+	struct vum_conn *conn = &dev->conn;
 	bool ready;
 
-	vum_lock(ch);
-	ready = ch->state == VUM_STATE_ATTACHED && !ch->nr_async && !dev->going;
+	vum_conn_lock(conn);
+	ready = conn->state == VUM_STATE_ATTACHED && !conn->nr_async && !dev->going;
 	if (ready) {
 		dev->open = true;
-		vum_event(dev, VUM_EVENT_OPENED);
+		vum_conn_event(dev, VUM_EVENT_OPENED);
 	}
-	vum_unlock(ch);
+	vum_conn_unlock(conn);
 	return ready;
 }
 
 static void vum_device_explain(struct vum_device *dev)
 {
-	struct vum_channel *ch = &dev->ch;
-	char reason[sizeof(ch->reason)];
+	struct vum_conn *conn = &dev->conn;
+	char reason[sizeof(conn->reason)];
 	char socket[UNIX_PATH_MAX];
 	enum vum_state state;
 	bool alive, opened;
 	s32 pid;
 
-	vum_lock(ch);
-	state = ch->state;
-	alive = vum_session_alive(ch);
-	opened = ch->opened;
-	pid = ch->peer.server_pid;
+	vum_conn_lock(conn);
+	state = conn->state;
+	alive = vum_conn_alive(conn);
+	opened = dev->channel.opened;
+	pid = conn->peer.server_pid;
 	strscpy(socket, dev->socket, sizeof(socket));
-	strscpy(reason, ch->reason, sizeof(reason));
-	vum_unlock(ch);
+	strscpy(reason, conn->reason, sizeof(reason));
+	vum_conn_unlock(conn);
 
 	if (alive)
 		vum_err(dev, "cannot be opened: server (pid %d) does not answer; restart it\n",
@@ -66,14 +66,14 @@ static int vum_device_open(struct vfio_device *vdev)
 {
 	struct vum_device *dev = vum_from_vfio(vdev);
 	u32 ms = READ_ONCE(dev->attach_timeout_ms);
-	int ret = vum_stats_begin(dev);
+	int ret = vum_latency_begin(&dev->conn.latency);
 	long left;
 
 	if (ret) {
 		vum_container_unbind(dev);
 		return ret;
 	}
-	left = wait_event_killable_timeout(dev->ch.settled,
+	left = wait_event_killable_timeout(dev->conn.changed,
 					   READ_ONCE(dev->going) ||
 					   vum_device_claim(dev),
 					   msecs_to_jiffies(ms));
@@ -102,11 +102,11 @@ static void vum_device_close(struct vfio_device *vdev)
 	vum_container_unbind(dev);
 	/* Not here: a task that is being killed may wait for no lock. */
 	vum_announce_later(dev);
-	vum_lock(&dev->ch);
+	vum_conn_lock(&dev->conn);
 	dev->open = false;
-	vum_event(dev, VUM_EVENT_CLOSED);
-	vum_unlock(&dev->ch);
-	wake_up_all(&dev->ch.settled);
+	vum_conn_event(dev, VUM_EVENT_CLOSED);
+	vum_conn_unlock(&dev->conn);
+	wake_up_all(&dev->conn.changed);
 }
 
 static long vum_ioctl_get_info(struct vum_device *dev,
@@ -196,14 +196,14 @@ void vum_device_unregister(struct vum_device *dev)
 	unsigned int count;
 
 	/* Somebody may be opening it, and that may take its time. */
-	vum_lock(&dev->ch);
+	vum_conn_lock(&dev->conn);
 	WRITE_ONCE(dev->going, true);
-	vum_unlock(&dev->ch);
-	wake_up_all(&dev->ch.settled);
+	vum_conn_unlock(&dev->conn);
+	wake_up_all(&dev->conn.changed);
 
 	for (count = 0; READ_ONCE(dev->open); count++) {
 		vum_irq_request(dev, count);
-		wait_event_idle_timeout(dev->ch.settled, !READ_ONCE(dev->open),
+		wait_event_idle_timeout(dev->conn.changed, !READ_ONCE(dev->open),
 					10 * HZ);
 	}
 	vum_container_wait_idle(dev);
@@ -230,10 +230,10 @@ static int vum_device_init(struct vfio_device *vdev)
 	INIT_LIST_HEAD(&dev->ioeventfds);
 	vum_announce_init(dev);
 	INIT_WORK(&dev->attach, vum_attach_work);
-	INIT_WORK(&dev->detach, vum_session_detach_work);
+	INIT_WORK(&dev->conn.detach, vum_detach_work);
 	snprintf(dev->socket, sizeof(dev->socket),
 		 VUM_SOCKET_DIR "%s" VUM_SOCKET_SUFFIX, dev->uuid);
-	vum_channel_init(dev);
+	vum_conn_init(&dev->conn, &vum_relay, vum_netlink_event);
 	/* Its files in sysfs would take more memory than all of ours. */
 	device_set_pm_not_required(&vdev->device);
 	return 0;
@@ -247,8 +247,7 @@ static void vum_device_release(struct vfio_device *vdev)
 	vum_announce_exit(dev);
 	vum_region_mmap_exit(dev);
 	vum_shape_free(dev->shape);
-	vum_channel_exit(dev);
-	vum_stats_exit(dev);
+	vum_conn_exit(&dev->conn);
 	mutex_destroy(&dev->irq_lock);
 	mutex_destroy(&dev->ioeventfd_lock);
 	vum_vfio_free(vdev);

@@ -69,14 +69,14 @@ static int vum_dma_execute_one(struct vum_device *dev, struct vum_msg *msg,
 
 static struct vum_msg *vum_dma_next_command(struct vum_device *dev)
 {
-	struct vum_channel *ch = &dev->ch;
+	struct vum_conn *conn = &dev->conn;
 	struct vum_msg *msg;
 
-	vum_lock(ch);
-	msg = list_first_entry_or_null(&dev->dma.commands, struct vum_msg, node);
+	vum_conn_lock(conn);
+	msg = list_first_entry_or_null(&conn->commands, struct vum_msg, node);
 	if (msg)
 		list_del(&msg->node);
-	vum_unlock(ch);
+	vum_conn_unlock(conn);
 	return msg;
 }
 
@@ -86,8 +86,7 @@ static struct vum_msg *vum_dma_next_command(struct vum_device *dev)
  */
 static void vum_dma_execute(struct work_struct *work)
 {
-	struct vum_dma *dma = container_of(work, struct vum_dma, execute);
-	struct vum_device *dev = container_of(dma, struct vum_device, dma);
+	struct vum_device *dev = container_of(work, struct vum_device, conn.execute);
 	struct vfio_user_dma_access *access;
 	struct vum_req *answer;
 	struct vum_msg *msg;
@@ -108,8 +107,8 @@ static void vum_dma_execute(struct work_struct *work)
 		if (answer)
 			vum_req_answer(dev, msg->session, &msg->hdr, error, answer);
 		else
-			vum_session_break(dev, msg->session,
-					  "out of memory for a reply to it");
+			vum_conn_break(dev, msg->session,
+				       "out of memory for a reply to it");
 		vum_msg_free(msg);
 	}
 }
@@ -181,7 +180,7 @@ void vum_dma_drop(struct vum_device *dev)
 	struct file *window = NULL;
 
 	mutex_lock(&dma->lock);
-	if (!vum_session_current(&dev->ch, dma->session))
+	if (!vum_conn_current(&dev->conn, dma->session))
 		window = vum_dma_take_window(dev);
 	mutex_unlock(&dma->lock);
 	if (window)
@@ -194,8 +193,7 @@ void vum_dma_init(struct vum_device *dev)
 
 	mutex_init(&dma->lock);
 	vum_dma_pin_init(dma);
-	INIT_LIST_HEAD(&dma->commands);
-	INIT_WORK(&dma->execute, vum_dma_execute);
+	INIT_WORK(&dev->conn.execute, vum_dma_execute);
 	dma->announced = VUM_DMA_NONE;
 	dma->aperture = VUM_DMA_APERTURE;
 }
@@ -203,7 +201,7 @@ void vum_dma_init(struct vum_device *dev)
 /* The last reference to the device goes: nobody is left who could fault. */
 void vum_dma_exit(struct vum_device *dev)
 {
-	cancel_work_sync(&dev->dma.execute);
+	cancel_work_sync(&dev->conn.execute);
 	vum_dma_pin_exit(&dev->dma);
 	mutex_destroy(&dev->dma.lock);
 	if (dev->dma.scratch)

@@ -94,6 +94,33 @@ static bool vum_mapping_in(const struct vum_mapping *map,
 	return *at < nr && vum_mapping_same(&list[*at], map);
 }
 
+/**
+ * vum_announce_later - have a worker tell the server what has changed
+ * @dev: device
+ *
+ * Context: any.
+ */
+void vum_announce_later(struct vum_device *dev)
+{
+	vum_work_queue(&dev->announce.work);
+}
+
+/* The server has replied to a DMA_MAP or a DMA_UNMAP. */
+static void vum_announce_done(struct vum_device *dev, const struct vum_req *req)
+{
+	const struct vfio_user_dma_map *msg = (const void *)req->msg.payload;
+	const struct vum_mapping *aperture = &dev->announce.aperture;
+
+	if (req->msg.hdr.cmd == VFIO_USER_DMA_MAP &&
+	    req->reply->hdr.flags & VFIO_USER_F_ERROR)
+		set_bit(msg->addr == aperture->iova && msg->size == aperture->size ?
+			VUM_REFUSED_APERTURE : VUM_REFUSED_MAPPING,
+			&dev->announce.refused);
+	/* There may be more to tell than could wait for replies at a time. */
+	if (dev->announce.refused || vum_announce_stale(dev))
+		vum_announce_later(dev);
+}
+
 static int vum_announce_queue(struct vum_device *dev, u32 session,
 			      struct vum_req *req)
 {
@@ -102,6 +129,7 @@ static int vum_announce_queue(struct vum_device *dev, u32 session,
 	if (!req)
 		return -ENOMEM;
 	req->session = session;
+	req->done = vum_announce_done;
 	ret = vum_req_queue(dev, req);
 	vum_req_put(req);
 	return ret;
@@ -224,7 +252,7 @@ static int vum_announce_update(struct vum_device *dev)
 	if (!window || session != dev->announce.session)
 		goto out;
 	/* It has enough to do: the next answer gets us here again. */
-	if (READ_ONCE(dev->ch.nr_async) > VUM_ANNOUNCE_MAX) {
+	if (READ_ONCE(dev->conn.nr_async) > VUM_ANNOUNCE_MAX) {
 		fput(window);
 		return 0;
 	}
@@ -233,9 +261,9 @@ static int vum_announce_update(struct vum_device *dev)
 	ret = vum_announce_difference(dev, window, session, maps, nr);
 	vum_announce_tell(dev, maps, nr);
 	if (ret && ret != -EIO)
-		vum_session_break(dev, session,
-				  "cannot tell it of the consumer's memory: error %d",
-				  ret);
+		vum_conn_break(dev, session,
+			       "cannot tell it of the consumer's memory: error %d",
+			       ret);
 out:
 	/* What has been told of is among what waits for answers, by now. */
 	smp_store_release(&dev->announce.gen, gen);
@@ -257,11 +285,11 @@ out:
  */
 int vum_announce_now(struct vum_device *dev)
 {
-	struct vum_channel *ch = &dev->ch;
+	struct vum_conn *conn = &dev->conn;
 	int ret;
 
-	if (wait_event_killable(ch->settled,
-				READ_ONCE(ch->nr_async) <= VUM_ANNOUNCE_MAX))
+	if (wait_event_killable(conn->changed,
+				READ_ONCE(conn->nr_async) <= VUM_ANNOUNCE_MAX))
 		return -EINTR;
 	if (mutex_lock_killable(&dev->announce.lock))
 		return -EINTR;
@@ -288,7 +316,7 @@ bool vum_announce_heard(const struct vum_device *dev, unsigned long gen)
 	    READ_ONCE(dev->dma.announced) == VUM_DMA_NONE)
 		return true;
 	return (long)(smp_load_acquire(&dev->announce.gen) - gen) >= 0 &&
-	       !READ_ONCE(dev->ch.nr_async);
+	       !READ_ONCE(dev->conn.nr_async);
 }
 
 /**
@@ -301,27 +329,27 @@ bool vum_announce_heard(const struct vum_device *dev, unsigned long gen)
  */
 int vum_announce_wait_heard(struct vum_device *dev)
 {
-	struct vum_channel *ch = &dev->ch;
+	struct vum_conn *conn = &dev->conn;
 	u32 session, ms = READ_ONCE(dev->timeout_ms);
 	long left;
 	int ret = 0;
 
 	/* A server that is being attached is told what there is then. */
-	if (vum_wait_settled(dev) ||
+	if (vum_conn_wait_settled(&dev->conn) ||
 	    mutex_lock_killable(&dev->announce.lock))
 		return -EINTR;
-	session = READ_ONCE(ch->session);
+	session = READ_ONCE(conn->session);
 	if (READ_ONCE(dev->dma.open))
 		ret = vum_announce_update(dev);
 	mutex_unlock(&dev->announce.lock);
 	if (ret)
 		return ret;
-	left = wait_event_killable_timeout(ch->settled, !READ_ONCE(ch->nr_async),
+	left = wait_event_killable_timeout(conn->changed, !READ_ONCE(conn->nr_async),
 					   ms ? msecs_to_jiffies(ms) :
 						MAX_SCHEDULE_TIMEOUT);
 	if (!left)
-		vum_session_break(dev, session,
-				  "no reply to what it was told of memory within timeout_ms");
+		vum_conn_break(dev, session,
+			       "no reply to what it was told of memory within timeout_ms");
 	return left < 0 || fatal_signal_pending(current) ? -EINTR : 0;
 }
 
@@ -333,31 +361,6 @@ static void vum_announce_work(struct work_struct *work)
 	mutex_lock(&dev->announce.lock);
 	vum_announce_update(dev);
 	mutex_unlock(&dev->announce.lock);
-}
-
-/**
- * vum_announce_later - the same, soon; from any context
- * @dev: device
- */
-void vum_announce_later(struct vum_device *dev)
-{
-	vum_work_queue(&dev->announce.work);
-}
-
-/**
- * vum_announce_refused - the server has answered DMA_MAP with an error
- * @dev: device
- * @req: what was answered
- */
-void vum_announce_refused(struct vum_device *dev, const struct vum_req *req)
-{
-	const struct vfio_user_dma_map *msg = (const void *)req->msg.payload;
-	const struct vum_mapping *aperture = &dev->announce.aperture;
-
-	set_bit(msg->addr == aperture->iova && msg->size == aperture->size ?
-		VUM_REFUSED_APERTURE : VUM_REFUSED_MAPPING,
-		&dev->announce.refused);
-	vum_announce_later(dev);
 }
 
 /**

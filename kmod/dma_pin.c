@@ -226,7 +226,7 @@ static int vum_dma_pin_begin(struct vum_device *dev, u32 session,
 	lockdep_assert_held(&dma->lock);
 	*pins = false;
 	if (!dma->window || dma->session != session ||
-	    (copy && !vum_session_current(&dev->ch, session)))
+	    (copy && !vum_conn_current(&dev->conn, session)))
 		return -EIO;
 	if (!dma->open)
 		return -ENODEV;

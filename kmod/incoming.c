@@ -4,8 +4,8 @@
  * requests by id, and commands of its own.
  */
 
-#include "sock.h"
 #include "trace.h"
+#include "vum.h"
 
 /* What is wrong with this reply? Under the channel's lock. */
 static const char *vum_reply_flaw(const struct vum_req *req,
@@ -36,10 +36,11 @@ static const char *vum_reply_flaw(const struct vum_req *req,
  * caller; or say what is wrong. Its waiter may have gone: then there is neither.
  * A @reply that is not @small is taken over. Under the channel's lock.
  */
-static const char *vum_reply_match(struct vum_channel *ch, struct vum_msg *reply,
+static const char *vum_reply_match(struct vum_device *dev, struct vum_msg *reply,
 				   bool small, struct vum_req **match)
 {
-	struct vum_req *req = vum_inflight_find(ch, reply->hdr.msg_id);
+	struct vum_conn *conn = &dev->conn;
+	struct vum_req *req = vum_conn_find(conn, reply->hdr.msg_id);
 	const char *flaw;
 
 	if (!req)
@@ -47,33 +48,21 @@ static const char *vum_reply_match(struct vum_channel *ch, struct vum_msg *reply
 	if (xa_is_value(req)) {
 		if (xa_to_value(req) != reply->hdr.cmd)
 			return "reply names another command than the request";
-		vum_inflight_remove(ch, reply->hdr.msg_id);
+		vum_conn_free_id(conn, reply->hdr.msg_id);
 		return NULL;
 	}
 	flaw = vum_reply_flaw(req, reply);
 	if (flaw)
 		return flaw;
-	vum_inflight_remove(ch, reply->hdr.msg_id);
 	if (reply->hdr.flags & VFIO_USER_F_ERROR)
-		ch->stats.errors++;
+		conn->stats.errors++;
 	if (small)
 		vum_req_keep_small(req, reply);
 	else
 		req->reply = reply;
-	vum_req_finish(ch, req, 0);
+	vum_conn_finish(dev, req, 0);
 	*match = req;
 	return NULL;
-}
-
-/* Nobody waits for this one, but something may follow from it. */
-static void vum_reply_async(struct vum_device *dev, const struct vum_req *req)
-{
-	wake_up_all(&dev->ch.settled);
-	if (vum_announce_stale(dev))
-		vum_announce_later(dev);
-	if (req->msg.hdr.cmd == VFIO_USER_DMA_MAP &&
-	    (req->reply->hdr.flags & VFIO_USER_F_ERROR))
-		vum_announce_refused(dev, req);
 }
 
 /* A @msg that is not @small is taken over. */
@@ -81,74 +70,36 @@ static int vum_incoming_reply(struct vum_device *dev, u32 session,
 			      struct vum_msg *msg, bool small)
 {
 	const struct vfio_user_header hdr = msg->hdr;
-	struct vum_channel *ch = &dev->ch;
+	struct vum_conn *conn = &dev->conn;
 	struct vum_req *req = NULL;
 	const char *flaw;
 
-	vum_lock(ch);
-	if (ch->session != session || !vum_session_alive(ch)) {
-		vum_unlock(ch);
+	vum_conn_lock(conn);
+	if (conn->session != session || !vum_conn_alive(conn)) {
+		vum_conn_unlock(conn);
 		if (!small)
 			vum_msg_free(msg);
 		return -EPIPE;
 	}
-	flaw = vum_reply_match(ch, msg, small, &req);
-	vum_unlock(ch);
+	flaw = vum_reply_match(dev, msg, small, &req);
+	vum_conn_unlock(conn);
 
 	if (req) {
 		trace_vum_answer(dev, req);
-		if (req->kind == VUM_REQ_ASYNC)
-			vum_reply_async(dev, req);
+		if (req->kind == VUM_REQ_ASYNC) {
+			wake_up_all(&conn->changed);
+			if (req->done)
+				req->done(dev, req);
+		}
 		vum_req_put(req);
 	} else if (!small) {
 		vum_msg_free(msg);
 	}
 	if (!flaw)
 		return 0;
-	vum_session_break(dev, session, "%s (id %u, command %u, %u bytes)",
-			  flaw, hdr.msg_id, hdr.cmd, hdr.msg_size);
+	vum_conn_break(dev, session, "%s (id %u, command %u, %u bytes)",
+		       flaw, hdr.msg_id, hdr.cmd, hdr.msg_size);
 	return -EPROTO;
-}
-
-/**
- * vum_req_answer - answer a command of the server
- * @dev: device
- * @session: the attachment that the command came by; any other is not told
- * @cmd: the command
- * @error: 0 or a negative errno
- * @req: of kind VUM_REQ_ANSWER, with the payload if there is no @error; taken
- *	over
- */
-void vum_req_answer(struct vum_device *dev, u32 session,
-		    const struct vfio_user_header *cmd, int error,
-		    struct vum_req *req)
-{
-	struct vum_channel *ch = &dev->ch;
-	bool reply = !(cmd->flags & VFIO_USER_F_NO_REPLY);
-
-	req->msg.hdr.msg_id = cmd->msg_id;
-	req->msg.hdr.flags = VFIO_USER_F_TYPE_REPLY;
-	if (error) {
-		req->msg.size = sizeof(req->msg.hdr);
-		req->msg.hdr.msg_size = req->msg.size;
-		req->msg.hdr.flags |= VFIO_USER_F_ERROR;
-		req->msg.hdr.error_no = -error;
-	}
-
-	vum_lock(ch);
-	if (ch->session == session && vum_session_alive(ch)) {
-		if (reply) {
-			list_add_tail(&req->node, &ch->out);
-			req = NULL;
-		} else {
-			ch->nr_answers--;
-		}
-		if (ch->link)
-			vum_sock_kick(ch->link);
-	}
-	vum_unlock(ch);
-	vum_req_put(req);
-	wake_up_poll(&ch->readers, reply ? EPOLLIN : EPOLLOUT);
 }
 
 static const char *vum_command_flaw(const struct vum_msg *msg)
@@ -176,29 +127,29 @@ static int vum_incoming_command(struct vum_device *dev, u32 session,
 				struct vum_msg *msg)
 {
 	const char *flaw = vum_command_flaw(msg);
-	struct vum_channel *ch = &dev->ch;
+	struct vum_conn *conn = &dev->conn;
 	int ret = 0;
 
 	if (flaw) {
-		vum_session_break(dev, session,
-				  "%s (id %u, command %u, %u bytes)", flaw,
-				  msg->hdr.msg_id, msg->hdr.cmd, msg->size);
+		vum_conn_break(dev, session,
+			       "%s (id %u, command %u, %u bytes)", flaw,
+			       msg->hdr.msg_id, msg->hdr.cmd, msg->size);
 		vum_msg_free(msg);
 		return -EPROTO;
 	}
-	vum_lock(ch);
-	if (ch->session != session || !vum_session_alive(ch)) {
+	vum_conn_lock(conn);
+	if (conn->session != session || !vum_conn_alive(conn)) {
 		ret = -EPIPE;
-	} else if (vum_answers_full(ch)) {
+	} else if (vum_conn_answers_full(conn)) {
 		ret = -EAGAIN;
 	} else {
 		/* Counted from now on: it will need room. */
-		ch->nr_answers++;
+		conn->nr_answers++;
 		msg->session = session;
-		list_add_tail(&msg->node, &dev->dma.commands);
-		vum_work_queue(&dev->dma.execute);
+		list_add_tail(&msg->node, &conn->commands);
+		vum_work_queue(&conn->execute);
 	}
-	vum_unlock(ch);
+	vum_conn_unlock(conn);
 	if (ret)
 		vum_msg_free(msg);
 	return ret;
@@ -206,7 +157,7 @@ static int vum_incoming_command(struct vum_device *dev, u32 session,
 
 static int vum_incoming_unknown(struct vum_device *dev, u32 session, u32 type)
 {
-	vum_session_break(dev, session, "message of unknown type %u", type);
+	vum_conn_break(dev, session, "message of unknown type %u", type);
 	return -EPROTO;
 }
 

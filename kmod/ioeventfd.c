@@ -46,20 +46,20 @@ struct vum_ioeventfd {
 
 static bool vum_ioeventfd_direct(const struct vum_ioeventfd *io)
 {
-	return io->server && io->session == READ_ONCE(io->dev->ch.session);
+	return io->server && io->session == READ_ONCE(io->dev->conn.session);
 }
 
 /* Is the same write the last that is queued? */
 static bool vum_ioeventfd_queued(const struct vum_ioeventfd *io)
 {
-	struct vum_channel *ch = &io->dev->ch;
+	struct vum_conn *conn = &io->dev->conn;
 	bool queued;
 
-	vum_lock(ch);
-	queued = io->last && io->last->session == ch->session &&
+	vum_conn_lock(conn);
+	queued = io->last && io->last->session == conn->session &&
 		 io->last->state == VUM_REQ_QUEUED &&
-		 list_is_last(&io->last->node, &ch->out);
-	vum_unlock(ch);
+		 list_is_last(&io->last->node, &conn->out);
+	vum_conn_unlock(conn);
 	return queued;
 }
 
@@ -76,7 +76,7 @@ static void vum_ioeventfd_write(struct vum_ioeventfd *io)
 	payload = (void *)req->msg.payload;
 	*payload = io->where;
 	memcpy(payload->data, &io->data, io->where.count);
-	req->session = READ_ONCE(io->dev->ch.session);
+	req->session = READ_ONCE(io->dev->conn.session);
 	req->echo = sizeof(io->where);
 	req->reply_min = sizeof(io->where);
 	req->reply_max = req->reply_min;
@@ -91,9 +91,9 @@ static void vum_ioeventfd_write(struct vum_ioeventfd *io)
 	 * not go on as if nothing had been written.
 	 */
 	if (ret != -EIO && ret != -EPROBE_DEFER)
-		vum_session_break(io->dev, req->session,
-				  "cannot send it the write of an ioeventfd: error %d",
-				  ret);
+		vum_conn_break(io->dev, req->session,
+			       "cannot send it the write of an ioeventfd: error %d",
+			       ret);
 	vum_req_put(req);
 }
 
@@ -157,7 +157,7 @@ static int vum_ioeventfd_ask(struct vum_ioeventfd *io)
 	req->reply_min = sizeof(ask);
 	req->reply_max = VUM_MAX_MSG_SIZE;
 	req->reply_fds = VUM_MAX_MSG_FDS;
-	io->session = READ_ONCE(io->dev->ch.session);
+	io->session = READ_ONCE(io->dev->conn.session);
 	ret = vum_req_call(io->dev, req);
 	if (!ret)
 		vum_ioeventfd_take(io, req->reply);

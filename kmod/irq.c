@@ -76,10 +76,10 @@ static int vum_batch_init(struct vum_irq_batch *b, struct vum_device *dev,
 			  enum vum_req_kind kind, u32 max)
 {
 	*b = (struct vum_irq_batch) { .dev = dev, .kind = kind, .max = max };
-	vum_lock(&dev->ch);
-	b->session = dev->ch.session;
-	b->max_fds = dev->ch.peer.max_msg_fds;
-	vum_unlock(&dev->ch);
+	vum_conn_lock(&dev->conn);
+	b->session = dev->conn.session;
+	b->max_fds = dev->conn.peer.max_msg_fds;
+	vum_conn_unlock(&dev->conn);
 	b->reqs = kvcalloc(max, sizeof(*b->reqs), GFP_KERNEL_ACCOUNT);
 	return b->reqs ? 0 : -ENOMEM;
 }
@@ -352,7 +352,7 @@ static int vum_irq_set_eventfds(struct vum_device *dev,
 		return PTR_ERR(files);
 	while ((ret = vum_irq_try_eventfds(dev, set, files,
 					   &done)) == -EPROBE_DEFER) {
-		ret = vum_wait_settled(dev);
+		ret = vum_conn_wait_settled(&dev->conn);
 		if (ret)
 			break;
 	}
@@ -431,7 +431,7 @@ static int vum_irq_act(struct vum_device *dev,
 	int ret;
 
 	while ((ret = vum_irq_try_act(dev, set, bools)) == -EPROBE_DEFER) {
-		ret = vum_wait_settled(dev);
+		ret = vum_conn_wait_settled(&dev->conn);
 		if (ret)
 			break;
 	}

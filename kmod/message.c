@@ -92,6 +92,7 @@ static struct vum_req *vum_req_new(enum vum_req_kind kind, u16 cmd, size_t paylo
 	req->echo = 0;
 	req->reply_fds = 0;
 	req->small = small;
+	req->done = NULL;
 	req->reply = NULL;
 	req->msg.files = NULL;
 	req->msg.nr_files = 0;

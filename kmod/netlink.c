@@ -19,26 +19,38 @@ struct vum_snapshot {
 	enum vum_state state;
 	bool open;
 	bool helper;
-	bool linked;
+	enum vum_data_path path;
 	struct vum_attach peer;
 	struct vum_stats stats;
 	char socket[UNIX_PATH_MAX];
-	char reason[sizeof_field(struct vum_channel, reason)];
+	char reason[sizeof_field(struct vum_conn, reason)];
 };
 
 /* Under the channel's lock. */
 static void vum_snapshot_take(const struct vum_device *dev, struct vum_snapshot *s)
 {
-	const struct vum_channel *ch = &dev->ch;
+	const struct vum_conn *conn = &dev->conn;
 
-	s->state = ch->state;
+	s->state = conn->state;
 	s->open = dev->open;
-	s->helper = ch->opened;
-	s->linked = ch->link;
-	s->peer = ch->peer;
-	s->stats = ch->stats;
+	s->helper = dev->channel.opened;
+	s->path = conn->path;
+	s->peer = conn->peer;
+	s->stats = conn->stats;
 	memcpy(s->socket, dev->socket, sizeof(s->socket));
-	memcpy(s->reason, ch->reason, sizeof(s->reason));
+	memcpy(s->reason, conn->reason, sizeof(s->reason));
+}
+
+static int vum_put_counters(struct sk_buff *skb, const struct vum_stats *stats)
+{
+	return nla_put_u64_64bit(skb, VUM_ATTR_REQUESTS, stats->requests,
+				 VUM_ATTR_PAD) ?:
+	       nla_put_u64_64bit(skb, VUM_ATTR_ABORTED, stats->aborted,
+				 VUM_ATTR_PAD) ?:
+	       nla_put_u64_64bit(skb, VUM_ATTR_ERRORS, stats->errors,
+				 VUM_ATTR_PAD) ?:
+	       nla_put_u64_64bit(skb, VUM_ATTR_ATTACHES, stats->attaches,
+				 VUM_ATTR_PAD);
 }
 
 static int vum_put_server(struct sk_buff *skb, const struct vum_snapshot *s)
@@ -46,8 +58,7 @@ static int vum_put_server(struct sk_buff *skb, const struct vum_snapshot *s)
 	if (s->state != VUM_STATE_ATTACHING && s->state != VUM_STATE_ATTACHED)
 		return 0;
 	return nla_put_string(skb, VUM_ATTR_DATA_PATH,
-			      vum_data_path_names[s->linked ? VUM_PATH_KERNEL :
-						  VUM_PATH_RELAY]) ?:
+			      vum_data_path_names[s->path]) ?:
 	       nla_put_u32(skb, VUM_ATTR_SERVER_PID, s->peer.server_pid) ?:
 	       nla_put_u32(skb, VUM_ATTR_SERVER_UID, s->peer.server_uid) ?:
 	       nla_put_u32(skb, VUM_ATTR_SERVER_GID, s->peer.server_gid);
@@ -99,10 +110,42 @@ static int vum_put_device(struct sk_buff *skb, struct vum_device *dev)
 {
 	struct vum_snapshot s;
 
-	vum_lock(&dev->ch);
+	vum_conn_lock(&dev->conn);
 	vum_snapshot_take(dev, &s);
-	vum_unlock(&dev->ch);
+	vum_conn_unlock(&dev->conn);
 	return vum_put_snapshot(skb, dev, &s);
+}
+
+static int vum_put_latency(struct sk_buff *skb, const struct vum_conn *conn)
+{
+	const struct vum_latency __percpu *latency = READ_ONCE(conn->latency);
+	u64 counts[VUM_LATENCY_BUCKETS];
+	struct nlattr *nest;
+	u32 cmd;
+
+	for (cmd = 0; latency && cmd < VUM_LATENCY_CMDS; cmd++) {
+		if (!vum_latency_sum(latency, cmd, counts))
+			continue;
+		nest = nla_nest_start(skb, VUM_ATTR_LATENCY);
+		if (!nest || nla_put_u32(skb, VUM_LATENCY_CMD, cmd) ||
+		    nla_put(skb, VUM_LATENCY_COUNTS, sizeof(counts), counts))
+			return -EMSGSIZE;
+		nla_nest_end(skb, nest);
+	}
+	return 0;
+}
+
+/* The answer to VUM_CMD_GET_STATS. */
+static int vum_put_stats(struct sk_buff *skb, struct vum_device *dev)
+{
+	struct vum_stats stats;
+
+	vum_conn_lock(&dev->conn);
+	stats = dev->conn.stats;
+	vum_conn_unlock(&dev->conn);
+	return nla_put_string(skb, VUM_ATTR_UUID, dev->uuid) ?:
+	       vum_put_counters(skb, &stats) ?:
+	       vum_put_latency(skb, &dev->conn);
 }
 
 /* What a command answers with of each device. */
@@ -228,14 +271,14 @@ static struct genl_family vum_genl __ro_after_init = {
 };
 
 /**
- * vum_event - tell whoever listens
- * @dev: device
+ * vum_netlink_event - send an event to the family's listeners
+ * @dev: device, whose connection is locked
  * @event: what has happened to it
  *
- * Under the channel's lock, under which it happened: so events come in the order
- * of what they tell. A listener that misses one is told so by netlink (ENOBUFS).
+ * Called by way of vum_conn_event(). A listener that misses an event is told so by
+ * netlink (ENOBUFS).
  */
-void vum_event(struct vum_device *dev, enum vum_event event)
+void vum_netlink_event(struct vum_device *dev, enum vum_event event)
 {
 	struct sk_buff *skb = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_ATOMIC);
 	struct vum_snapshot s;

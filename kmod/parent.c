@@ -8,6 +8,7 @@
 #include <linux/slab.h>
 
 #include "sock.h"
+#include "vum.h"
 
 static unsigned int max_instances = 256;
 module_param(max_instances, uint, 0444);
@@ -17,10 +18,6 @@ MODULE_PARM_DESC(max_instances, "how many mdevs may exist at once (default 256)"
 LIST_HEAD(vum_devices);
 unsigned int vum_devices_seq = 1;
 DEFINE_MUTEX(vum_devices_lock);	/* both of these */
-
-struct class vum_class = {
-	.name = "vfio-user",
-};
 
 static struct mdev_type vum_type = {
 	.sysfs_name = "pci",
@@ -61,9 +58,9 @@ static int vum_probe(struct mdev_device *mdev)
 	list_add_tail(&dev->node, &vum_devices);
 	vum_devices_seq++;
 	mutex_unlock(&vum_devices_lock);
-	vum_lock(&dev->ch);
-	vum_event(dev, VUM_EVENT_CREATED);
-	vum_unlock(&dev->ch);
+	vum_conn_lock(&dev->conn);
+	vum_conn_event(dev, VUM_EVENT_CREATED);
+	vum_conn_unlock(&dev->conn);
 	return 0;
 
 err_register:
@@ -88,9 +85,9 @@ static void vum_remove(struct mdev_device *mdev)
 	mutex_unlock(&vum_devices_lock);
 	vum_channel_del(dev);
 	cancel_work_sync(&dev->attach);
-	vum_lock(&dev->ch);
-	vum_event(dev, VUM_EVENT_REMOVED);
-	vum_unlock(&dev->ch);
+	vum_conn_lock(&dev->conn);
+	vum_conn_event(dev, VUM_EVENT_REMOVED);
+	vum_conn_unlock(&dev->conn);
 	vfio_put_device(&dev->vdev);
 	module_put(THIS_MODULE);
 }

@@ -45,18 +45,18 @@ static int vum_region_find(struct vum_device *dev, loff_t pos, size_t *count,
 /* What is left of an access that is cut into pieces is for the same server. */
 static u32 vum_region_chunk(struct vum_device *dev, size_t count, u32 *session)
 {
-	struct vum_channel *ch = &dev->ch;
+	struct vum_conn *conn = &dev->conn;
 	u32 max;
 
 	/* There is no server that would not take so little, see VUM_ATTACH. */
 	if (count <= sizeof(u64)) {
-		*session = READ_ONCE(ch->session);
+		*session = READ_ONCE(conn->session);
 		return count;
 	}
-	vum_lock(ch);
-	max = ch->peer.max_data_xfer_size;
-	*session = ch->session;
-	vum_unlock(ch);
+	vum_conn_lock(conn);
+	max = conn->peer.max_data_xfer_size;
+	*session = conn->session;
+	vum_conn_unlock(conn);
 	/* Not attached, now or ever: the request will fail, whatever its size. */
 	return min_t(size_t, count, max ?: 1);
 }

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vfio-user-mdev: the life of a request.
- *
- * Queued, handed over, answered or aborted. A request is found by
- * its id under the channel's lock, since the answer, the waiter's death and
- * the end of the attachment race each other; whoever moves it to DONE has
- * won, and the others find nothing to do.
+ * vfio-user-mdev: sending requests to the server, and waiting for their replies.
  */
 
 #include <linux/sched/clock.h>
@@ -13,225 +8,66 @@
 #include <linux/sched/stat.h>
 #include <linux/timekeeping.h>
 
-#include "sock.h"
 #include "trace.h"
+#include "vum.h"
 
-/* To spin for less than this is not worth while. */
+/* Polling for less than this is not worth while. */
 #define VUM_SPIN_MIN_NS	2000
-/* Posted writes that may wait to be sent at a time. */
-#define VUM_MAX_POSTED	64
-
-/*
- * May this go to the server now? The error for "not yet" is one that no reply
- * can have, see vum_reply_errno().
- */
-static int vum_gate(const struct vum_channel *ch, const struct vum_req *req)
-{
-	if (req->session && req->session != ch->session)
-		return -EIO;
-	switch (ch->state) {
-	case VUM_STATE_ATTACHED:
-		return 0;
-	case VUM_STATE_ATTACHING:
-		return req->kind == VUM_REQ_CONSUMER ||
-		       req->kind == VUM_REQ_POSTED ? -EPROBE_DEFER : 0;
-	default:
-		return -EIO;
-	}
-}
-
-/* An id, and thereby a place among those in flight. Under the lock. */
-static int vum_req_number(struct vum_channel *ch, struct vum_req *req)
-{
-	int ret = vum_inflight_add(ch, req);
-
-	if (ret)
-		return ret;
-	/* The lock may have been dropped for a while. */
-	ret = vum_gate(ch, req);
-	if (ret) {
-		vum_inflight_remove(ch, req->msg.hdr.msg_id);
-		return ret;
-	}
-	if (req->kind == VUM_REQ_ASYNC)
-		ch->nr_async++;
-	return 0;
-}
-
-/* Under the lock. */
-static int vum_req_enqueue(struct vum_channel *ch, struct vum_req *req)
-{
-	int ret = vum_gate(ch, req);
-
-	if (ret)
-		return ret;
-	/* No helper is there to receive what the reply may bring. */
-	if (ch->link && req->reply_fds && !ch->used)
-		return -EIO;
-	if (req->kind == VUM_REQ_POSTED && ch->nr_posted < VUM_MAX_POSTED) {
-		req->msg.hdr.flags = VFIO_USER_F_NO_REPLY;
-		ch->nr_posted++;
-	} else {
-		/* With too many unsent, this is waited for, and all before it. */
-		if (req->kind == VUM_REQ_POSTED)
-			req->kind = VUM_REQ_CONSUMER;
-		ret = vum_req_number(ch, req);
-		if (ret)
-			return ret;
-	}
-	req->state = VUM_REQ_QUEUED;
-	refcount_inc(&req->ref);
-	ch->stats.requests++;
-	return 0;
-}
 
 /**
  * vum_req_queue - queue a request for the server
  * @dev: device
- * @req: the request; on success the channel has a reference of its own
+ * @req: request; on success the connection has a reference of its own
  *
  * Requests reach the server in the order in which they were queued. If the
- * kernel has the server's socket, it is sent at once where that is possible.
+ * kernel has the server's socket, the request is sent at once where possible.
  *
- * Returns 0; -EIO if no server is attached, or another than the one that
- * @req->session was made for; -EPROBE_DEFER if one is being attached and @req
- * is a consumer's: vum_wait_settled() and try again; -EBUSY if 65536 requests
+ * Return: 0; -EIO if no server is attached, or another than the one that
+ * @req->session was made for; -EPROBE_DEFER if a server is being attached and @req
+ * is a consumer's: vum_conn_wait_settled() and try again; -EBUSY if 65536 requests
  * wait for their replies; -ENOMEM.
  */
 int vum_req_queue(struct vum_device *dev, struct vum_req *req)
 {
-	struct vum_channel *ch = &dev->ch;
+	struct vum_conn *conn = &dev->conn;
 	int ret;
 
 	req->queued_at = ktime_get_ns();
-	vum_lock(ch);
-	ret = vum_req_enqueue(ch, req);
+	vum_conn_lock(conn);
+	ret = vum_conn_enqueue(conn, req);
 	if (ret) {
-		vum_unlock(ch);
+		vum_conn_unlock(conn);
 		return ret;
 	}
 	trace_vum_submit(dev, req);
-	if (ch->link) {
-		vum_sock_queue(ch->link, req);
-		return 0;
-	}
-	list_add_tail(&req->node, &ch->out);
-	vum_unlock(ch);
-	wake_up_poll(&ch->readers, EPOLLIN);
+	conn->transport->ops->queue(conn, req);
+	/* Tell sparse that the lock has been released. */
+	__release(&vum_conn_lock_of(conn));
 	return 0;
 }
 
-/**
- * vum_req_sent - a message is being sent; under the lock
- * @ch: channel
- * @req: the message, on no queue any more; the caller gets a reference on it
- */
-void vum_req_sent(struct vum_channel *ch, struct vum_req *req)
-{
-	req->state = VUM_REQ_SENT;
-	if (req->kind == VUM_REQ_ANSWER) {
-		ch->nr_answers--;
-	} else if (req->kind == VUM_REQ_POSTED) {
-		ch->nr_posted--;
-	} else {
-		if (req->reply_fds)
-			ch->fds_wanted++;
-		refcount_inc(&req->ref);
-	}
-}
-
-/**
- * vum_req_take - take the oldest message off the queue; under the lock
- * @ch: channel, whose queue is not empty
- *
- * Returns it, with a reference for the caller.
- */
-struct vum_req *vum_req_take(struct vum_channel *ch)
-{
-	struct vum_req *req = list_first_entry(&ch->out, struct vum_req, node);
-
-	list_del(&req->node);
-	vum_req_sent(ch, req);
-	return req;
-}
-
-/* How long it took goes to the statistics. */
-static void vum_req_clock(struct vum_channel *ch, const struct vum_req *req)
-{
-	struct vum_latency __percpu *latency = READ_ONCE(ch->latency);
-	unsigned int bucket;
-	u64 units;
-
-	if (!latency)
-		return;
-	units = (ktime_get_ns() - req->queued_at) >> VUM_LATENCY_SHIFT;
-	bucket = min_t(unsigned int, fls64(units), VUM_LATENCY_BUCKETS - 1);
-	this_cpu_inc(latency->count[req->msg.hdr.cmd][bucket]);
-}
-
-/**
- * vum_req_finish - a request is answered or aborted; under the lock
- * @ch: channel
- * @req: in flight, and no longer in @ch->inflight
- * @error: 0, or why there is no reply
- *
- * The caller puts the reference that was the channel's.
- */
-void vum_req_finish(struct vum_channel *ch, struct vum_req *req, int error)
-{
-	struct task_struct *waiter = req->task;
-
-	if (req->state == VUM_REQ_QUEUED) {
-		list_del(&req->node);
-	} else if (req->reply_fds) {
-		ch->fds_wanted--;
-		if (ch->link)
-			vum_sock_go_on(ch->link);
-	}
-	req->error = error;
-	if (req->kind == VUM_REQ_ASYNC)
-		ch->nr_async--;
-	if (error) {
-		ch->stats.aborted++;
-		trace_vum_abort(container_of(ch, struct vum_device, ch), req);
-	} else {
-		vum_req_clock(ch, req);
-	}
-	/*
-	 * Seen without the lock, by a task that may then go on and exit; but not
-	 * be freed, since the lock's holder is an RCU reader.
-	 */
-	smp_store_release(&req->state, VUM_REQ_DONE);
-	if (waiter && waiter != current)
-		wake_up_process(waiter);
-}
-
-/* The waiter gives up. If the server has the request, its id stays taken. */
+/* End a request for which its waiter waits no longer. */
 static void vum_req_abort(struct vum_device *dev, struct vum_req *req, int error)
 {
-	struct vum_channel *ch = &dev->ch;
+	struct vum_conn *conn = &dev->conn;
 	bool won = false;
 	u32 session;
 
-	vum_lock(ch);
-	session = ch->session;
+	vum_conn_lock(conn);
+	session = conn->session;
 	if (req->state != VUM_REQ_DONE) {
 		won = true;
-		if (req->state == VUM_REQ_QUEUED)
-			vum_inflight_remove(ch, req->msg.hdr.msg_id);
-		else
-			vum_inflight_retain(ch, req);
-		vum_req_finish(ch, req, error);
+		vum_conn_finish(dev, req, error);
 	}
-	vum_unlock(ch);
+	vum_conn_unlock(conn);
 	if (!won)
 		return;
 	vum_req_put(req);
 	if (error == -ETIMEDOUT) {
 		req->error = -EIO;
-		vum_session_break(dev, session,
-				  "no reply to command %u within timeout_ms",
-				  req->msg.hdr.cmd);
+		vum_conn_break(dev, session,
+			       "no reply to command %u within timeout_ms",
+			       req->msg.hdr.cmd);
 	}
 }
 
@@ -247,10 +83,10 @@ static int vum_reply_errno(const struct vfio_user_header *hdr)
 }
 
 /* Look again and again for so long. Returns whether it is done. */
-static bool vum_req_spin(const struct vum_channel *ch, const struct vum_req *req,
+static bool vum_req_spin(const struct vum_conn *conn, const struct vum_req *req,
 			 u64 start)
 {
-	u64 end = start + READ_ONCE(ch->spin_ns);
+	u64 end = start + READ_ONCE(conn->spin_ns);
 
 	while (!vum_req_done(req)) {
 		/* As KVM: not while the CPU is of use to somebody, above all the server. */
@@ -267,19 +103,19 @@ static bool vum_req_spin(const struct vum_channel *ch, const struct vum_req *req
  * had to be spun is reason to spin longer the next time, any other is reason to
  * spin less.
  */
-static void vum_req_adapt(struct vum_channel *ch, u64 max, u64 waited)
+static void vum_req_adapt(struct vum_conn *conn, u64 max, u64 waited)
 {
-	u64 spin = READ_ONCE(ch->spin_ns);
+	u64 spin = READ_ONCE(conn->spin_ns);
 
 	if (waited > max)
 		spin /= 2;
 	else if (waited > spin)
 		spin = min(max, max_t(u64, 2 * spin, VUM_SPIN_MIN_NS));
-	WRITE_ONCE(ch->spin_ns, spin < VUM_SPIN_MIN_NS ? 0 : min(spin, max));
+	WRITE_ONCE(conn->spin_ns, spin < VUM_SPIN_MIN_NS ? 0 : min(spin, max));
 }
 
 /* Sleeps until something happens to @req. */
-static void vum_req_sleep(const struct vum_channel *ch, const struct vum_req *req,
+static void vum_req_sleep(const struct vum_conn *conn, const struct vum_req *req,
 			  long left)
 {
 	/*
@@ -287,7 +123,7 @@ static void vum_req_sleep(const struct vum_channel *ch, const struct vum_req *re
 	 * and come back, and so let a server run that waits for this CPU; most
 	 * often the answer is there then, and nobody has to fall asleep.
 	 */
-	if (READ_ONCE(ch->link) && !single_task_running()) {
+	if (READ_ONCE(conn->path) == VUM_PATH_KERNEL && !single_task_running()) {
 		schedule();
 		if (vum_req_done(req))
 			return;
@@ -304,13 +140,13 @@ static void vum_req_pause(struct vum_device *dev, const struct vum_req *req, lon
 	u64 start;
 
 	if (!max) {
-		vum_req_sleep(&dev->ch, req, left);
+		vum_req_sleep(&dev->conn, req, left);
 		return;
 	}
 	start = local_clock();
-	if (!vum_req_spin(&dev->ch, req, start))
-		vum_req_sleep(&dev->ch, req, left);
-	vum_req_adapt(&dev->ch, max, local_clock() - start);
+	if (!vum_req_spin(&dev->conn, req, start))
+		vum_req_sleep(&dev->conn, req, left);
+	vum_req_adapt(&dev->conn, max, local_clock() - start);
 }
 
 /**
@@ -323,12 +159,12 @@ static void vum_req_pause(struct vum_device *dev, const struct vum_req *req, lon
  */
 int vum_req_wait(struct vum_device *dev, struct vum_req *req)
 {
-	struct vum_channel *ch = &dev->ch;
+	struct vum_conn *conn = &dev->conn;
 	u32 ms = READ_ONCE(dev->timeout_ms);
 	unsigned long end = jiffies + msecs_to_jiffies(ms);
 	long left = MAX_SCHEDULE_TIMEOUT;
 
-	WRITE_ONCE(ch->waiter, current);
+	WRITE_ONCE(conn->waiter, current);
 	while (!vum_req_done(req)) {
 		if (ms)
 			left = end - jiffies;
@@ -339,27 +175,11 @@ int vum_req_wait(struct vum_device *dev, struct vum_req *req)
 		else
 			vum_req_pause(dev, req, left);
 	}
-	if (READ_ONCE(ch->waiter) == current)
-		WRITE_ONCE(ch->waiter, NULL);
+	if (READ_ONCE(conn->waiter) == current)
+		WRITE_ONCE(conn->waiter, NULL);
 	if (req->error)
 		return req->error;
 	return vum_reply_errno(&req->reply->hdr);
-}
-
-/**
- * vum_wait_settled - wait until an attachment in progress has come to an end
- * @dev: device
- *
- * Returns 0, or -EINTR if the caller is being killed.
- */
-int vum_wait_settled(struct vum_device *dev)
-{
-	struct vum_channel *ch = &dev->ch;
-
-	if (wait_event_killable(ch->settled,
-				READ_ONCE(ch->state) != VUM_STATE_ATTACHING))
-		return -EINTR;
-	return 0;
 }
 
 /**
@@ -382,8 +202,8 @@ void vum_req_async(struct vum_device *dev, u16 cmd, const void *payload,
 	ret = vum_req_queue(dev, req);
 	vum_req_put(req);
 	if (ret && ret != -EIO)
-		vum_session_break(dev, READ_ONCE(dev->ch.session),
-				  "cannot send it command %u: error %d", cmd, ret);
+		vum_conn_break(dev, READ_ONCE(dev->conn.session),
+			       "cannot send it command %u: error %d", cmd, ret);
 }
 
 /**
@@ -399,11 +219,50 @@ int vum_req_call(struct vum_device *dev, struct vum_req *req)
 
 	req->task = current;
 	while ((ret = vum_req_queue(dev, req)) == -EPROBE_DEFER) {
-		ret = vum_wait_settled(dev);
+		ret = vum_conn_wait_settled(&dev->conn);
 		if (ret)
 			return ret;
 	}
 	if (ret || req->kind == VUM_REQ_POSTED)
 		return ret;
 	return vum_req_wait(dev, req);
+}
+
+/**
+ * vum_req_answer - answer a command of the server
+ * @dev: device
+ * @session: the attachment that the command came by; no other gets the answer
+ * @cmd: header of the command
+ * @error: 0 or a negative errno
+ * @req: message of kind VUM_REQ_ANSWER, with the payload if there is no @error;
+ *	the caller's reference is taken over
+ */
+void vum_req_answer(struct vum_device *dev, u32 session,
+		    const struct vfio_user_header *cmd, int error,
+		    struct vum_req *req)
+{
+	struct vum_conn *conn = &dev->conn;
+	bool reply = !(cmd->flags & VFIO_USER_F_NO_REPLY);
+
+	req->msg.hdr.msg_id = cmd->msg_id;
+	req->msg.hdr.flags = VFIO_USER_F_TYPE_REPLY;
+	if (error) {
+		req->msg.size = sizeof(req->msg.hdr);
+		req->msg.hdr.msg_size = req->msg.size;
+		req->msg.hdr.flags |= VFIO_USER_F_ERROR;
+		req->msg.hdr.error_no = -error;
+	}
+
+	vum_conn_lock(conn);
+	if (conn->session == session && vum_conn_alive(conn)) {
+		if (reply) {
+			list_add_tail(&req->node, &conn->out);
+			req = NULL;
+		} else {
+			conn->nr_answers--;
+		}
+		conn->transport->ops->kick(conn);
+	}
+	vum_conn_unlock(conn);
+	vum_req_put(req);
 }

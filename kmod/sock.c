@@ -20,6 +20,7 @@
 #include <net/tcp_states.h>
 
 #include "sock.h"
+#include "vum.h"
 
 /* Whoever is in the middle of vum_sock_data_ready(). */
 DEFINE_STATIC_SRCU(vum_sock_callers);
@@ -35,38 +36,15 @@ void vum_sock_free(struct vum_sock *vs)
 	kfree(vs);
 }
 
-/**
- * vum_sock_kick - something has changed, go on
- * @vs: what may be able to; under the channel's lock, or where vum_sock_close()
- *	waits before it closes: in the socket's callback and wait queue
- */
-void vum_sock_kick(struct vum_sock *vs)
-{
-	if (!vs->closed)
-		vum_work_queue(&vs->work);
-}
-
-/**
- * vum_sock_go_on - nothing stands in the way of reading any more
- * @vs: as vum_sock_kick()
- */
-void vum_sock_go_on(struct vum_sock *vs)
-{
-	/* What comes after this, the socket's event sees to. */
-	smp_mb();
-	if (vum_sock_readable(vs))
-		vum_sock_kick(vs);
-}
-
 static void vum_sock_work(struct work_struct *work)
 {
 	struct vum_sock *vs = container_of(work, struct vum_sock, work);
-	struct vum_channel *ch = vum_sock_channel(vs);
+	struct vum_conn *conn = vs->conn;
 
-	vum_lock(ch);
+	vum_conn_lock(conn);
 	vs->full = false;
 	vum_sock_push(vs, false);
-	vum_unlock(ch);
+	vum_conn_unlock(conn);
 	if (vum_sock_readable(vs))
 		vum_sock_read(vs, NULL);
 }
@@ -89,8 +67,8 @@ static void vum_sock_data_ready(struct sock *sk)
 		vs = NULL;
 	/* Either this sees what has changed, or vum_sock_go_on() does. */
 	smp_mb();
-	if (vs && READ_ONCE(vum_sock_channel(vs)->fds_wanted))
-		wake_up_poll(&vum_sock_channel(vs)->readers, EPOLLIN);
+	if (vs && READ_ONCE(vs->conn->fds_wanted))
+		wake_up_poll(&vs->conn->helper_wait, EPOLLIN);
 	else if (vs && !vum_sock_try_read(vs))
 		vum_sock_kick(vs);
 	srcu_read_unlock(&vum_sock_callers, idx);
@@ -104,7 +82,7 @@ static void vum_sock_data_ready(struct sock *sk)
 static void vum_sock_forewarn(struct vum_sock *vs, int sync, void *key)
 {
 	/* It may have left, but is not freed while the queue's lock is held. */
-	struct task_struct *task = READ_ONCE(vum_sock_channel(vs)->waiter);
+	struct task_struct *task = READ_ONCE(vs->conn->waiter);
 	wait_queue_entry_t waiter = { .private = task };
 
 	if (task && task_cpu(task) != smp_processor_id())
@@ -119,7 +97,7 @@ static int vum_sock_event(wait_queue_entry_t *wait, unsigned int mode, int sync,
 			  void *key)
 {
 	struct vum_sock *vs = container_of(wait, struct vum_sock, wait);
-	struct vum_channel *ch = vum_sock_channel(vs);
+	struct vum_conn *conn = vs->conn;
 	__poll_t events = key_to_poll(key);
 
 	if (READ_ONCE(vs->full))
@@ -128,8 +106,8 @@ static int vum_sock_event(wait_queue_entry_t *wait, unsigned int mode, int sync,
 		vum_sock_forewarn(vs, sync, key);
 		return 0;
 	}
-	if (READ_ONCE(ch->fds_wanted))
-		wake_up_poll(&ch->readers, EPOLLIN);
+	if (READ_ONCE(conn->fds_wanted))
+		wake_up_poll(&conn->helper_wait, EPOLLIN);
 	vum_sock_kick(vs);
 	return 0;
 }
@@ -141,17 +119,36 @@ static int vum_sock_event(wait_queue_entry_t *wait, unsigned int mode, int sync,
 /* Is the helper to read? Under the channel's lock. */
 static bool vum_sock_calls_reader(const struct vum_sock *vs)
 {
-	return vum_sock_channel(vs)->fds_wanted && !READ_ONCE(vs->stuck) &&
+	return vs->conn->fds_wanted && !READ_ONCE(vs->stuck) &&
 	       vum_sock_has_data(vs);
 }
 
-/**
- * vum_sock_wants_helper - is there anything that only the helper can do?
- * @vs: under the channel's lock
- */
-bool vum_sock_wants_helper(struct vum_sock *vs)
+static struct vum_sock *vum_sock_of(struct vum_transport *transport)
 {
-	return vum_sock_calls_carrier(vs) || vum_sock_calls_reader(vs);
+	return container_of(transport, struct vum_sock, transport);
+}
+
+/* Is there anything that only the helper can do? */
+static __poll_t vum_sock_poll(struct vum_conn *conn)
+{
+	struct vum_sock *vs = vum_sock_of(conn->transport);
+
+	return vum_sock_calls_carrier(vs) || vum_sock_calls_reader(vs) ?
+	       EPOLLIN | EPOLLRDNORM : 0;
+}
+
+/* The present attachment's socket, with a reference for the caller, or NULL. */
+static struct vum_sock *vum_sock_get(struct vum_conn *conn)
+{
+	struct vum_sock *vs = NULL;
+
+	vum_conn_lock(conn);
+	if (conn->path == VUM_PATH_KERNEL && vum_conn_alive(conn)) {
+		vs = vum_sock_of(conn->transport);
+		refcount_inc(&vs->ref);
+	}
+	vum_conn_unlock(conn);
+	return vs;
 }
 
 /* May this process open as many as a message can bring or take? */
@@ -180,7 +177,7 @@ static int vum_sock_room_for_fds(void)
  */
 int vum_sock_carry(struct vum_device *dev, struct vum_carrier *carrier)
 {
-	struct vum_channel *ch = &dev->ch;
+	struct vum_conn *conn = &dev->conn;
 	struct vum_sock *vs;
 	bool read = false;
 	int ret;
@@ -188,22 +185,16 @@ int vum_sock_carry(struct vum_device *dev, struct vum_carrier *carrier)
 	ret = vum_sock_room_for_fds();
 	if (ret)
 		return ret;
-	vum_lock(ch);
-	vs = ch->link;
-	if (vs && vum_sock_current(vs))
-		refcount_inc(&vs->ref);
-	else
-		ret = -EPIPE;
-	vum_unlock(ch);
-	if (ret)
-		return ret;
+	vs = vum_sock_get(conn);
+	if (!vs)
+		return -EPIPE;
 	/* Nobody is reading when a message goes whose reply is for us to read. */
 	ret = mutex_lock_killable(&vs->rx);
 	if (!ret) {
-		vum_lock(ch);
+		vum_conn_lock(conn);
 		vum_sock_push(vs, true);
 		read = vum_sock_calls_reader(vs);
-		vum_unlock(ch);
+		vum_conn_unlock(conn);
 		mutex_unlock(&vs->rx);
 	}
 	if (read)
@@ -258,7 +249,7 @@ void vum_sock_exit(void)
 	synchronize_rcu_tasks();
 }
 
-static void vum_sock_poll(struct file *file, wait_queue_head_t *head, poll_table *poll)
+static void vum_sock_find_queue(struct file *file, wait_queue_head_t *head, poll_table *poll)
 {
 	struct vum_sock *vs = container_of(poll, struct vum_sock, poll);
 
@@ -268,6 +259,42 @@ static void vum_sock_poll(struct file *file, wait_queue_head_t *head, poll_table
 	vs->head = head;
 	add_wait_queue(head, &vs->wait);
 }
+
+static void vum_sock_start(struct vum_conn *conn)
+{
+	struct vum_sock *vs = vum_sock_of(conn->transport);
+
+	vs->session = conn->session;
+	vum_sock_kick(vs);
+}
+
+static void vum_sock_kick_conn(struct vum_conn *conn)
+{
+	vum_sock_kick(vum_sock_of(conn->transport));
+}
+
+static void vum_sock_close(struct vum_transport *transport)
+{
+	struct vum_sock *vs = vum_sock_of(transport);
+
+	vum_sock_unhook(vs);
+	remove_wait_queue(vs->head, &vs->wait);
+	vum_conn_lock(vs->conn);
+	vs->closed = true;
+	vum_conn_unlock(vs->conn);
+	cancel_work_sync(&vs->work);
+	kernel_sock_shutdown(vs->socket, SHUT_RDWR);
+	vum_sock_put(vs);
+}
+
+static const struct vum_transport_ops vum_sock_ops = {
+	.path	= VUM_PATH_KERNEL,
+	.start	= vum_sock_start,
+	.queue	= vum_sock_queue,
+	.kick	= vum_sock_kick_conn,
+	.poll	= vum_sock_poll,
+	.close	= vum_sock_close,
+};
 
 /**
  * vum_sock_new - take a socket over
@@ -279,7 +306,7 @@ static void vum_sock_poll(struct file *file, wait_queue_head_t *head, poll_table
  * Returns the link; -EBADF or -ENOTSOCK; -EPROTOTYPE if it is no connected
  * AF_UNIX stream; -EBUSY if the kernel uses it otherwise; -ENOMEM.
  */
-struct vum_sock *vum_sock_new(struct vum_device *dev, int fd)
+struct vum_transport *vum_sock_new(struct vum_device *dev, int fd)
 {
 	struct vum_sock *vs;
 	struct socket *sock;
@@ -297,19 +324,21 @@ struct vum_sock *vum_sock_new(struct vum_device *dev, int fd)
 	if (!vs)
 		goto err;
 	refcount_set(&vs->ref, 1);
+	vs->transport.ops = &vum_sock_ops;
 	vs->dev = dev;
+	vs->conn = &dev->conn;
 	vs->socket = sock;
 	mutex_init(&vs->rx);
 	INIT_WORK(&vs->work, vum_sock_work);
 	init_waitqueue_func_entry(&vs->wait, vum_sock_event);
-	init_poll_funcptr(&vs->poll, vum_sock_poll);
+	init_poll_funcptr(&vs->poll, vum_sock_find_queue);
 	if (!vum_sock_hook(vs)) {
 		vum_err(dev, "socket is in a BPF map, or otherwise not for the kernel to read\n");
 		ret = -EBUSY;
 		goto err_free;
 	}
 	vfs_poll(sock->file, &vs->poll);
-	return vs;
+	return &vs->transport;
 
 err_free:
 	mutex_destroy(&vs->rx);
@@ -320,36 +349,23 @@ err:
 }
 
 /**
- * vum_sock_own - take the socket away from its last owner
- * @vs: vs
- * @fd: the caller's descriptor of it, which is closed
+ * vum_sock_own - take the socket away from the process that handed it over
+ * @dev: device
+ * @fd: the caller's descriptor of the socket, which is closed
  *
- * Returns whether it is nobody else's now. Who kept it could read from it, and
- * with that keep everybody waiting whom no signal would reach.
+ * The attachment ends if another descriptor of the socket is open anywhere: a
+ * process that has one could read from it, and so keep tasks waiting where no
+ * signal reaches them.
  */
-bool vum_sock_own(struct vum_sock *vs, int fd)
+void vum_sock_own(struct vum_device *dev, int fd)
 {
+	struct vum_sock *vs = vum_sock_get(&dev->conn);
+
 	close_fd(fd);
-	return file_count(vs->socket->file) == 1;
-}
-
-/**
- * vum_sock_close - hang up
- * @vs: no longer the channel's, whose reference this drops; or NULL
- */
-void vum_sock_close(struct vum_sock *vs)
-{
-	struct vum_channel *ch;
-
+	/* The attachment may have ended already. */
 	if (!vs)
 		return;
-	ch = vum_sock_channel(vs);
-	vum_sock_unhook(vs);
-	remove_wait_queue(vs->head, &vs->wait);
-	vum_lock(ch);
-	vs->closed = true;
-	vum_unlock(ch);
-	cancel_work_sync(&vs->work);
-	kernel_sock_shutdown(vs->socket, SHUT_RDWR);
+	if (file_count(vs->socket->file) != 1)
+		vum_conn_break(dev, vs->session, "helper keeps its socket for itself");
 	vum_sock_put(vs);
 }

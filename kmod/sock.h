@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * vfio-user-mdev: the server's socket, driven by the kernel itself: see vs.c.
+ * vfio-user-mdev: the server's socket, driven by the kernel itself: see sock.c.
  */
 #ifndef VUM_SOCK_H
 #define VUM_SOCK_H
@@ -8,7 +8,8 @@
 #include <linux/poll.h>
 #include <net/sock.h>
 
-#include "vum.h"
+#include "conn.h"
+#include "work.h"
 
 /* What is read ahead at most: a few replies of the usual size. */
 #define VUM_SOCK_ROOM	128
@@ -17,8 +18,10 @@
 
 /**
  * struct vum_sock - a connected socket
+ * @transport: what the connection knows of it
  * @ref: the channel's, and one for each consumer and helper that is busy with it
  * @dev: device
+ * @conn: its connection
  * @session: the attachment
  * @socket: connected, AF_UNIX, SOCK_STREAM; a reference on its file is held
  * @data_ready: what the socket did when it had data
@@ -45,8 +48,10 @@
  *	room behind it
  */
 struct vum_sock {
+	struct vum_transport transport;
 	refcount_t ref;
 	struct vum_device *dev;
+	struct vum_conn *conn;
 	u32 session;
 	struct socket *socket;
 	void (*data_ready)(struct sock *sk);
@@ -76,9 +81,9 @@ struct vum_carrier {
 	size_t size;
 };
 
-struct vum_sock *vum_sock_new(struct vum_device *dev, int fd);
-bool vum_sock_own(struct vum_sock *vs, int fd);
-void vum_sock_close(struct vum_sock *vs);
+struct vum_transport *vum_sock_new(struct vum_device *dev, int fd);
+void vum_sock_own(struct vum_device *dev, int fd);
+int vum_sock_carry(struct vum_device *dev, struct vum_carrier *carrier);
 void vum_sock_exit(void);
 void vum_sock_free(struct vum_sock *vs);
 
@@ -88,22 +93,20 @@ static inline void vum_sock_put(struct vum_sock *vs)
 		vum_sock_free(vs);
 }
 
-void vum_sock_queue(struct vum_sock *vs, struct vum_req *req)
-	__releases(&vs->dev->ch.inflight.others.xa_lock);
-void vum_sock_kick(struct vum_sock *vs);
-void vum_sock_go_on(struct vum_sock *vs);
-bool vum_sock_wants_helper(struct vum_sock *vs);
-int vum_sock_carry(struct vum_device *dev, struct vum_carrier *carrier);
-
-static inline struct vum_channel *vum_sock_channel(const struct vum_sock *vs)
+/*
+ * Have the worker go on. The caller holds conn's lock, or is where close() waits
+ * for it before it sets @closed: in the socket's callback, or in its wait queue.
+ */
+static inline void vum_sock_kick(struct vum_sock *vs)
 {
-	return &vs->dev->ch;
+	if (!vs->closed)
+		vum_work_queue(&vs->work);
 }
 
 /* Is it this socket that the attachment goes by, and has that not ended? */
 static inline bool vum_sock_current(const struct vum_sock *vs)
 {
-	return vum_session_current(vum_sock_channel(vs), vs->session);
+	return vum_conn_current(vs->conn, vs->session);
 }
 
 /* Is there anything to be had from the socket: data, its end, or an error? */
@@ -118,19 +121,21 @@ static inline bool vum_sock_has_data(const struct vum_sock *vs)
 /* May somebody who is not the helper go on with reading? */
 static __always_inline bool vum_sock_readable(const struct vum_sock *vs)
 {
-	const struct vum_channel *ch = vum_sock_channel(vs);
+	const struct vum_conn *conn = vs->conn;
 
 	if (READ_ONCE(vs->stuck))
-		return !vum_answers_full(ch);
-	return vum_sock_has_data(vs) && !READ_ONCE(ch->fds_wanted);
+		return !vum_conn_answers_full(conn);
+	return vum_sock_has_data(vs) && !READ_ONCE(conn->fds_wanted);
 }
 
-/* link_send.c */
+/* sock_send.c */
+void vum_sock_queue(struct vum_conn *conn, struct vum_req *req)
+	__releases(&vum_conn_lock_of(conn));
 bool vum_sock_calls_carrier(struct vum_sock *vs);
 void vum_sock_push(struct vum_sock *vs, bool carrier)
-	__must_hold(&vs->dev->ch.inflight.others.xa_lock);
+	__must_hold(&vum_conn_lock_of(vs->conn));
 
-/* link_receive.c */
+/* sock_recv.c */
 int vum_sock_read(struct vum_sock *vs, const struct vum_carrier *carrier);
 bool vum_sock_try_read(struct vum_sock *vs);
 

@@ -11,6 +11,7 @@
 #include <linux/uio.h>
 
 #include "sock.h"
+#include "vum.h"
 
 /* The files that came with a control message, out of this process's table. */
 static int vum_sock_collect(struct vum_sock *vs, const struct cmsghdr *cmsg,
@@ -143,14 +144,14 @@ static bool vum_sock_is_stuck(struct vum_sock *vs, const struct vfio_user_header
 {
 	bool command = (hdr->flags & VFIO_USER_F_TYPE_MASK) ==
 		       VFIO_USER_F_TYPE_COMMAND;
-	const struct vum_channel *ch = vum_sock_channel(vs);
+	const struct vum_conn *conn = vs->conn;
 
-	WRITE_ONCE(vs->stuck, command && vum_answers_full(ch));
+	WRITE_ONCE(vs->stuck, command && vum_conn_answers_full(conn));
 	if (!vs->stuck)
 		return false;
 	/* Whoever makes room from here on sees that; who did just before, not. */
 	smp_mb();
-	if (!vum_answers_full(ch))
+	if (!vum_conn_answers_full(conn))
 		WRITE_ONCE(vs->stuck, false);
 	return vs->stuck;
 }
@@ -201,10 +202,10 @@ static int vum_sock_deliver(struct vum_sock *vs)
 			return 0;
 		size = vs->in.hdr.msg_size;
 		if (size < sizeof(vs->in.hdr) || size > VUM_MAX_MSG_SIZE) {
-			vum_session_break(vs->dev, vs->session,
-					  "message says it is %u bytes long (id %u, command %u)",
-					  size, vs->in.hdr.msg_id,
-					  vs->in.hdr.cmd);
+			vum_conn_break(vs->dev, vs->session,
+				       "message says it is %u bytes long (id %u, command %u)",
+				       size, vs->in.hdr.msg_id,
+				       vs->in.hdr.cmd);
 			return -EPROTO;
 		}
 		if (size - sizeof(vs->in.hdr) > VUM_SMALL_PAYLOAD || vs->files)
@@ -218,17 +219,17 @@ static int vum_sock_deliver(struct vum_sock *vs)
 /* There is more, but others have their turn first. */
 static void vum_sock_pass_on(struct vum_sock *vs)
 {
-	struct vum_channel *ch = vum_sock_channel(vs);
+	struct vum_conn *conn = vs->conn;
 
-	vum_lock(ch);
+	vum_conn_lock(conn);
 	vum_sock_kick(vs);
-	vum_unlock(ch);
+	vum_conn_unlock(conn);
 }
 
 /* Read and deliver what there is, within reason. Returns why that ended. */
 static int vum_sock_drain(struct vum_sock *vs, const struct vum_carrier *carrier)
 {
-	struct vum_channel *ch = vum_sock_channel(vs);
+	struct vum_conn *conn = vs->conn;
 	unsigned int budget = VUM_SOCK_BUDGET;
 	int ret;
 
@@ -237,8 +238,8 @@ static int vum_sock_drain(struct vum_sock *vs, const struct vum_carrier *carrier
 		/* Nothing complete is left lying in the buffer from here on. */
 		if (ret || !vum_sock_has_data(vs))
 			return ret;
-		if (!carrier && READ_ONCE(ch->fds_wanted)) {
-			wake_up_poll(&ch->readers, EPOLLIN);
+		if (!carrier && READ_ONCE(conn->fds_wanted)) {
+			wake_up_poll(&conn->helper_wait, EPOLLIN);
 			return 0;
 		}
 		if (!budget--) {
@@ -263,15 +264,15 @@ static int vum_sock_read_locked(struct vum_sock *vs, const struct vum_carrier *c
 	case -EPROTO:
 		return 0;
 	case -EBADMSG:
-		vum_session_break(vs->dev, vs->session, "out-of-band data");
+		vum_conn_break(vs->dev, vs->session, "out-of-band data");
 		return 0;
 	case -EPIPE:
 	case -ECONNRESET:
-		vum_session_end(vs->dev, vs->session);
+		vum_conn_end(vs->dev, vs->session);
 		return 0;
 	default:
-		vum_session_break(vs->dev, vs->session,
-				  "cannot receive from it: error %d", ret);
+		vum_conn_break(vs->dev, vs->session,
+			       "cannot receive from it: error %d", ret);
 		return ret;
 	}
 }

@@ -10,6 +10,7 @@
 
 #include "sock.h"
 #include "trace.h"
+#include "vum.h"
 
 /* Descriptors for the files of @req in this process, as a control message. */
 static int vum_sock_lend(const struct vum_req *req, struct cmsghdr *cmsg)
@@ -119,33 +120,33 @@ static bool vum_sock_for_carrier(const struct vum_req *req)
 /* Is the message that is next such a one? Under the channel's lock. */
 static bool vum_sock_needs_carrier(struct vum_sock *vs)
 {
-	struct vum_channel *ch = vum_sock_channel(vs);
+	struct vum_conn *conn = vs->conn;
 	const struct vum_req *req = vs->rest;
 
 	/* Once the descriptors are on their way, anybody can send what is left. */
 	if (req)
 		return vum_sock_for_carrier(req) && !vs->sent;
-	req = list_first_entry_or_null(&ch->out, struct vum_req, node);
+	req = list_first_entry_or_null(&conn->out, struct vum_req, node);
 	return req && vum_sock_for_carrier(req);
 }
 
 /* The next message is vs->rest, if there is one that can be sent here and now. */
 static bool vum_sock_next(struct vum_sock *vs, bool carrier)
 {
-	struct vum_channel *ch = vum_sock_channel(vs);
+	struct vum_conn *conn = vs->conn;
 	bool full;
 
 	if (!carrier && vum_sock_needs_carrier(vs))
 		return false;
 	if (vs->rest)
 		return true;
-	if (list_empty(&ch->out))
+	if (list_empty(&conn->out))
 		return false;
-	full = vum_answers_full(ch);
-	vs->rest = vum_req_take(ch);
+	full = vum_conn_answers_full(conn);
+	vs->rest = vum_conn_take(conn);
 	vs->sent = 0;
 	/* There is room for an answer again. */
-	if (full && !vum_answers_full(ch))
+	if (full && !vum_conn_answers_full(conn))
 		vum_sock_kick(vs);
 	return true;
 }
@@ -166,12 +167,12 @@ static int vum_sock_send_rest(struct vum_sock *vs)
 		break;
 	case -EPIPE:
 	case -ECONNRESET:
-		vum_session_end(vs->dev, vs->session);
+		vum_conn_end(vs->dev, vs->session);
 		break;
 	default:
-		vum_session_break(vs->dev, vs->session,
-				  "cannot send it command %u: error %d",
-				  req->msg.hdr.cmd, ret);
+		vum_conn_break(vs->dev, vs->session,
+			       "cannot send it command %u: error %d",
+			       req->msg.hdr.cmd, ret);
 	}
 	return ret;
 }
@@ -188,9 +189,9 @@ bool vum_sock_calls_carrier(struct vum_sock *vs)
  * channel's lock, which is dropped meanwhile.
  */
 void vum_sock_push(struct vum_sock *vs, bool carrier)
-	__must_hold(&vs->dev->ch.inflight.others.xa_lock)
+	__must_hold(&vum_conn_lock_of(vs->conn))
 {
-	struct vum_channel *ch = vum_sock_channel(vs);
+	struct vum_conn *conn = vs->conn;
 	unsigned int budget = VUM_SOCK_BUDGET;
 	int ret = 0;
 
@@ -205,20 +206,20 @@ void vum_sock_push(struct vum_sock *vs, bool carrier)
 			vum_sock_kick(vs);
 			break;
 		}
-		vum_unlock(ch);
+		vum_conn_unlock(conn);
 		ret = vum_sock_send_rest(vs);
-		vum_lock(ch);
+		vum_conn_lock(conn);
 	}
 	WRITE_ONCE(vs->sending, false);
 	if (vum_sock_calls_carrier(vs))
-		wake_up_poll(&ch->readers, EPOLLIN);
+		wake_up_poll(&conn->helper_wait, EPOLLIN);
 }
 
 /* Is there nothing that @req would have to wait for? Under the lock. */
 static bool vum_sock_is_free(const struct vum_sock *vs, const struct vum_req *req)
 {
 	return !smp_load_acquire(&vs->sending) && !vs->full && !vs->rest &&
-	       list_empty(&vs->dev->ch.out) && !vum_sock_for_carrier(req);
+	       list_empty(&vs->conn->out) && !vum_sock_for_carrier(req);
 }
 
 /*
@@ -226,45 +227,45 @@ static bool vum_sock_is_free(const struct vum_sock *vs, const struct vum_req *re
  * a message meanwhile leaves it to us.
  */
 static void vum_sock_send_first(struct vum_sock *vs, struct vum_req *req)
-	__releases(&vs->dev->ch.inflight.others.xa_lock)
+	__releases(&vum_conn_lock_of(vs->conn))
 {
-	struct vum_channel *ch = vum_sock_channel(vs);
+	struct vum_conn *conn = vs->conn;
 	bool all;
 
 	WRITE_ONCE(vs->sending, true);
-	vum_req_sent(ch, req);
+	vum_conn_sent(conn, req);
 	vs->rest = req;
 	vs->sent = 0;
-	vum_unlock(ch);
+	vum_conn_unlock(conn);
 	vum_sock_send_rest(vs);
 	all = !vs->rest;
 	smp_store_release(&vs->sending, false);
 	/* Either we see it, or he sees that we have finished. */
 	smp_mb();
-	if (all && list_empty(&ch->out))
+	if (all && list_empty(&conn->out))
 		return;
-	vum_lock(ch);
+	vum_conn_lock(conn);
 	vum_sock_push(vs, false);
-	vum_unlock(ch);
+	vum_conn_unlock(conn);
 }
 
 /**
- * vum_sock_queue - send a message, or queue it; releases the channel's lock
- * @vs: where it is to go
- * @req: the message
+ * vum_sock_queue - send a message, or queue it for when that is possible
+ * @conn: connection, locked; releases the lock
+ * @req: message
  */
-void vum_sock_queue(struct vum_sock *vs, struct vum_req *req)
-	__releases(&vs->dev->ch.inflight.others.xa_lock)
+void vum_sock_queue(struct vum_conn *conn, struct vum_req *req)
+	__releases(&vum_conn_lock_of(conn))
 {
-	struct vum_channel *ch = vum_sock_channel(vs);
+	struct vum_sock *vs = container_of(conn->transport, struct vum_sock, transport);
 
 	refcount_inc(&vs->ref);
 	if (vum_sock_is_free(vs, req)) {
 		vum_sock_send_first(vs, req);
 	} else {
-		list_add_tail(&req->node, &ch->out);
+		list_add_tail(&req->node, &conn->out);
 		vum_sock_push(vs, false);
-		vum_unlock(ch);
+		vum_conn_unlock(conn);
 	}
 	vum_sock_put(vs);
 }

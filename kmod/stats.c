@@ -1,55 +1,66 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vfio-user-mdev: figures for operators: counters, and how long replies take.
+ * vfio-user-mdev: how long replies take, counted without a lock.
  */
 
-#include <net/netlink.h>
+#include <linux/bitops.h>
+#include <linux/ktime.h>
+#include <linux/minmax.h>
+#include <linux/string.h>
 
-#include "vum.h"
-
-int vum_put_counters(struct sk_buff *skb, const struct vum_stats *stats)
-{
-	return nla_put_u64_64bit(skb, VUM_ATTR_REQUESTS, stats->requests,
-				 VUM_ATTR_PAD) ?:
-	       nla_put_u64_64bit(skb, VUM_ATTR_ABORTED, stats->aborted,
-				 VUM_ATTR_PAD) ?:
-	       nla_put_u64_64bit(skb, VUM_ATTR_ERRORS, stats->errors,
-				 VUM_ATTR_PAD) ?:
-	       nla_put_u64_64bit(skb, VUM_ATTR_ATTACHES, stats->attaches,
-				 VUM_ATTR_PAD);
-}
+#include "stats.h"
 
 /**
- * vum_stats_begin - a device is used: measure how long replies take
- * @dev: device
+ * vum_latency_begin - allocate latency counters, unless that has been done
+ * @latency: where the counters are kept
  *
- * Idle ones have no memory for that. What has begun goes on.
+ * Only a device that has had a consumer has them, since they take some memory on
+ * each CPU.
  *
- * Returns 0 or -ENOMEM.
+ * Return: 0 or -ENOMEM.
  */
-int vum_stats_begin(struct vum_device *dev)
+int vum_latency_begin(struct vum_latency __percpu **latency)
 {
-	struct vum_latency __percpu *latency;
-	struct vum_channel *ch = &dev->ch;
+	struct vum_latency __percpu *counters;
 
-	if (ch->latency)
+	if (*latency)
 		return 0;
-	latency = alloc_percpu_gfp(struct vum_latency, GFP_KERNEL_ACCOUNT);
-	if (!latency)
+	counters = alloc_percpu_gfp(struct vum_latency, GFP_KERNEL_ACCOUNT);
+	if (!counters)
 		return -ENOMEM;
-	/* Not before it is all zeroes. */
-	smp_store_release(&ch->latency, latency);
+	/* Other CPUs must not see the pointer before the zeroes. */
+	smp_store_release(latency, counters);
 	return 0;
 }
 
-void vum_stats_exit(struct vum_device *dev)
+/**
+ * vum_latency_add - count a reply
+ * @latency: counters, or NULL
+ * @cmd: command of the request
+ * @since: ktime_get_ns() when the request was queued
+ */
+void vum_latency_add(struct vum_latency __percpu *latency, u16 cmd, u64 since)
 {
-	free_percpu(dev->ch.latency);
+	unsigned int bucket;
+	u64 units;
+
+	if (!latency)
+		return;
+	units = (ktime_get_ns() - since) >> VUM_LATENCY_SHIFT;
+	bucket = min_t(unsigned int, fls64(units), VUM_LATENCY_BUCKETS - 1);
+	this_cpu_inc(latency->count[cmd][bucket]);
 }
 
-/* Returns whether there has been any reply. */
-static bool vum_latency_sum(const struct vum_latency __percpu *latency, u32 cmd,
-			    u64 *counts)
+/**
+ * vum_latency_sum - sum a command's counters over all CPUs
+ * @latency: counters
+ * @cmd: command
+ * @counts: VUM_LATENCY_BUCKETS sums
+ *
+ * Return: true if there has been any reply to @cmd.
+ */
+bool vum_latency_sum(const struct vum_latency __percpu *latency, u32 cmd,
+		     u64 *counts)
 {
 	bool any = false;
 	int cpu, i;
@@ -64,40 +75,4 @@ static bool vum_latency_sum(const struct vum_latency __percpu *latency, u32 cmd,
 		}
 	}
 	return any;
-}
-
-static int vum_put_latency(struct sk_buff *skb, const struct vum_channel *ch)
-{
-	const struct vum_latency __percpu *latency = READ_ONCE(ch->latency);
-	u64 counts[VUM_LATENCY_BUCKETS];
-	struct nlattr *nest;
-	u32 cmd;
-
-	for (cmd = 0; latency && cmd < VUM_LATENCY_CMDS; cmd++) {
-		if (!vum_latency_sum(latency, cmd, counts))
-			continue;
-		nest = nla_nest_start(skb, VUM_ATTR_LATENCY);
-		if (!nest || nla_put_u32(skb, VUM_LATENCY_CMD, cmd) ||
-		    nla_put(skb, VUM_LATENCY_COUNTS, sizeof(counts), counts))
-			return -EMSGSIZE;
-		nla_nest_end(skb, nest);
-	}
-	return 0;
-}
-
-/**
- * vum_put_stats - what VUM_CMD_GET_STATS answers of a device
- * @skb: goes there
- * @dev: device
- */
-int vum_put_stats(struct sk_buff *skb, struct vum_device *dev)
-{
-	struct vum_stats stats;
-
-	vum_lock(&dev->ch);
-	stats = dev->ch.stats;
-	vum_unlock(&dev->ch);
-	return nla_put_string(skb, VUM_ATTR_UUID, dev->uuid) ?:
-	       vum_put_counters(skb, &stats) ?:
-	       vum_put_latency(skb, &dev->ch);
 }

@@ -7,13 +7,6 @@
 
 #include "vum.h"
 
-const char *const vum_state_names[] = {
-	[VUM_STATE_DETACHED]	= "detached",
-	[VUM_STATE_ATTACHING]	= "attaching",
-	[VUM_STATE_ATTACHED]	= "attached",
-	[VUM_STATE_BROKEN]	= "broken",
-};
-
 static struct vum_device *vum_from_dev(struct device *device)
 {
 	return dev_get_drvdata(device);
@@ -25,9 +18,9 @@ static ssize_t socket_show(struct device *device, struct device_attribute *attr,
 	struct vum_device *dev = vum_from_dev(device);
 	ssize_t ret;
 
-	vum_lock(&dev->ch);
+	vum_conn_lock(&dev->conn);
 	ret = sysfs_emit(buf, "%s\n", dev->socket);
-	vum_unlock(&dev->ch);
+	vum_conn_unlock(&dev->conn);
 	return ret;
 }
 
@@ -46,7 +39,7 @@ static ssize_t socket_store(struct device *device,
 		return -EINVAL;
 	if (len >= sizeof(dev->socket))
 		return -ENAMETOOLONG;
-	vum_lock(&dev->ch);
+	vum_conn_lock(&dev->conn);
 	if (strlen(dev->socket) == len && !memcmp(dev->socket, buf, len)) {
 		;
 	} else if (dev->open) {
@@ -54,16 +47,16 @@ static ssize_t socket_store(struct device *device,
 	} else {
 		memcpy(dev->socket, buf, len);
 		dev->socket[len] = '\0';
-		stopped = vum_session_stop(&dev->ch, dev->ch.session,
-					   VUM_STATE_DETACHED, &dead);
+		stopped = vum_conn_stop(dev, dev->conn.session,
+					VUM_STATE_DETACHED, &dead);
 		/* In this order, so that the helper does not go back to the old one. */
-		vum_event(dev, VUM_EVENT_CHANGED);
+		vum_conn_event(dev, VUM_EVENT_CHANGED);
 		if (stopped)
-			vum_event(dev, VUM_EVENT_DETACHED);
+			vum_conn_event(dev, VUM_EVENT_DETACHED);
 	}
-	vum_unlock(&dev->ch);
+	vum_conn_unlock(&dev->conn);
 	if (stopped)
-		vum_session_stopped(dev, &dead);
+		vum_conn_stopped(dev, &dead);
 	return ret ?: count;
 }
 static DEVICE_ATTR_RW(socket);
@@ -74,7 +67,7 @@ static ssize_t state_show(struct device *device, struct device_attribute *attr,
 	struct vum_device *dev = vum_from_dev(device);
 
 	return sysfs_emit(buf, "%s\n",
-			  vum_state_names[READ_ONCE(dev->ch.state)]);
+			  vum_state_names[READ_ONCE(dev->conn.state)]);
 }
 
 /* A server that is to go, or to be attached another way, without being killed. */
@@ -85,7 +78,7 @@ static ssize_t state_store(struct device *device, struct device_attribute *attr,
 
 	if (!sysfs_streq(buf, vum_state_names[VUM_STATE_DETACHED]))
 		return -EINVAL;
-	vum_session_end(dev, READ_ONCE(dev->ch.session));
+	vum_conn_end(dev, READ_ONCE(dev->conn.session));
 	return count;
 }
 static DEVICE_ATTR_RW(state);
@@ -95,14 +88,14 @@ static ssize_t server_show(struct device *device, struct device_attribute *attr,
 			   char *buf)
 {
 	struct vum_device *dev = vum_from_dev(device);
-	struct vum_channel *ch = &dev->ch;
+	struct vum_conn *conn = &dev->conn;
 	ssize_t ret = 0;
 
-	vum_lock(ch);
-	if (vum_session_alive(ch))
-		ret = sysfs_emit(buf, "%d %u %u\n", ch->peer.server_pid,
-				 ch->peer.server_uid, ch->peer.server_gid);
-	vum_unlock(ch);
+	vum_conn_lock(conn);
+	if (vum_conn_alive(conn))
+		ret = sysfs_emit(buf, "%d %u %u\n", conn->peer.server_pid,
+				 conn->peer.server_uid, conn->peer.server_gid);
+	vum_conn_unlock(conn);
 	return ret;
 }
 static DEVICE_ATTR_RO(server);
@@ -277,12 +270,6 @@ static ssize_t posted_writes_store(struct device *device,
 	return count;
 }
 static DEVICE_ATTR_RW(posted_writes);
-
-const char *const vum_data_path_names[] = {
-	[VUM_PATH_AUTO]		= "auto",
-	[VUM_PATH_RELAY]	= "relay",
-	[VUM_PATH_KERNEL]	= "kernel",
-};
 
 static ssize_t data_path_show(struct device *device,
 			      struct device_attribute *attr, char *buf)

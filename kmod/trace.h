@@ -27,7 +27,7 @@ DECLARE_EVENT_CLASS(vum_message,
 	),
 	TP_fast_assign(
 		memcpy(__entry->uuid, dev->uuid, sizeof(__entry->uuid));
-		__entry->session = dev->ch.session;
+		__entry->session = dev->conn.session;
 		__entry->id = req->msg.hdr.msg_id;
 		__entry->cmd = req->msg.hdr.cmd;
 		__entry->size = req->msg.size;

@@ -33,292 +33,14 @@
 
 #include "vfio_user.h"
 #include "vfio_user_mdev.h"
+#include "channel.h"
+#include "conn.h"
+#include "incoming.h"
+#include "relay.h"
+#include "request.h"
 #include "work.h"
 
 struct vum_device;
-
-/*
- * Messages and requests (request.c)
- */
-
-/**
- * struct vum_msg - one vfio-user message
- * @node: in dma->commands, while it waits there
- * @session: the attachment that it came by
- * @files: what rides with it, @nr_files of them, references held
- * @nr_files: number of @files
- * @lost_files: some came with it that nobody wanted, and are not here
- * @size: bytes from @hdr on
- * @hdr: the message starts here
- * @payload: and goes on here
- */
-struct vum_msg {
-	struct list_head node;
-	u32 session;
-	struct file **files;
-	u32 nr_files;
-	bool lost_files;
-	u32 size;
-	struct vfio_user_header hdr;
-	u8 payload[];
-};
-
-/* All of it, as it goes over the wire. */
-static inline void *vum_msg_bytes(struct vum_msg *msg)
-{
-	return (u8 *)msg + offsetof(struct vum_msg, hdr);
-}
-
-/**
- * enum vum_req_kind - who cares what becomes of it
- * @VUM_REQ_CONSUMER: a consumer waits; may be queued while attached only
- * @VUM_REQ_ATTACH: the attach work waits; may be queued while attaching
- * @VUM_REQ_ASYNC: nobody waits, and nobody may: sent from close_device(),
- *	where the task can be past its last signal
- * @VUM_REQ_POSTED: a consumer's write that has no reply; nobody waits
- * @VUM_REQ_ANSWER: not a request: our reply to a command of the server
- */
-enum vum_req_kind {
-	VUM_REQ_CONSUMER,
-	VUM_REQ_ATTACH,
-	VUM_REQ_ASYNC,
-	VUM_REQ_POSTED,
-	VUM_REQ_ANSWER,
-};
-
-/* Nothing comes back: it is done once the helper has it. */
-static inline bool vum_req_one_way(enum vum_req_kind kind)
-{
-	return kind == VUM_REQ_POSTED || kind == VUM_REQ_ANSWER;
-}
-
-enum vum_req_state {
-	VUM_REQ_QUEUED,		/* on channel->out */
-	VUM_REQ_SENT,		/* the helper has it */
-	VUM_REQ_DONE,		/* answered or aborted */
-};
-
-struct vum_sock;
-
-/* Register accesses, there and back, fit into so many bytes of payload. */
-#define VUM_SMALL_PAYLOAD	32
-#define VUM_SMALL_MSG		(sizeof(struct vum_msg) + VUM_SMALL_PAYLOAD)
-
-/**
- * struct vum_req - a message to the server and what is known of its reply
- * @room: where a small @reply is
- * @node: in channel->out while QUEUED
- * @task: who waits for the reply, set before it is queued; NULL: nobody
- * @ref: the submitter's, plus one while in channel->inflight
- * @kind: who waits
- * @session: the attachment that it was made for, or 0 if any will do
- * @state: under the channel's lock
- * @error: once DONE: 0, or why there is no @reply
- * @reply_min: least reply payload
- * @reply_max: largest reply payload
- * @echo: bytes at the start of the payload that the reply must repeat
- * @reply_fds: most descriptors that may come with the reply
- * @small: from the cache of those whose message is small
- * @queued_at: ktime_get_ns() of that
- * @reply: once DONE without @error
- * @msg: the message; last, since its payload follows
- */
-struct vum_req {
-	u8 room[VUM_SMALL_MSG] __aligned(8);
-	struct list_head node;
-	struct task_struct *task;
-	refcount_t ref;
-	enum vum_req_kind kind;
-	u32 session;
-	enum vum_req_state state;
-	int error;
-	u32 reply_min;
-	u32 reply_max;
-	u32 echo;
-	u32 reply_fds;
-	bool small;
-	u64 queued_at;
-	struct vum_msg *reply;
-	struct vum_msg msg;
-};
-
-/**
- * struct vum_latency - how long replies took, on one CPU
- * @count: by command and by the logarithm of the time, see VUM_LATENCY_*
- */
-struct vum_latency {
-	u64 count[VUM_LATENCY_CMDS][VUM_LATENCY_BUCKETS];
-};
-
-struct vum_stats {
-	u64 requests;
-	u64 aborted;
-	u64 errors;
-	u64 attaches;
-};
-
-#define VUM_INFLIGHT_FIRST	BITS_PER_LONG
-
-/**
- * struct vum_inflight - requests by id, see inflight.c
- * @taken: ids below VUM_INFLIGHT_FIRST, as a bitmap
- * @first: what has these
- * @others: what has those beyond
- */
-struct vum_inflight {
-	unsigned long taken;
-	void *first[VUM_INFLIGHT_FIRST];
-	struct xarray others;
-};
-
-/**
- * struct vum_channel - requests on their way to the helper and back
- * @inflight: requests by msg_id. Its lock is the channel's lock and guards
- *	all of this struct but @waiter and @spin_ns.
- * @out: messages for the server that have not been sent, oldest first
- * @link: the server's socket, if the kernel drives it; NULL if the helper does
- * @nr_async: requests of kind VUM_REQ_ASYNC in @inflight
- * @nr_answers: messages of kind VUM_REQ_ANSWER in @out
- * @nr_posted: messages of kind VUM_REQ_POSTED in @out
- * @waiter: one of those who wait for a reply just now, or NULL
- * @spin_ns: how long one of them looks again and again before it sleeps
- * @fds_wanted: requests that were sent and whose reply may bring descriptors
- * @state: of the attachment
- * @session: counts attachments, so that a late verdict hits no newer one
- * @opened: somebody has the channel open
- * @used: that somebody has attached
- * @dead: the mdev is gone
- * @peer: what VUM_ATTACH said
- * @reason: why @state is VUM_STATE_BROKEN, or last was; empty once a server
- *	has been found in order
- * @stats: counters
- * @latency: likewise, for each CPU, from the first consumer on
- * @readers: the helper waits here for messages
- * @settled: consumers wait here for @state, @nr_async
- * @cdev: /dev/vfio-user/<uuid>
- * @chrdev: its device; holds a reference on the vfio device
- */
-struct vum_channel {
-	struct vum_inflight inflight;
-	struct list_head out;
-	struct vum_sock *link;
-	unsigned int nr_async;
-	unsigned int nr_answers;
-	unsigned int nr_posted;
-	struct task_struct *waiter;
-	u64 spin_ns;
-	unsigned int fds_wanted;
-	enum vum_state state;
-	u32 session;
-	bool opened;
-	bool used;
-	bool dead;
-	struct vum_attach peer;
-	char reason[128];
-	struct vum_stats stats;
-	struct vum_latency __percpu *latency;
-	wait_queue_head_t readers;
-	wait_queue_head_t settled;
-	struct cdev cdev;
-	struct device chrdev;
-};
-
-#define vum_lock(ch)	xa_lock(&(ch)->inflight.others)
-#define vum_unlock(ch)	xa_unlock(&(ch)->inflight.others)
-
-/* message.c */
-int vum_message_init(void);
-void vum_message_exit(void);
-long vum_live_messages(void);
-struct vum_msg *vum_msg_alloc(size_t size);
-void vum_msg_free(struct vum_msg *msg);
-void vum_files_put(struct file **files, u32 nr);
-struct vum_req *vum_req_alloc(enum vum_req_kind kind, u16 cmd, size_t payload);
-struct vum_req *vum_req_alloc_nofail(enum vum_req_kind kind, u16 cmd,
-				     size_t payload);
-void vum_req_keep_small(struct vum_req *req, const struct vum_msg *reply);
-void vum_req_free(struct vum_req *req);
-
-static inline void vum_req_put(struct vum_req *req)
-{
-	if (req && refcount_dec_and_test(&req->ref))
-		vum_req_free(req);
-}
-
-/* inflight.c */
-void vum_inflight_init(struct vum_channel *ch);
-void vum_inflight_exit(struct vum_channel *ch);
-int vum_inflight_add(struct vum_channel *ch, struct vum_req *req);
-void *vum_inflight_find(struct vum_channel *ch, u16 id);
-void vum_inflight_remove(struct vum_channel *ch, u16 id);
-void vum_inflight_retain(struct vum_channel *ch, const struct vum_req *req);
-void *vum_inflight_next(struct vum_channel *ch, unsigned long *id);
-
-/* request.c */
-int vum_req_queue(struct vum_device *dev, struct vum_req *req);
-void vum_req_sent(struct vum_channel *ch, struct vum_req *req);
-struct vum_req *vum_req_take(struct vum_channel *ch);
-void vum_req_finish(struct vum_channel *ch, struct vum_req *req, int error);
-int vum_req_wait(struct vum_device *dev, struct vum_req *req);
-void vum_req_async(struct vum_device *dev, u16 cmd, const void *payload,
-		   size_t size);
-int vum_req_call(struct vum_device *dev, struct vum_req *req);
-
-static inline bool vum_req_done(const struct vum_req *req)
-{
-	return smp_load_acquire(&req->state) == VUM_REQ_DONE;
-}
-
-/* incoming.c */
-int vum_incoming(struct vum_device *dev, u32 session, struct vum_msg *msg);
-int vum_incoming_small(struct vum_device *dev, u32 session, struct vum_msg *msg);
-void vum_req_answer(struct vum_device *dev, u32 session,
-		    const struct vfio_user_header *cmd, int error,
-		    struct vum_req *req);
-
-/* session.c */
-int vum_wait_settled(struct vum_device *dev);
-
-bool vum_session_stop(struct vum_channel *ch, u32 session, enum vum_state state,
-		      struct list_head *dead);
-void vum_session_stopped(struct vum_device *dev, struct list_head *dead);
-void vum_session_end(struct vum_device *dev, u32 session);
-void vum_session_orphan(struct vum_device *dev);
-void vum_session_detach(struct vum_device *dev);
-void vum_session_detach_work(struct work_struct *work);
-void vum_session_break(struct vum_device *dev, u32 session, const char *fmt, ...)
-	__printf(3, 4);
-
-static inline bool vum_session_alive(const struct vum_channel *ch)
-{
-	return ch->state == VUM_STATE_ATTACHING ||
-	       ch->state == VUM_STATE_ATTACHED;
-}
-
-/* Is this attachment the present one, and has it not ended? */
-static inline bool vum_session_current(const struct vum_channel *ch, u32 session)
-{
-	enum vum_state state = READ_ONCE(ch->state);
-
-	return READ_ONCE(ch->session) == session &&
-	       (state == VUM_STATE_ATTACHING || state == VUM_STATE_ATTACHED);
-}
-
-/* More answers than this unread, and the server's commands have to wait. */
-static inline bool vum_answers_full(const struct vum_channel *ch)
-{
-	return ch->nr_answers >= 64;
-}
-
-/*
- * The helper's door (channel.c)
- */
-int vum_channel_chrdev_init(void);
-void vum_channel_chrdev_exit(void);
-void vum_channel_init(struct vum_device *dev);
-void vum_channel_exit(struct vum_device *dev);
-int vum_channel_add(struct vum_device *dev);
-void vum_channel_del(struct vum_device *dev);
 
 /*
  * What the server's device looks like (shape.c), and how it is learnt (attach.c)
@@ -419,6 +141,7 @@ struct file *vum_pseudofs_file(struct inode *inode, const char *name,
 			       const struct file_operations *fops);
 
 void vum_attach_work(struct work_struct *work);
+void vum_detach_work(struct work_struct *work);
 
 /*
  * The consumer's memory (dma.c), its pages (dma_pin.c), and the file that shows it
@@ -507,8 +230,6 @@ struct vum_pinning {
  * @in_container: in container->devices
  * @type1: the container is one of type1, observed or not
  * @gen: grows whenever the consumer maps or unmaps
- * @commands: DMA_READ and DMA_WRITE to be executed, under the channel's lock
- * @execute: executes them
  * @mode: how memory is announced to the next server
  * @announced: how it was announced to this one
  * @sigbus: an access that finds nothing is not absorbed
@@ -535,8 +256,6 @@ struct vum_dma {
 	struct list_head in_container;
 	bool type1;
 	unsigned long gen;
-	struct list_head commands;
-	struct work_struct execute;
 	enum vum_dma_mode mode;
 	enum vum_dma_mode announced;
 	bool sigbus;
@@ -633,7 +352,6 @@ struct vum_req *vum_announce_unmap(enum vum_req_kind kind,
 				   const struct vum_mapping *map);
 int vum_announce_now(struct vum_device *dev);
 void vum_announce_later(struct vum_device *dev);
-void vum_announce_refused(struct vum_device *dev, const struct vum_req *req);
 void vum_announce_begin(struct vum_device *dev, u32 session,
 			const struct vum_mapping *aperture, bool told);
 bool vum_announce_heard(const struct vum_device *dev, unsigned long gen);
@@ -650,13 +368,6 @@ enum vum_irq_action {
 	VUM_IRQ_ACTIONS,
 };
 
-enum vum_data_path {
-	VUM_PATH_AUTO,
-	VUM_PATH_RELAY,
-	VUM_PATH_KERNEL,
-	VUM_PATHS,
-};
-
 /* Who polls for longer than this had better take a CPU of its own. */
 #define VUM_POLL_MAX_US	10000
 
@@ -665,9 +376,8 @@ enum vum_data_path {
  * @vdev: what VFIO knows of it
  * @uuid: its name; the mdev's own is gone before the last channel is closed
  * @node: in vum_devices, from probe to remove
- * @ch: the way to the server
+ * @conn: the way to the server
  * @attach: runs vum_attach_work()
- * @detach: runs vum_session_detach_work()
  * @open: a consumer has it open (channel's lock)
  * @going: it is to be removed as soon as it is not open (channel's lock)
  * @shape: what the server's device looks like; fixed while @open
@@ -693,9 +403,9 @@ struct vum_device {
 	struct vfio_device vdev;
 	char uuid[UUID_STRING_LEN + 1];
 	struct list_head node;
-	struct vum_channel ch;
+	struct vum_conn conn;
+	struct vum_channel channel;
 	struct work_struct attach;
-	struct work_struct detach;
 	bool open;
 	bool going;
 	struct vum_shape *shape;
@@ -772,7 +482,6 @@ void vum_irq_release(struct vum_device *dev);
 void vum_irq_request(struct vum_device *dev, unsigned int count);
 
 /* parent.c */
-extern struct class vum_class;
 extern struct list_head vum_devices;
 extern unsigned int vum_devices_seq;
 extern struct mutex vum_devices_lock;
@@ -780,20 +489,11 @@ extern struct mutex vum_devices_lock;
 /* sysfs.c */
 extern const struct attribute_group *vum_mdev_groups[];
 extern const struct attribute_group *vum_parent_groups[];
-extern const char *const vum_state_names[];
 extern const char *const vum_dma_mode_names[];
-extern const char *const vum_data_path_names[];
 
-/* stats.c */
-struct sk_buff;
-int vum_stats_begin(struct vum_device *dev);
-void vum_stats_exit(struct vum_device *dev);
-int vum_put_counters(struct sk_buff *skb, const struct vum_stats *stats);
-int vum_put_stats(struct sk_buff *skb, struct vum_device *dev);
-
-/* control.c */
+/* netlink.c */
 int vum_netlink_init(void);
 void vum_netlink_exit(void);
-void vum_event(struct vum_device *dev, enum vum_event event);
+void vum_netlink_event(struct vum_device *dev, enum vum_event event);
 
 #endif /* VUM_H */

@@ -1,0 +1,530 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vfio-user-mdev: the connection to a server: the requests that are on their way,
+ * and how an attachment ends.
+ *
+ * Everything that the connection's lock guards is changed here. A request is found
+ * by its id under that lock, since the server's reply, the waiter's death and the
+ * end of the attachment race each other; whichever makes the request
+ * VUM_REQ_DONE has won, and the others find nothing to do.
+ */
+
+#include <linux/nospec.h>
+
+#include "trace.h"
+#include "vum.h"
+
+/* Posted writes that may wait to be sent at a time. */
+#define VUM_MAX_POSTED	64
+
+const char *const vum_state_names[] = {
+	[VUM_STATE_DETACHED]	= "detached",
+	[VUM_STATE_ATTACHING]	= "attaching",
+	[VUM_STATE_ATTACHED]	= "attached",
+	[VUM_STATE_BROKEN]	= "broken",
+};
+
+const char *const vum_data_path_names[] = {
+	[VUM_PATH_AUTO]		= "auto",
+	[VUM_PATH_RELAY]	= "relay",
+	[VUM_PATH_KERNEL]	= "kernel",
+};
+
+/*
+ * Ids
+ *
+ * The first ids have a plain table, since they serve nearly every access, and an
+ * xarray takes several hundred instructions to find, to take and to free one.
+ */
+
+/* May drop the lock for a while. Returns 0; -EBUSY if all are taken; -ENOMEM. */
+static int vum_ids_add(struct vum_conn *conn, struct vum_req *req)
+{
+	struct vum_ids *ids = &conn->ids;
+	u32 id;
+	int ret;
+
+	if (~ids->taken) {
+		id = ffz(ids->taken);
+		ids->taken |= BIT(id);
+		ids->first[id] = req;
+		req->msg.hdr.msg_id = id;
+		return 0;
+	}
+	ret = __xa_alloc(&ids->others, &id, req, XA_LIMIT(VUM_IDS_FIRST, U16_MAX),
+			 GFP_KERNEL_ACCOUNT);
+	req->msg.hdr.msg_id = id;
+	return ret;
+}
+
+/* Keep @req's id taken until the server's reply comes. */
+static void vum_ids_retain(struct vum_conn *conn, const struct vum_req *req)
+{
+	struct vum_ids *ids = &conn->ids;
+	void *value = xa_mk_value(req->msg.hdr.cmd);
+	u16 id = req->msg.hdr.msg_id;
+
+	if (id < VUM_IDS_FIRST)
+		ids->first[id] = value;
+	else
+		__xa_store(&ids->others, id, value, 0);
+}
+
+/* Find the first entry whose id is *@id or greater. NULL if there is none. */
+static void *vum_ids_next(struct vum_conn *conn, unsigned long *id)
+{
+	struct vum_ids *ids = &conn->ids;
+
+	if (*id < VUM_IDS_FIRST) {
+		*id = find_next_bit(&ids->taken, VUM_IDS_FIRST, *id);
+		if (*id < VUM_IDS_FIRST)
+			return ids->first[*id];
+	}
+	return xa_find(&ids->others, id, U16_MAX, XA_PRESENT);
+}
+
+/**
+ * vum_conn_find - find what has an id
+ * @conn: connection, locked
+ * @id: msg_id of a reply
+ *
+ * Return: a request; the command, as an xarray value, of a request whose waiter has
+ * gone; or NULL.
+ */
+void *vum_conn_find(struct vum_conn *conn, u16 id)
+{
+	struct vum_ids *ids = &conn->ids;
+
+	vum_conn_assert_held(conn);
+	if (id >= VUM_IDS_FIRST)
+		return xa_load(&ids->others, id);
+	return ids->first[array_index_nospec(id, VUM_IDS_FIRST)];
+}
+
+/**
+ * vum_conn_free_id - let an id be used again
+ * @conn: connection, locked
+ * @id: an id in use
+ */
+void vum_conn_free_id(struct vum_conn *conn, u16 id)
+{
+	struct vum_ids *ids = &conn->ids;
+
+	vum_conn_assert_held(conn);
+	if (id < VUM_IDS_FIRST) {
+		ids->taken &= ~BIT(id);
+		ids->first[id] = NULL;
+	} else {
+		__xa_erase(&ids->others, id);
+	}
+}
+
+/*
+ * Requests
+ */
+
+/*
+ * May this be sent to the server now? "Not yet" is -EPROBE_DEFER, which no reply
+ * can have for its error: see vum_reply_errno().
+ */
+static int vum_conn_gate(const struct vum_conn *conn, const struct vum_req *req)
+{
+	if (req->session && req->session != conn->session)
+		return -EIO;
+	switch (conn->state) {
+	case VUM_STATE_ATTACHED:
+		return 0;
+	case VUM_STATE_ATTACHING:
+		return req->kind == VUM_REQ_CONSUMER ||
+		       req->kind == VUM_REQ_POSTED ? -EPROBE_DEFER : 0;
+	default:
+		return -EIO;
+	}
+}
+
+/* Give @req an id. May drop the lock for a while. */
+static int vum_conn_number(struct vum_conn *conn, struct vum_req *req)
+{
+	int ret = vum_ids_add(conn, req);
+
+	if (ret)
+		return ret;
+	/* The attachment may have ended while the lock was dropped. */
+	ret = vum_conn_gate(conn, req);
+	if (ret) {
+		vum_conn_free_id(conn, req->msg.hdr.msg_id);
+		return ret;
+	}
+	if (req->kind == VUM_REQ_ASYNC)
+		conn->nr_async++;
+	return 0;
+}
+
+/**
+ * vum_conn_enqueue - make a request one of the connection's
+ * @conn: connection, locked; the lock may be dropped for a while
+ * @req: request, which the caller appends to conn->out or sends
+ *
+ * Return: 0, and the connection has a reference on @req; or an error as
+ * vum_req_queue().
+ */
+int vum_conn_enqueue(struct vum_conn *conn, struct vum_req *req)
+{
+	int ret = vum_conn_gate(conn, req);
+
+	vum_conn_assert_held(conn);
+	if (ret)
+		return ret;
+	/* Only a helper can receive the descriptors that the reply may bring. */
+	if (req->reply_fds && !conn->helper)
+		return -EIO;
+	if (req->kind == VUM_REQ_POSTED && conn->nr_posted < VUM_MAX_POSTED) {
+		req->msg.hdr.flags = VFIO_USER_F_NO_REPLY;
+		conn->nr_posted++;
+	} else {
+		/* With too many unsent, wait for this one, and so for all before it. */
+		if (req->kind == VUM_REQ_POSTED)
+			req->kind = VUM_REQ_CONSUMER;
+		ret = vum_conn_number(conn, req);
+		if (ret)
+			return ret;
+	}
+	req->state = VUM_REQ_QUEUED;
+	refcount_inc(&req->ref);
+	conn->stats.requests++;
+	return 0;
+}
+
+/**
+ * vum_conn_sent - account for a message that is handed to the transport
+ * @conn: connection, locked
+ * @req: message, no longer in conn->out; the caller gets a reference on it
+ */
+void vum_conn_sent(struct vum_conn *conn, struct vum_req *req)
+{
+	vum_conn_assert_held(conn);
+	req->state = VUM_REQ_SENT;
+	if (req->kind == VUM_REQ_ANSWER) {
+		conn->nr_answers--;
+	} else if (req->kind == VUM_REQ_POSTED) {
+		conn->nr_posted--;
+	} else {
+		if (req->reply_fds)
+			conn->fds_wanted++;
+		refcount_inc(&req->ref);
+	}
+}
+
+/**
+ * vum_conn_take - take the oldest message that has not been sent
+ * @conn: connection, locked, whose queue is not empty
+ *
+ * Return: the message, with a reference for the caller.
+ */
+struct vum_req *vum_conn_take(struct vum_conn *conn)
+{
+	struct vum_req *req = list_first_entry(&conn->out, struct vum_req, node);
+
+	list_del(&req->node);
+	vum_conn_sent(conn, req);
+	return req;
+}
+
+/**
+ * vum_conn_finish - end a request, with its reply or without
+ * @dev: device, whose connection is locked
+ * @req: request in flight
+ * @error: 0 if req->reply is there, else why it is not
+ *
+ * If the server has the request and will still reply to it, its id stays taken. The
+ * caller puts the reference that was the connection's.
+ */
+void vum_conn_finish(struct vum_device *dev, struct vum_req *req, int error)
+{
+	struct task_struct *waiter = req->task;
+	struct vum_conn *conn = &dev->conn;
+
+	vum_conn_assert_held(conn);
+	if (error && req->state == VUM_REQ_SENT && vum_conn_alive(conn))
+		vum_ids_retain(conn, req);
+	else
+		vum_conn_free_id(conn, req->msg.hdr.msg_id);
+	if (req->state == VUM_REQ_QUEUED) {
+		list_del(&req->node);
+	} else if (req->reply_fds) {
+		conn->fds_wanted--;
+		/* Others than the helper may read again. */
+		conn->transport->ops->kick(conn);
+	}
+	req->error = error;
+	if (req->kind == VUM_REQ_ASYNC)
+		conn->nr_async--;
+	if (error) {
+		conn->stats.aborted++;
+		trace_vum_abort(dev, req);
+	} else {
+		vum_latency_add(READ_ONCE(conn->latency), req->msg.hdr.cmd,
+				req->queued_at);
+	}
+	/*
+	 * The waiter sees this without the lock, and may then go on and exit. Its
+	 * task_struct is not freed meanwhile, since the lock's holder is an RCU
+	 * reader.
+	 */
+	smp_store_release(&req->state, VUM_REQ_DONE);
+	if (waiter && waiter != current)
+		wake_up_process(waiter);
+}
+
+/*
+ * Attachments
+ */
+
+/**
+ * vum_conn_event - tell netlink's listeners what has happened to a device
+ * @dev: device, whose connection is locked: events come in the order of what they
+ *	tell
+ * @event: what has happened
+ */
+void vum_conn_event(struct vum_device *dev, enum vum_event event)
+{
+	vum_conn_assert_held(&dev->conn);
+	dev->conn.event(dev, event);
+}
+
+/**
+ * vum_conn_check_helper - find out whether the helper may carry anything
+ * @conn: connection, locked
+ *
+ * Return: 0; -ENODEV if the mdev is gone; -ENOTCONN if the helper has not attached;
+ * -EPIPE if the attachment has ended.
+ */
+int vum_conn_check_helper(const struct vum_conn *conn)
+{
+	vum_conn_assert_held(conn);
+	if (conn->dead)
+		return -ENODEV;
+	if (!conn->helper)
+		return -ENOTCONN;
+	return vum_conn_alive(conn) ? 0 : -EPIPE;
+}
+
+/**
+ * vum_conn_wait_settled - wait until no server is being attached
+ * @conn: connection
+ *
+ * Return: 0, or -EINTR if the caller is being killed.
+ */
+int vum_conn_wait_settled(struct vum_conn *conn)
+{
+	if (wait_event_killable(conn->changed,
+				READ_ONCE(conn->state) != VUM_STATE_ATTACHING))
+		return -EINTR;
+	return 0;
+}
+
+static void vum_conn_put_requests(struct list_head *dead)
+{
+	struct vum_req *req, *tmp;
+
+	list_for_each_entry_safe(req, tmp, dead, node)
+		vum_req_put(req);
+}
+
+/* End all that is in flight; the caller puts what is in @dead, without the lock. */
+static void vum_conn_abort(struct vum_device *dev, struct list_head *dead)
+{
+	struct vum_conn *conn = &dev->conn;
+	unsigned long id = 0;
+	struct vum_req *req;
+	void *entry;
+
+	for (; (entry = vum_ids_next(conn, &id)); id++) {
+		if (xa_is_value(entry)) {
+			vum_conn_free_id(conn, id);
+			continue;
+		}
+		req = entry;
+		vum_conn_finish(dev, req, -EIO);
+		list_add_tail(&req->node, dead);
+	}
+	/* Messages without a reply are left. Answers that are yet to come are dropped. */
+	list_splice_init(&conn->out, dead);
+	conn->nr_answers = 0;
+	conn->nr_posted = 0;
+}
+
+/**
+ * vum_conn_stop - end an attachment, first half
+ * @dev: device, whose connection is locked
+ * @session: the attachment; nothing happens if it has ended
+ * @state: the state that follows
+ * @dead: what the caller hands to vum_conn_stopped(), without the lock
+ *
+ * Return: true if the attachment has ended by this call.
+ */
+bool vum_conn_stop(struct vum_device *dev, u32 session, enum vum_state state,
+		   struct list_head *dead)
+{
+	struct vum_conn *conn = &dev->conn;
+
+	vum_conn_assert_held(conn);
+	if (conn->session != session || !vum_conn_alive(conn))
+		return false;
+	WRITE_ONCE(conn->state, state);
+	vum_conn_abort(dev, dead);
+	return true;
+}
+
+/**
+ * vum_conn_stopped - end an attachment, second half
+ * @dev: device
+ * @dead: from vum_conn_stop()
+ */
+void vum_conn_stopped(struct vum_device *dev, struct list_head *dead)
+{
+	vum_conn_put_requests(dead);
+	wake_up_all(&dev->conn.changed);
+	wake_up_poll(&dev->conn.helper_wait, EPOLLIN | EPOLLERR | EPOLLHUP);
+	vum_conn_detach(dev);
+}
+
+/**
+ * vum_conn_detach - take from the server what it has, if no server is attached
+ * @dev: device
+ *
+ * A worker does it: the task that sees an attachment end, the helper above all,
+ * serves other devices as well, and locks are held for as long as memory takes.
+ */
+void vum_conn_detach(struct vum_device *dev)
+{
+	get_device(&dev->vdev.device);
+	if (!vum_work_queue(&dev->conn.detach))
+		vfio_put_device(&dev->vdev);
+}
+
+/**
+ * vum_conn_end - end an attachment whose server is gone
+ * @dev: device
+ * @session: the attachment; nothing happens if it has ended
+ *
+ * Requests in flight end with -EIO.
+ */
+void vum_conn_end(struct vum_device *dev, u32 session)
+{
+	struct vum_conn *conn = &dev->conn;
+	bool open, stopped;
+	LIST_HEAD(dead);
+
+	vum_conn_lock(conn);
+	stopped = vum_conn_stop(dev, session, VUM_STATE_DETACHED, &dead);
+	if (stopped)
+		vum_conn_event(dev, VUM_EVENT_DETACHED);
+	open = dev->open;
+	vum_conn_unlock(conn);
+	if (!stopped)
+		return;
+	if (open)
+		vum_warn(dev, "server went away while the device is in use; accesses fail with EIO until one is back\n");
+	vum_conn_stopped(dev, &dead);
+}
+
+/**
+ * vum_conn_break - end an attachment whose server cannot be dealt with
+ * @dev: device
+ * @session: the attachment; nothing happens if it has ended
+ * @fmt: why
+ */
+void vum_conn_break(struct vum_device *dev, u32 session, const char *fmt, ...)
+{
+	struct vum_conn *conn = &dev->conn;
+	char reason[sizeof(conn->reason)];
+	bool stopped, repeated = false;
+	LIST_HEAD(dead);
+	va_list args;
+	s32 pid;
+
+	va_start(args, fmt);
+	vscnprintf(reason, sizeof(reason), fmt, args);
+	va_end(args);
+
+	vum_conn_lock(conn);
+	pid = conn->peer.server_pid;
+	stopped = vum_conn_stop(dev, session, VUM_STATE_BROKEN, &dead);
+	if (stopped) {
+		repeated = !strcmp(conn->reason, reason);
+		strscpy(conn->reason, reason, sizeof(conn->reason));
+		vum_conn_event(dev, VUM_EVENT_BROKEN);
+	}
+	vum_conn_unlock(conn);
+	if (!stopped)
+		return;
+	/* The helper tries a server again that will never work: log that once. */
+	if (!repeated)
+		vum_err(dev, "server (pid %d) detached: %s\n", pid, reason);
+	vum_conn_stopped(dev, &dead);
+}
+
+/**
+ * vum_conn_orphan - keep the connection going without a helper, if possible
+ * @dev: device, whose channel the helper has closed
+ *
+ * If the kernel has the server's socket, the attachment goes on, but for requests
+ * whose replies bring descriptors, which nobody could receive. Otherwise it ends.
+ */
+void vum_conn_orphan(struct vum_device *dev)
+{
+	struct vum_conn *conn = &dev->conn;
+	unsigned long id = 0;
+	struct vum_req *req;
+	LIST_HEAD(dead);
+	u32 session;
+	void *entry;
+	bool keep;
+
+	vum_conn_lock(conn);
+	session = conn->session;
+	conn->helper = false;
+	keep = conn->path == VUM_PATH_KERNEL && conn->state == VUM_STATE_ATTACHED;
+	for (; keep && (entry = vum_ids_next(conn, &id)); id++) {
+		req = entry;
+		if (xa_is_value(entry) || !req->reply_fds)
+			continue;
+		vum_conn_finish(dev, req, -EIO);
+		list_add_tail(&req->node, &dead);
+	}
+	vum_conn_unlock(conn);
+	vum_conn_put_requests(&dead);
+	if (!keep)
+		vum_conn_end(dev, session);
+}
+
+/**
+ * vum_conn_init - prepare the connection of a device that is being allocated
+ * @conn: connection, zeroed
+ * @transport: the transport while there is no server
+ * @event: what tells netlink's listeners of events
+ */
+void vum_conn_init(struct vum_conn *conn, struct vum_transport *transport,
+		   void (*event)(struct vum_device *dev, enum vum_event event))
+{
+	xa_init_flags(&conn->ids.others, XA_FLAGS_ALLOC);
+	INIT_LIST_HEAD(&conn->out);
+	INIT_LIST_HEAD(&conn->commands);
+	init_waitqueue_head(&conn->helper_wait);
+	init_waitqueue_head(&conn->changed);
+	conn->transport = transport;
+	conn->path = transport->ops->path;
+	conn->event = event;
+	conn->state = VUM_STATE_DETACHED;
+}
+
+/**
+ * vum_conn_exit - free what a connection has, when the device's last reference goes
+ * @conn: connection
+ */
+void vum_conn_exit(struct vum_conn *conn)
+{
+	xa_destroy(&conn->ids.others);
+	free_percpu(conn->latency);
+}

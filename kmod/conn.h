@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * vfio-user-mdev: the connection to a device's server, whoever carries its
+ * messages.
+ *
+ * A connection outlives its servers: an attachment begins with VUM_ATTACH and ends
+ * when the server goes, breaks the protocol, or is detached. Attachments are
+ * numbered; the number is called the session.
+ */
+#ifndef VUM_CONN_H
+#define VUM_CONN_H
+
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include "message.h"
+#include "stats.h"
+#include "transport.h"
+
+#define VUM_IDS_FIRST	BITS_PER_LONG
+
+/**
+ * struct vum_ids - requests in flight by their msg_id
+ * @taken: ids below VUM_IDS_FIRST that are in use, as a bitmap
+ * @first: the entries of these ids
+ * @others: the entries of the ids beyond; its lock is the connection's lock
+ *
+ * An entry is a request, or, while the server still owes a reply to a request whose
+ * waiter has gone, the command as an xarray value.
+ */
+struct vum_ids {
+	unsigned long taken;
+	void *first[VUM_IDS_FIRST];
+	struct xarray others;
+};
+
+/**
+ * struct vum_conn - the connection to a device's server
+ * @ids: requests in flight. The lock within guards all of this struct but @waiter
+ *	and @spin_ns; see vum_conn_lock()
+ * @out: messages that have not been handed to @transport, oldest first
+ * @transport: what carries messages in this attachment, or did in the last
+ * @path: @transport's data path, which can be read without the lock
+ * @nr_async: requests of kind VUM_REQ_ASYNC in @ids
+ * @nr_answers: messages of kind VUM_REQ_ANSWER in @out, and commands in @commands,
+ *	each of which will become one
+ * @nr_posted: messages of kind VUM_REQ_POSTED in @out
+ * @waiter: a task that waits for a reply at present, or NULL
+ * @spin_ns: how long a task polls for a reply before it sleeps
+ * @fds_wanted: requests that were sent and whose reply may bring descriptors
+ * @state: of the attachment
+ * @session: number of the attachment, so that a late verdict hits no newer one
+ * @helper: a helper has attached or resumed and still has the channel open
+ * @dead: the mdev is gone
+ * @peer: what VUM_ATTACH said
+ * @reason: why @state is VUM_STATE_BROKEN, or last was; empty once a server
+ *	has been found in order
+ * @stats: counters
+ * @latency: how long replies took, from the first consumer on
+ * @commands: the server's commands that have not been executed
+ * @execute: work item that executes @commands
+ * @detach: work item that takes from the server what it has when an attachment has
+ *	ended
+ * @event: tells listeners of netlink's what happens; called with the lock held
+ * @helper_wait: the helper waits here for something to do
+ * @changed: tasks wait here for changes of @state, @nr_async, dev->open and
+ *	dev->going
+ */
+struct vum_conn {
+	struct vum_ids ids;
+	struct list_head out;
+	struct vum_transport *transport;
+	enum vum_data_path path;
+	unsigned int nr_async;
+	unsigned int nr_answers;
+	unsigned int nr_posted;
+	struct task_struct *waiter;
+	u64 spin_ns;
+	unsigned int fds_wanted;
+	enum vum_state state;
+	u32 session;
+	bool helper;
+	bool dead;
+	struct vum_attach peer;
+	char reason[128];
+	struct vum_stats stats;
+	struct vum_latency __percpu *latency;
+	struct list_head commands;
+	struct work_struct execute;
+	struct work_struct detach;
+	void (*event)(struct vum_device *dev, enum vum_event event);
+	wait_queue_head_t helper_wait;
+	wait_queue_head_t changed;
+};
+
+#define vum_conn_lock(conn)	xa_lock(&(conn)->ids.others)
+#define vum_conn_unlock(conn)	xa_unlock(&(conn)->ids.others)
+
+/* For lockdep, and for sparse's annotations. */
+#define vum_conn_lock_of(conn)	((conn)->ids.others.xa_lock)
+#define vum_conn_assert_held(conn) lockdep_assert_held(&vum_conn_lock_of(conn))
+
+extern const char *const vum_state_names[];
+extern const char *const vum_data_path_names[];
+
+void vum_conn_init(struct vum_conn *conn, struct vum_transport *transport,
+		   void (*event)(struct vum_device *dev, enum vum_event event));
+void vum_conn_exit(struct vum_conn *conn);
+
+/* Requests on their way to the server and back. */
+int vum_conn_enqueue(struct vum_conn *conn, struct vum_req *req);
+void vum_conn_sent(struct vum_conn *conn, struct vum_req *req);
+struct vum_req *vum_conn_take(struct vum_conn *conn);
+void *vum_conn_find(struct vum_conn *conn, u16 id);
+void vum_conn_free_id(struct vum_conn *conn, u16 id);
+void vum_conn_finish(struct vum_device *dev, struct vum_req *req, int error);
+
+/* The life of an attachment. */
+void vum_conn_event(struct vum_device *dev, enum vum_event event);
+int vum_conn_check_helper(const struct vum_conn *conn);
+int vum_conn_wait_settled(struct vum_conn *conn);
+bool vum_conn_stop(struct vum_device *dev, u32 session, enum vum_state state,
+		   struct list_head *dead);
+void vum_conn_stopped(struct vum_device *dev, struct list_head *dead);
+void vum_conn_end(struct vum_device *dev, u32 session);
+void vum_conn_orphan(struct vum_device *dev);
+void vum_conn_detach(struct vum_device *dev);
+void vum_conn_break(struct vum_device *dev, u32 session, const char *fmt, ...)
+	__printf(3, 4);
+
+/* Is a server attached, or being attached? */
+static inline bool vum_conn_alive(const struct vum_conn *conn)
+{
+	return conn->state == VUM_STATE_ATTACHING ||
+	       conn->state == VUM_STATE_ATTACHED;
+}
+
+/* Is @session the present attachment, and has it not ended? Needs no lock. */
+static inline bool vum_conn_current(const struct vum_conn *conn, u32 session)
+{
+	enum vum_state state = READ_ONCE(conn->state);
+
+	return READ_ONCE(conn->session) == session &&
+	       (state == VUM_STATE_ATTACHING || state == VUM_STATE_ATTACHED);
+}
+
+/*
+ * Has the server left so many answers unread that its further commands have to
+ * wait?
+ */
+static inline bool vum_conn_answers_full(const struct vum_conn *conn)
+{
+	return conn->nr_answers >= 64;
+}
+
+#endif /* VUM_CONN_H */
