@@ -12,7 +12,11 @@
 #include <linux/pci.h>
 #include <linux/slab.h>
 
-#include "vum.h"
+#include "attach.h"
+#include "device.h"
+#include "dma_window.h"
+#include "relay.h"
+#include "request.h"
 
 /**
  * struct vum_asking - an attachment that is being brought into working order
@@ -283,9 +287,10 @@ static const char *vum_announce_dma(struct vum_asking *a)
 	WRITE_ONCE(a->dev->dma.announced, VUM_DMA_NONE);
 	if (mode == VUM_DMA_NONE)
 		return NULL;
-	window = vum_dma_attach(a->dev, a->session);
+	window = vum_window_new(a->dev);
 	if (IS_ERR(window))
 		return "out of memory while attaching";
+	vum_dma_attach(a->dev, a->session, window);
 	ret = vum_ask_dma(a, window, mode, exact, &aperture);
 	fput(window);
 	if (!ret)

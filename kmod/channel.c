@@ -14,8 +14,10 @@
 #include <linux/socket.h>
 #include <linux/uaccess.h>
 
+#include "device.h"
+#include "relay.h"
 #include "sock.h"
-#include "vum.h"
+#include "work.h"
 
 struct class vum_class = {
 	.name = "vfio-user",

@@ -11,8 +11,9 @@
 
 #include <linux/nospec.h>
 
+#include "device.h"
 #include "trace.h"
-#include "vum.h"
+#include "work.h"
 
 /* Posted writes that may wait to be sent at a time. */
 #define VUM_MAX_POSTED	64

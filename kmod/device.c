@@ -6,8 +6,14 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "attach.h"
 #include "compat.h"
-#include "vum.h"
+#include "device.h"
+#include "feature.h"
+#include "netlink.h"
+#include "region.h"
+#include "relay.h"
+#include "request.h"
 
 static void vum_device_reset_async(struct vum_device *dev)
 {
@@ -225,9 +231,9 @@ static int vum_device_init(struct vfio_device *vdev)
 	ratelimit_set_flags(&dev->ratelimit, RATELIMIT_MSG_ON_RELEASE);
 	dev->attach_timeout_ms = VUM_ATTACH_TIMEOUT_MS;
 	dev->posted_writes = true;
-	mutex_init(&dev->irq_lock);
-	mutex_init(&dev->ioeventfd_lock);
-	INIT_LIST_HEAD(&dev->ioeventfds);
+	mutex_init(&dev->irqs.lock);
+	mutex_init(&dev->ioeventfds.lock);
+	INIT_LIST_HEAD(&dev->ioeventfds.list);
 	vum_announce_init(dev);
 	INIT_WORK(&dev->attach, vum_attach_work);
 	INIT_WORK(&dev->conn.detach, vum_detach_work);
@@ -248,8 +254,8 @@ static void vum_device_release(struct vfio_device *vdev)
 	vum_region_mmap_exit(dev);
 	vum_shape_free(dev->shape);
 	vum_conn_exit(&dev->conn);
-	mutex_destroy(&dev->irq_lock);
-	mutex_destroy(&dev->ioeventfd_lock);
+	mutex_destroy(&dev->irqs.lock);
+	mutex_destroy(&dev->ioeventfds.lock);
 	vum_vfio_free(vdev);
 }
 

@@ -12,7 +12,16 @@
 #include <linux/iommu.h>
 #include <linux/slab.h>
 
-#include "vum.h"
+#include "device.h"
+#include "request.h"
+
+const char *const vum_dma_mode_names[] = {
+	[VUM_DMA_AUTO]		= "auto",
+	[VUM_DMA_MMAP]		= "mmap",
+	[VUM_DMA_FILE]		= "file",
+	[VUM_DMA_MESSAGE]	= "message",
+	[VUM_DMA_NONE]		= "none",
+};
 
 /**
  * vum_dma_copy - move bytes between the kernel and the consumer's memory
@@ -145,21 +154,18 @@ static struct file *vum_dma_take_window(struct vum_device *dev)
 }
 
 /**
- * vum_dma_attach - a window for a new server
+ * vum_dma_attach - let the window of a new attachment show the consumer's memory
  * @dev: device
- * @session: the attachment to that server
- *
- * Returns the window, with a reference for the caller.
+ * @session: the attachment
+ * @window: its window, from vum_window_new()
  */
-struct file *vum_dma_attach(struct vum_device *dev, u32 session)
+void vum_dma_attach(struct vum_device *dev, u32 session, struct file *window)
 {
-	struct file *window = vum_window_new(dev), *old;
+	struct file *old;
 
-	if (IS_ERR(window))
-		return window;
 	mutex_lock(&dev->dma.lock);
 	old = vum_dma_take_window(dev);
-	/* Whatever the last server left there. */
+	/* The last server may have written to the scratch page. */
 	if (dev->dma.scratch)
 		clear_highpage(dev->dma.scratch);
 	WRITE_ONCE(dev->dma.session, session);
@@ -167,7 +173,6 @@ struct file *vum_dma_attach(struct vum_device *dev, u32 session)
 	mutex_unlock(&dev->dma.lock);
 	if (old)
 		fput(old);
-	return window;
 }
 
 /**

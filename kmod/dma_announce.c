@@ -14,7 +14,10 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
-#include "vum.h"
+#include "device.h"
+#include "dma_window.h"
+#include "request.h"
+#include "work.h"
 
 /* A server may leave so many messages unanswered before it is told more. */
 #define VUM_ANNOUNCE_MAX	1024
@@ -238,7 +241,7 @@ static struct vum_mapping *vum_announce_wanted(struct vum_device *dev,
 /* Under the lock. Returns 0, or -EINTR if the caller is being killed. */
 static int vum_announce_update(struct vum_device *dev)
 {
-	unsigned long gen = READ_ONCE(dev->dma.gen);
+	unsigned long gen = READ_ONCE(dev->member.gen);
 	struct vum_mapping *maps;
 	struct file *window;
 	unsigned int nr;

@@ -22,7 +22,10 @@
 #include <linux/rbtree.h>
 #include <linux/slab.h>
 
-#include "dma_container.h"
+#include "device.h"
+#include "dma_map_wait.h"
+#include "dma_observe.h"
+#include "work.h"
 
 /* Beyond this, a server is better off with an aperture. */
 #define VUM_CONTAINER_MAX	4096
@@ -151,8 +154,8 @@ static void vum_container_changed(struct vum_container *c)
 	struct vum_device *dev;
 
 	WRITE_ONCE(vum_container_gen, vum_container_gen + 1);
-	list_for_each_entry(dev, &c->devices, dma.in_container) {
-		WRITE_ONCE(dev->dma.gen, vum_container_gen);
+	list_for_each_entry(dev, &c->devices, member.node) {
+		WRITE_ONCE(dev->member.gen, vum_container_gen);
 		vum_announce_later(dev);
 	}
 }
@@ -330,9 +333,9 @@ void vum_container_open(const void *iommu)
 
 static void vum_container_unlink(struct vum_device *dev)
 {
-	if (dev->dma.container)
-		list_del(&dev->dma.in_container);
-	WRITE_ONCE(dev->dma.container, NULL);
+	if (dev->member.container)
+		list_del(&dev->member.node);
+	WRITE_ONCE(dev->member.container, NULL);
 }
 
 static void vum_container_drop_group(struct vum_group *g)
@@ -346,7 +349,7 @@ static void vum_container_free(struct vum_container *c)
 	struct vum_device *dev, *next;
 	struct vum_group *g, *next_group;
 
-	list_for_each_entry_safe(dev, next, &c->devices, dma.in_container)
+	list_for_each_entry_safe(dev, next, &c->devices, member.node)
 		vum_container_unlink(dev);
 	list_for_each_entry_safe(g, next_group, &c->groups, node)
 		vum_container_drop_group(g);
@@ -493,12 +496,12 @@ void vum_container_bind(const void *iommu, struct vum_device *dev)
 	spin_lock_irqsave(&vum_container_lock, flags);
 	c = vum_container_find(iommu);
 	vum_container_unlink(dev);
-	dev->dma.type1 = true;
+	dev->member.type1 = true;
 	WRITE_ONCE(vum_container_gen, vum_container_gen + 1);
-	WRITE_ONCE(dev->dma.gen, vum_container_gen);
-	WRITE_ONCE(dev->dma.container, c);
+	WRITE_ONCE(dev->member.gen, vum_container_gen);
+	WRITE_ONCE(dev->member.container, c);
 	if (c)
-		list_add(&dev->dma.in_container, &c->devices);
+		list_add(&dev->member.node, &c->devices);
 	spin_unlock_irqrestore(&vum_container_lock, flags);
 }
 
@@ -512,7 +515,7 @@ void vum_container_unbind(struct vum_device *dev)
 
 	spin_lock_irqsave(&vum_container_lock, flags);
 	vum_container_unlink(dev);
-	dev->dma.type1 = false;
+	dev->member.type1 = false;
 	spin_unlock_irqrestore(&vum_container_lock, flags);
 	wake_up_all(&vum_container_wait);
 }
@@ -541,7 +544,7 @@ int vum_container_unmapping(struct vum_device *dev, unsigned long index,
 	int ret = -ENODATA;
 
 	spin_lock_irqsave(&vum_container_lock, flags);
-	c = dev->dma.container;
+	c = dev->member.container;
 	if (c && !vum_container_blind(c)) {
 		ret = 0;
 		list_for_each_entry(call, &c->unmaps, node) {
@@ -569,8 +572,8 @@ void vum_container_check_unmap(struct vum_device *dev, u64 iova, u64 last)
 	unsigned long flags;
 
 	spin_lock_irqsave(&vum_container_lock, flags);
-	if (dev->dma.container) {
-		list_for_each_entry(call, &dev->dma.container->unmaps, node) {
+	if (dev->member.container) {
+		list_for_each_entry(call, &dev->member.container->unmaps, node) {
 			vum_call_range(call, &from, &to);
 			if (call->task == current && (iova < from || last > to))
 				call->unread = true;
@@ -595,11 +598,11 @@ int vum_container_wait_unmapped(struct vum_device *dev, unsigned long index)
 
 static const char *vum_container_why_not(const struct vum_device *dev)
 {
-	const struct vum_container *c = dev->dma.container;
+	const struct vum_container *c = dev->member.container;
 
 	if (vum_observe_why_not())
 		return vum_observe_why_not();
-	if (!dev->dma.type1)
+	if (!dev->member.type1)
 		return "the consumer's memory is not in a type1 container";
 	if (!c)
 		return "the consumer's container is older than the module";
@@ -631,14 +634,14 @@ const char *vum_container_snapshot(struct vum_device *dev,
 		*nr = 0;
 		spin_lock_irqsave(&vum_container_lock, flags);
 		why = vum_container_why_not(dev);
-		if (why || dev->dma.container->nr <= room)
+		if (why || dev->member.container->nr <= room)
 			break;
-		room = dev->dma.container->nr;
+		room = dev->member.container->nr;
 		spin_unlock_irqrestore(&vum_container_lock, flags);
 		kvfree(*maps);
 	}
 	if (!why)
-		for (o = vum_observed(rb_first(&dev->dma.container->maps)); o;
+		for (o = vum_observed(rb_first(&dev->member.container->maps)); o;
 		     o = vum_observed(rb_next(&o->node)))
 			(*maps)[(*nr)++] = o->map;
 	spin_unlock_irqrestore(&vum_container_lock, flags);
@@ -658,7 +661,7 @@ static struct vum_device *vum_container_unsettled(const void *iommu,
 	spin_lock_irqsave(&vum_container_lock, flags);
 	c = vum_container_find(iommu);
 	if (c) {
-		list_for_each_entry(dev, &c->devices, dma.in_container) {
+		list_for_each_entry(dev, &c->devices, member.node) {
 			if (!vum_announce_heard(dev, gen)) {
 				get_device(&dev->vdev.device);
 				found = dev;

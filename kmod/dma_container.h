@@ -1,24 +1,45 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * vfio-user-mdev: type1 containers (container.c), and who sees what happens to
- * them (observe.c).
+ * vfio-user-mdev: type1 containers, and what is mapped in them.
  */
 #ifndef VUM_DMA_CONTAINER_H
 #define VUM_DMA_CONTAINER_H
 
-#include "vum.h"
+#include <linux/list.h>
+#include <linux/vfio.h>
+
+#include "dma.h"
+
+struct iommu_group;
+struct vum_container;
 
 /**
- * struct vum_call - an ioctl that is under way
- * @node: in container->unmaps, if it is an unmap
+ * struct vum_member - a device's place in its consumer's container
+ * @container: the container, if it is observed
+ * @node: in container->devices
+ * @type1: the container is one of type1, observed or not
+ * @gen: grows whenever the consumer maps or unmaps
+ *
+ * The lock in dma_container.c guards it.
+ */
+struct vum_member {
+	struct vum_container *container;
+	struct list_head node;
+	bool type1;
+	unsigned long gen;
+};
+
+/**
+ * struct vum_call - an ioctl of a container's that is under way
+ * @node: in container->unmaps, if it is VFIO_IOMMU_UNMAP_DMA
  * @iommu: VFIO's name for the container
- * @seq: container's, when the call began
- * @task: who calls
- * @cmd: VFIO_IOMMU_MAP_DMA, for example
- * @uarg: where the argument is
- * @unread: it could not be read
+ * @seq: the container's count of calls, when this one began
+ * @task: the caller
+ * @cmd: the ioctl's number, VFIO_IOMMU_MAP_DMA for example
+ * @uarg: the address of the argument
+ * @unread: the argument could not be read
  * @map: the argument of VFIO_IOMMU_MAP_DMA
- * @unmap: that of VFIO_IOMMU_UNMAP_DMA
+ * @unmap: the argument of VFIO_IOMMU_UNMAP_DMA
  */
 struct vum_call {
 	struct list_head node;
@@ -34,6 +55,8 @@ struct vum_call {
 	};
 };
 
+/* For the observer. */
+void vum_container_exit(void);
 bool vum_container_call_begin(struct vum_call *call);
 struct file *vum_container_call_end(struct vum_call *call, long ret);
 void vum_container_open(const void *iommu);
@@ -41,9 +64,16 @@ void vum_container_release(const void *iommu);
 void vum_container_add_group(const void *iommu, const struct iommu_group *group);
 void vum_container_remove_group(const void *iommu, const struct iommu_group *group);
 void vum_container_bind(const void *iommu, struct vum_device *dev);
-void vum_container_exit(void);
 
-int vum_observe_missed(void);
-const char *vum_observe_why_not(void);
+/* For a device's consumer and its server. */
+void vum_container_unbind(struct vum_device *dev);
+void vum_container_wait_idle(struct vum_device *dev);
+int vum_container_unmapping(struct vum_device *dev, unsigned long index,
+			    unsigned long nr);
+void vum_container_check_unmap(struct vum_device *dev, u64 iova, u64 last);
+int vum_container_wait_unmapped(struct vum_device *dev, unsigned long index);
+const char *vum_container_snapshot(struct vum_device *dev,
+				   struct vum_mapping **maps, unsigned int *nr);
+void vum_container_settle(const void *iommu);
 
 #endif /* VUM_DMA_CONTAINER_H */

@@ -18,7 +18,9 @@
 #include <linux/module.h>
 #include <linux/workqueue.h>
 
-#include "vum.h"
+#include "device.h"
+#include "dma_map_wait.h"
+#include "work.h"
 
 /* Half of that is how many threads can come before the worker that makes new ones. */
 #define VUM_MAP_WAIT_SPARE		256

@@ -15,7 +15,9 @@
 #include <linux/module.h>
 #include <linux/uaccess.h>
 
-#include "dma_container.h"
+#include "device.h"
+#include "dma_map_wait.h"
+#include "dma_observe.h"
 
 static bool observe = true;
 module_param(observe, bool, 0444);

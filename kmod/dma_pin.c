@@ -30,7 +30,8 @@
 #include <linux/slab.h>
 
 #include "compat.h"
-#include "vum.h"
+#include "device.h"
+#include "work.h"
 
 /* An absorbed access is gone again after this, so that a new mapping is seen. */
 #define VUM_ABSORB_MS	2
@@ -631,12 +632,12 @@ static void vum_dma_wait_unpinned(struct vum_device *dev, unsigned long first,
 				  unsigned long last)
 {
 	struct vum_dma *dma = &dev->dma;
-	unsigned int tired = min(READ_ONCE(dma->tired), VUM_PATIENCE_DOUBLINGS);
+	unsigned int tired = min(READ_ONCE(dma->slow_unmaps), VUM_PATIENCE_DOUBLINGS);
 	unsigned long pinned;
 	long left;
 
 	if (vum_dma_spin_unpinned(dma, first, last)) {
-		WRITE_ONCE(dma->tired, 0);
+		WRITE_ONCE(dma->slow_unmaps, 0);
 		return;
 	}
 	/* Which holds no lock that the worker needs, and may not call again. */
@@ -649,7 +650,7 @@ static void vum_dma_wait_unpinned(struct vum_device *dev, unsigned long first,
 		left = wait_event_timeout(dma->wait, !vum_dma_unpin_pending(dma, first, last),
 					  msecs_to_jiffies(VUM_PATIENCE_MS << tired));
 	} while (!left && READ_ONCE(dma->pinned) != pinned);
-	WRITE_ONCE(dma->tired, left ? 0 : tired + 1);
+	WRITE_ONCE(dma->slow_unmaps, left ? 0 : tired + 1);
 }
 
 /**

@@ -18,7 +18,10 @@
 #include <linux/uaccess.h>
 
 #include "compat.h"
-#include "vum.h"
+#include "device.h"
+#include "dma_window.h"
+#include "pseudofs.h"
+#include "work.h"
 
 /* As the kernel does around faults in files. */
 #define VUM_AROUND		SZ_64K
@@ -329,7 +332,7 @@ static const struct file_operations vum_window_fops = {
  */
 struct file *vum_window_new(struct vum_device *dev)
 {
-	struct inode *inode = vum_pseudofs_inode(dev);
+	struct inode *inode = vum_pseudofs_inode(dev, VUM_WINDOW_SIZE);
 	struct file *file;
 
 	if (IS_ERR(inode))

@@ -6,7 +6,9 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "vum.h"
+#include "device.h"
+#include "feature.h"
+#include "request.h"
 
 /* No feature is larger. */
 #define VUM_FEATURE_MAX		SZ_64K

@@ -4,8 +4,10 @@
  * requests by id, and commands of its own.
  */
 
+#include "device.h"
+#include "incoming.h"
 #include "trace.h"
-#include "vum.h"
+#include "work.h"
 
 /* What is wrong with this reply? Under the channel's lock. */
 static const char *vum_reply_flaw(const struct vum_req *req,

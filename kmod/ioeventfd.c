@@ -14,7 +14,8 @@
 #include <linux/uaccess.h>
 
 #include "compat.h"
-#include "vum.h"
+#include "device.h"
+#include "request.h"
 
 /* As vfio-pci has it. */
 #define VUM_IOEVENTFD_MAX	1000
@@ -24,7 +25,7 @@
 
 /**
  * struct vum_ioeventfd - a write that waits for its signal
- * @node: in dev->ioeventfds
+ * @node: in dev->ioeventfds.list
  * @dev: device
  * @virqfd: the consumer's eventfd; VFIO's, which clears it when that is closed
  * @where: what to write to
@@ -204,7 +205,7 @@ static struct vum_ioeventfd *vum_ioeventfd_find(struct vum_device *dev,
 	struct vum_ioeventfd *io;
 
 	*nr = 0;
-	list_for_each_entry(io, &dev->ioeventfds, node) {
+	list_for_each_entry(io, &dev->ioeventfds.list, node) {
 		if (!memcmp(&io->where, where, sizeof(*where)) && io->data == data)
 			return io;
 		++*nr;
@@ -226,14 +227,14 @@ static int vum_ioeventfd_add(struct vum_device *dev,
 
 	if (IS_ERR(io))
 		return PTR_ERR(io);
-	mutex_lock(&dev->ioeventfd_lock);
+	mutex_lock(&dev->ioeventfds.lock);
 	if (vum_ioeventfd_find(dev, where, data, &nr))
 		ret = -EEXIST;
 	else if (nr >= VUM_IOEVENTFD_MAX)
 		ret = -ENOSPC;
 	else
-		list_add(&io->node, &dev->ioeventfds);
-	mutex_unlock(&dev->ioeventfd_lock);
+		list_add(&io->node, &dev->ioeventfds.list);
+	mutex_unlock(&dev->ioeventfds.lock);
 	if (ret)
 		vum_ioeventfd_free(io);
 	return ret;
@@ -245,11 +246,11 @@ static int vum_ioeventfd_del(struct vum_device *dev,
 	struct vum_ioeventfd *io;
 	unsigned int nr;
 
-	mutex_lock(&dev->ioeventfd_lock);
+	mutex_lock(&dev->ioeventfds.lock);
 	io = vum_ioeventfd_find(dev, where, data, &nr);
 	if (io)
 		list_del(&io->node);
-	mutex_unlock(&dev->ioeventfd_lock);
+	mutex_unlock(&dev->ioeventfds.lock);
 	if (!io)
 		return -ENODEV;
 	vum_ioeventfd_free(io);
@@ -314,7 +315,7 @@ void vum_ioeventfd_release(struct vum_device *dev)
 {
 	struct vum_ioeventfd *io, *next;
 
-	list_for_each_entry_safe(io, next, &dev->ioeventfds, node)
+	list_for_each_entry_safe(io, next, &dev->ioeventfds.list, node)
 		vum_ioeventfd_free(io);
-	INIT_LIST_HEAD(&dev->ioeventfds);
+	INIT_LIST_HEAD(&dev->ioeventfds.list);
 }

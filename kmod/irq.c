@@ -14,7 +14,8 @@
 #include <linux/uaccess.h>
 
 #include "compat.h"
-#include "vum.h"
+#include "device.h"
+#include "request.h"
 
 /* The one index that the server has no part in. */
 static bool vum_irq_local(u32 index)
@@ -198,7 +199,7 @@ static int vum_irq_keep(struct vum_device *dev,
 	struct file ***kept;
 	u32 i;
 
-	kept = &dev->eventfds[set->index][vum_irq_action(set->flags)];
+	kept = &dev->irqs.eventfds[set->index][vum_irq_action(set->flags)];
 	if (!*kept)
 		*kept = kvcalloc(vum_irq_count(dev, set->index), sizeof(**kept),
 				 GFP_KERNEL_ACCOUNT);
@@ -213,7 +214,7 @@ static int vum_irq_keep(struct vum_device *dev,
 static void vum_irq_forget(struct vum_device *dev, u32 index,
 			   enum vum_irq_action action, u32 start, u32 count)
 {
-	struct file **kept = dev->eventfds[index][action];
+	struct file **kept = dev->irqs.eventfds[index][action];
 	u32 i;
 
 	for (i = start; kept && i < start + count; i++) {
@@ -229,8 +230,8 @@ static void vum_irq_forget_index(struct vum_device *dev, u32 index)
 
 	for (action = 0; action < VUM_IRQ_ACTIONS; action++)
 		vum_irq_forget(dev, index, action, 0, vum_irq_count(dev, index));
-	__clear_bit(index, &dev->irq_enabled);
-	__clear_bit(index, &dev->irq_masked);
+	__clear_bit(index, &dev->irqs.enabled);
+	__clear_bit(index, &dev->irqs.masked);
 }
 
 /* The files behind an array of descriptors, all of them eventfds. <0: none */
@@ -275,9 +276,9 @@ static bool vum_irq_in_order(const struct vum_device *dev,
 				  BIT(VFIO_PCI_MSIX_IRQ_INDEX);
 
 	if (set->flags != enable)
-		return dev->irq_enabled & BIT(set->index);
+		return dev->irqs.enabled & BIT(set->index);
 	return !(exclusive & BIT(set->index)) ||
-	       !(dev->irq_enabled & exclusive & ~BIT(set->index));
+	       !(dev->irqs.enabled & exclusive & ~BIT(set->index));
 }
 
 /*
@@ -292,9 +293,9 @@ static int vum_irq_try_eventfds(struct vum_device *dev,
 	struct vum_irq_batch b;
 	int ret = 0;
 
-	mutex_lock(&dev->irq_lock);
+	mutex_lock(&dev->irqs.lock);
 	if (!vum_irq_in_order(dev, set)) {
-		mutex_unlock(&dev->irq_lock);
+		mutex_unlock(&dev->irqs.lock);
 		return -EINVAL;
 	}
 	ret = vum_batch_init(&b, dev, VUM_REQ_CONSUMER, set->count);
@@ -303,9 +304,9 @@ static int vum_irq_try_eventfds(struct vum_device *dev,
 	if (!ret || ret == -EIO)
 		ret = vum_irq_keep(dev, set, files);
 	if (!ret && (set->flags & VFIO_IRQ_SET_ACTION_TRIGGER))
-		__set_bit(set->index, &dev->irq_enabled);
+		__set_bit(set->index, &dev->irqs.enabled);
 	*done = ret != -EPROBE_DEFER;
-	mutex_unlock(&dev->irq_lock);
+	mutex_unlock(&dev->irqs.lock);
 	return vum_batch_wait(&b, ret, true);
 }
 
@@ -319,10 +320,10 @@ static void vum_irq_undo(struct vum_device *dev,
 	struct vfio_user_irq_set undo = *set;
 	struct file **kept;
 
-	mutex_lock(&dev->irq_lock);
+	mutex_lock(&dev->irqs.lock);
 	vum_irq_forget(dev, set->index, vum_irq_action(set->flags), set->start,
 		       set->count);
-	kept = dev->eventfds[set->index][VUM_IRQ_TRIGGER];
+	kept = dev->irqs.eventfds[set->index][VUM_IRQ_TRIGGER];
 	if (!kept || !memchr_inv(kept, 0, vum_irq_count(dev, set->index) *
 					  sizeof(*kept))) {
 		vum_irq_forget_index(dev, set->index);
@@ -336,7 +337,7 @@ static void vum_irq_undo(struct vum_device *dev,
 	if (!vum_irq_local(set->index))
 		vum_req_async(dev, VFIO_USER_DEVICE_SET_IRQS, &undo,
 			      sizeof(undo));
-	mutex_unlock(&dev->irq_lock);
+	mutex_unlock(&dev->irqs.lock);
 }
 
 static int vum_irq_set_eventfds(struct vum_device *dev,
@@ -365,7 +366,7 @@ static int vum_irq_set_eventfds(struct vum_device *dev,
 /* Returns whether there is an eventfd. Under the irq_lock. */
 static bool vum_irq_signal(struct vum_device *dev, u32 index)
 {
-	struct file **kept = dev->eventfds[index][VUM_IRQ_TRIGGER];
+	struct file **kept = dev->irqs.eventfds[index][VUM_IRQ_TRIGGER];
 	struct eventfd_ctx *ctx;
 
 	if (!kept || !kept[0])
@@ -386,10 +387,10 @@ static void vum_irq_note(struct vum_device *dev,
 		return;
 	switch (vum_irq_action(set->flags)) {
 	case VUM_IRQ_MASK:
-		__set_bit(set->index, &dev->irq_masked);
+		__set_bit(set->index, &dev->irqs.masked);
 		break;
 	case VUM_IRQ_UNMASK:
-		__clear_bit(set->index, &dev->irq_masked);
+		__clear_bit(set->index, &dev->irqs.masked);
 		break;
 	default:
 		if (!set->count)
@@ -409,9 +410,9 @@ static int vum_irq_try_act(struct vum_device *dev,
 	struct vum_irq_batch b;
 	int ret;
 
-	mutex_lock(&dev->irq_lock);
+	mutex_lock(&dev->irqs.lock);
 	if (!vum_irq_in_order(dev, set)) {
-		mutex_unlock(&dev->irq_lock);
+		mutex_unlock(&dev->irqs.lock);
 		return -EINVAL;
 	}
 	ret = vum_batch_init(&b, dev, VUM_REQ_CONSUMER, 1);
@@ -421,7 +422,7 @@ static int vum_irq_try_act(struct vum_device *dev,
 		ret = 0;
 	if (!ret)
 		vum_irq_note(dev, set, bools);
-	mutex_unlock(&dev->irq_lock);
+	mutex_unlock(&dev->irqs.lock);
 	return vum_batch_wait(&b, ret, kept);
 }
 
@@ -514,7 +515,7 @@ long vum_irq_set(struct vum_device *dev, struct vfio_irq_set __user *arg)
 static int vum_irq_replay_action(struct vum_irq_batch *b, u32 index,
 				 enum vum_irq_action action)
 {
-	struct file **kept = b->dev->eventfds[index][action];
+	struct file **kept = b->dev->irqs.eventfds[index][action];
 	struct vfio_user_irq_set set = {
 		.flags = VFIO_IRQ_SET_DATA_EVENTFD | vum_irq_action_flags[action],
 		.index = index,
@@ -528,7 +529,7 @@ static int vum_irq_replay_action(struct vum_irq_batch *b, u32 index,
 static int vum_irq_replay_index(struct vum_irq_batch *b, u32 index)
 {
 	struct vum_device *dev = b->dev;
-	bool masked = test_bit(index, &dev->irq_masked);
+	bool masked = test_bit(index, &dev->irqs.masked);
 	struct vfio_user_irq_set set = { .index = index, .count = 1 };
 	u32 before = b->nr;
 	int ret;
@@ -564,16 +565,16 @@ int vum_irq_replay(struct vum_device *dev, u32 session)
 	struct vum_irq_batch b;
 	int ret;
 
-	mutex_lock(&dev->irq_lock);
-	for_each_set_bit(index, &dev->irq_enabled, VUM_MAX_IRQ_INDEXES)
+	mutex_lock(&dev->irqs.lock);
+	for_each_set_bit(index, &dev->irqs.enabled, VUM_MAX_IRQ_INDEXES)
 		max += VUM_IRQ_ACTIONS * vum_irq_count(dev, index) + 1;
 	ret = vum_batch_init(&b, dev, VUM_REQ_ATTACH, max);
 	b.session = session;
-	for_each_set_bit(index, &dev->irq_enabled, VUM_MAX_IRQ_INDEXES) {
+	for_each_set_bit(index, &dev->irqs.enabled, VUM_MAX_IRQ_INDEXES) {
 		if (!ret && !vum_irq_local(index))
 			ret = vum_irq_replay_index(&b, index);
 	}
-	mutex_unlock(&dev->irq_lock);
+	mutex_unlock(&dev->irqs.lock);
 	return vum_batch_wait(&b, ret, false);
 }
 
@@ -592,18 +593,18 @@ void vum_irq_release(struct vum_device *dev)
 	};
 	u32 action;
 
-	mutex_lock(&dev->irq_lock);
+	mutex_lock(&dev->irqs.lock);
 	for (set.index = 0; set.index < dev->shape->num_irqs; set.index++) {
 		if (!vum_irq_local(set.index) && vum_irq_count(dev, set.index))
 			vum_req_async(dev, VFIO_USER_DEVICE_SET_IRQS, &set,
 				      sizeof(set));
 		vum_irq_forget_index(dev, set.index);
 		for (action = 0; action < VUM_IRQ_ACTIONS; action++) {
-			kvfree(dev->eventfds[set.index][action]);
-			dev->eventfds[set.index][action] = NULL;
+			kvfree(dev->irqs.eventfds[set.index][action]);
+			dev->irqs.eventfds[set.index][action] = NULL;
 		}
 	}
-	mutex_unlock(&dev->irq_lock);
+	mutex_unlock(&dev->irqs.lock);
 }
 
 /**
@@ -615,9 +616,9 @@ void vum_irq_request(struct vum_device *dev, unsigned int count)
 {
 	bool asked;
 
-	mutex_lock(&dev->irq_lock);
+	mutex_lock(&dev->irqs.lock);
 	asked = vum_irq_signal(dev, VFIO_PCI_REQ_IRQ_INDEX);
-	mutex_unlock(&dev->irq_lock);
+	mutex_unlock(&dev->irqs.lock);
 	if (asked && !(count % 10))
 		vum_notice(dev, "asking the consumer to let go (#%u)\n", count);
 	else if (!asked && !count)

@@ -6,7 +6,7 @@
 #include <linux/file.h>
 #include <linux/slab.h>
 
-#include "vum.h"
+#include "message.h"
 
 /* Requests whose message is small: one for each access to a register. */
 static struct kmem_cache *vum_req_cache;

@@ -7,12 +7,18 @@
 #include <linux/sizes.h>
 #include <net/genetlink.h>
 
-#include "vum.h"
+#include "device.h"
+#include "netlink.h"
 
 /* All of a device's latencies fit into this. */
 #define VUM_GENL_SIZE	SZ_8K
 
 static struct genl_family vum_genl;
+
+/* Every mdev from probe to remove, and how often that has changed. */
+static LIST_HEAD(vum_devices);
+static unsigned int vum_devices_seq = 1;
+static DEFINE_MUTEX(vum_netlink_lock);	/* both of these */
 
 /* What is told of a device, taken in one go so that it fits together. */
 struct vum_snapshot {
@@ -168,14 +174,14 @@ static int vum_get(struct genl_info *info, u8 cmd, vum_put_fn put)
 		nlmsg_free(reply);
 		return -EMSGSIZE;
 	}
-	mutex_lock(&vum_devices_lock);
+	mutex_lock(&vum_netlink_lock);
 	list_for_each_entry(dev, &vum_devices, node) {
 		if (nla_strcmp(info->attrs[VUM_ATTR_UUID], dev->uuid))
 			continue;
 		ret = put(reply, dev);
 		break;
 	}
-	mutex_unlock(&vum_devices_lock);
+	mutex_unlock(&vum_netlink_lock);
 	if (ret) {
 		nlmsg_free(reply);
 		return ret;
@@ -192,7 +198,7 @@ static int vum_dump(struct sk_buff *skb, struct netlink_callback *cb, u8 cmd,
 	void *hdr;
 	int ret = 0;
 
-	mutex_lock(&vum_devices_lock);
+	mutex_lock(&vum_netlink_lock);
 	cb->seq = vum_devices_seq;
 	list_for_each_entry(dev, &vum_devices, node) {
 		if (skip-- > 0)
@@ -211,7 +217,7 @@ static int vum_dump(struct sk_buff *skb, struct netlink_callback *cb, u8 cmd,
 		genlmsg_end(skb, hdr);
 		cb->args[0]++;
 	}
-	mutex_unlock(&vum_devices_lock);
+	mutex_unlock(&vum_netlink_lock);
 	/* One that does not fit, and none before it. */
 	return skb->len ?: ret;
 }
@@ -297,6 +303,30 @@ void vum_netlink_event(struct vum_device *dev, enum vum_event event)
 	}
 	genlmsg_end(skb, hdr);
 	genlmsg_multicast(&vum_genl, skb, 0, 0, GFP_ATOMIC);
+}
+
+/**
+ * vum_netlink_add - show a device
+ * @dev: device
+ */
+void vum_netlink_add(struct vum_device *dev)
+{
+	mutex_lock(&vum_netlink_lock);
+	list_add_tail(&dev->node, &vum_devices);
+	vum_devices_seq++;
+	mutex_unlock(&vum_netlink_lock);
+}
+
+/**
+ * vum_netlink_del - show a device no longer
+ * @dev: device
+ */
+void vum_netlink_del(struct vum_device *dev)
+{
+	mutex_lock(&vum_netlink_lock);
+	list_del(&dev->node);
+	vum_devices_seq++;
+	mutex_unlock(&vum_netlink_lock);
 }
 
 int __init vum_netlink_init(void)

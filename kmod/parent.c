@@ -4,20 +4,21 @@
  * going.
  */
 
+#include <linux/mdev.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 
+#include "device.h"
+#include "dma_observe.h"
+#include "netlink.h"
+#include "pseudofs.h"
 #include "sock.h"
-#include "vum.h"
+#include "sysfs.h"
+#include "work.h"
 
 static unsigned int max_instances = 256;
 module_param(max_instances, uint, 0444);
 MODULE_PARM_DESC(max_instances, "how many mdevs may exist at once (default 256)");
-
-/* Every mdev from probe to remove, and how often that has changed. */
-LIST_HEAD(vum_devices);
-unsigned int vum_devices_seq = 1;
-DEFINE_MUTEX(vum_devices_lock);	/* both of these */
 
 static struct mdev_type vum_type = {
 	.sysfs_name = "pci",
@@ -54,10 +55,7 @@ static int vum_probe(struct mdev_device *mdev)
 	if (ret)
 		goto err_register;
 
-	mutex_lock(&vum_devices_lock);
-	list_add_tail(&dev->node, &vum_devices);
-	vum_devices_seq++;
-	mutex_unlock(&vum_devices_lock);
+	vum_netlink_add(dev);
 	vum_conn_lock(&dev->conn);
 	vum_conn_event(dev, VUM_EVENT_CREATED);
 	vum_conn_unlock(&dev->conn);
@@ -79,10 +77,7 @@ static void vum_remove(struct mdev_device *mdev)
 	/* Returns once the last consumer has let go. */
 	vum_device_unregister(dev);
 
-	mutex_lock(&vum_devices_lock);
-	list_del(&dev->node);
-	vum_devices_seq++;
-	mutex_unlock(&vum_devices_lock);
+	vum_netlink_del(dev);
 	vum_channel_del(dev);
 	cancel_work_sync(&dev->attach);
 	vum_conn_lock(&dev->conn);

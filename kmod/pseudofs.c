@@ -10,24 +10,27 @@
 #include <linux/mount.h>
 #include <linux/pseudo_fs.h>
 
-#include "vum.h"
+#include "pseudofs.h"
 
 #define VUM_PSEUDOFS_MAGIC	0x56554d44
 
 static struct vfsmount *vum_pseudofs_mnt;
 
 /**
- * vum_pseudofs_inode - an inode
- * @dev: device it is for; no reference is taken
+ * vum_pseudofs_inode - create an inode
+ * @dev: device that the inode is for; no reference is taken
+ * @size: size of its files, in bytes
+ *
+ * Return: the inode, with a reference for the caller; or -ENOMEM.
  */
-struct inode *vum_pseudofs_inode(struct vum_device *dev)
+struct inode *vum_pseudofs_inode(struct vum_device *dev, loff_t size)
 {
 	struct inode *inode = alloc_anon_inode(vum_pseudofs_mnt->mnt_sb);
 
 	if (IS_ERR(inode))
 		return inode;
 	inode->i_private = dev;
-	i_size_write(inode, VUM_WINDOW_SIZE);
+	i_size_write(inode, size);
 	return inode;
 }
 

@@ -11,7 +11,9 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "vum.h"
+#include "device.h"
+#include "region.h"
+#include "request.h"
 
 /*
  * Where in which region? Errors are vfio-pci's: config space refuses what does

@@ -15,7 +15,8 @@
 #include <linux/shmem_fs.h>
 
 #include "compat.h"
-#include "vum.h"
+#include "device.h"
+#include "pseudofs.h"
 
 #define VUM_REGION_PAGES	BIT_ULL(VUM_REGION_SHIFT - PAGE_SHIFT)
 
@@ -128,7 +129,7 @@ static struct inode *vum_region_mmap_inode(struct vum_device *dev)
 		return ERR_PTR(-EINTR);
 	inode = dev->region_mmap.inode;
 	if (!inode) {
-		inode = vum_pseudofs_inode(dev);
+		inode = vum_pseudofs_inode(dev, MAX_LFS_FILESIZE);
 		if (!IS_ERR(inode))
 			dev->region_mmap.inode = inode;
 	}

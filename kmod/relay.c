@@ -10,8 +10,10 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "device.h"
+#include "incoming.h"
+#include "relay.h"
 #include "trace.h"
-#include "vum.h"
 
 /* Are messages the helper's to carry? Returns 0 or an error. */
 static int vum_relay_check(const struct vum_conn *conn)

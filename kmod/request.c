@@ -8,8 +8,9 @@
 #include <linux/sched/stat.h>
 #include <linux/timekeeping.h>
 
+#include "device.h"
+#include "request.h"
 #include "trace.h"
-#include "vum.h"
 
 /* Polling for less than this is not worth while. */
 #define VUM_SPIN_MIN_NS	2000

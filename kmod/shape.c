@@ -10,7 +10,7 @@
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
 
-#include "vum.h"
+#include "device.h"
 
 /* NVMe needs one; more than this is a mistake. */
 #define VUM_MAX_AREAS	256

@@ -19,8 +19,8 @@
 #include <linux/srcu.h>
 #include <net/tcp_states.h>
 
+#include "device.h"
 #include "sock.h"
-#include "vum.h"
 
 /* Whoever is in the middle of vum_sock_data_ready(). */
 DEFINE_STATIC_SRCU(vum_sock_callers);

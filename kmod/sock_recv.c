@@ -10,8 +10,9 @@
 #include <linux/uaccess.h>
 #include <linux/uio.h>
 
+#include "device.h"
+#include "incoming.h"
 #include "sock.h"
-#include "vum.h"
 
 /* The files that came with a control message, out of this process's table. */
 static int vum_sock_collect(struct vum_sock *vs, const struct cmsghdr *cmsg,

@@ -8,9 +8,9 @@
 #include <linux/net.h>
 #include <linux/uio.h>
 
+#include "device.h"
 #include "sock.h"
 #include "trace.h"
-#include "vum.h"
 
 /* Descriptors for the files of @req in this process, as a control message. */
 static int vum_sock_lend(const struct vum_req *req, struct cmsghdr *cmsg)

@@ -5,7 +5,9 @@
 
 #include <linux/sysfs.h>
 
-#include "vum.h"
+#include "device.h"
+#include "sysfs.h"
+#include "work.h"
 
 static struct vum_device *vum_from_dev(struct device *device)
 {
@@ -144,14 +146,6 @@ static ssize_t timeout_ms_store(struct device *device,
 			    count);
 }
 static DEVICE_ATTR_RW(timeout_ms);
-
-const char *const vum_dma_mode_names[] = {
-	[VUM_DMA_AUTO]		= "auto",
-	[VUM_DMA_MMAP]		= "mmap",
-	[VUM_DMA_FILE]		= "file",
-	[VUM_DMA_MESSAGE]	= "message",
-	[VUM_DMA_NONE]		= "none",
-};
 
 static ssize_t dma_mode_show(struct device *device,
 			     struct device_attribute *attr, char *buf)

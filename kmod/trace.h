@@ -11,7 +11,7 @@
 
 #include <linux/tracepoint.h>
 
-#include "vum.h"
+#include "device.h"
 
 DECLARE_EVENT_CLASS(vum_message,
 	TP_PROTO(const struct vum_device *dev, const struct vum_req *req),

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * vfio-user-mdev: the device, of which every noun of the module has a part.
+ *
+ * Kbuild lists the module's files by floors; calls go to lower floors only. What
+ * comes up from a server comes by callbacks: vum_transport_ops, vum_req.done,
+ * vum_conn.event, and work items.
+ *
+ * The order of the locks, outermost first; a lock may be taken while any that
+ * stands to the left of it in the same line is held:
+ *
+ *	vum_netlink_lock	-> conn
+ *	dev->irqs.lock		-> conn
+ *	dev->announce.lock	-> dev->dma.lock
+ *	dev->announce.lock	-> the containers' lock, conn
+ *	dev->dma.lock		-> the containers' lock
+ *	sock.rx			-> conn
+ *	the containers' lock	-> (nothing)
+ *	dev->region_mmap.lock, dev->ioeventfds.lock, the lock in dma_map_wait.c: leaves
+ *
+ * None of them is held while a task waits for a server or a consumer, nor while
+ * VFIO pins or unpins.
+ */
+#ifndef VUM_DEVICE_H
+#define VUM_DEVICE_H
+
+#ifdef pr_fmt
+#undef pr_fmt
+#endif
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/ratelimit.h>
+#include <linux/un.h>
+#include <linux/uuid.h>
+#include <linux/vfio.h>
+
+#include "channel.h"
+#include "conn.h"
+#include "dma.h"
+#include "dma_announce.h"
+#include "dma_container.h"
+#include "ioeventfd.h"
+#include "irq.h"
+#include "region_mmap.h"
+#include "shape.h"
+
+/* Limits of vfio_user/poll_us: a task that polls for longer keeps a CPU busy. */
+#define VUM_POLL_MAX_US	10000
+
+#define VUM_ATTACH_TIMEOUT_MS	5000
+/* VFIO holds locks over open_device(), and other tasks wait for these. */
+#define VUM_ATTACH_TIMEOUT_MAX	60000
+
+/**
+ * struct vum_device - an mdev
+ * @vdev: what VFIO knows of it
+ * @uuid: its name; the mdev's own is gone before the last channel is closed
+ * @node: in netlink.c's list, from probe to remove
+ * @conn: the connection to the server
+ * @channel: the helper's door
+ * @attach: work item that runs vum_attach_work()
+ * @open: a consumer has the device open; conn's lock guards it
+ * @going: the mdev is to be removed as soon as it is not open; conn's lock guards it
+ * @shape: what the server's device looks like; fixed while @open
+ * @irqs: what the consumer has set of interrupts
+ * @ioeventfds: writes that the consumer can cause by an eventfd
+ * @region_mmap: what the consumer has mapped of regions
+ * @dma: the consumer's memory
+ * @member: the device's place in the consumer's container
+ * @announce: what the server has been told of the consumer's memory
+ * @ratelimit: of log messages about the device
+ * @socket: where the server listens; conn's lock guards it
+ * @posted_writes: the consumer does not wait for its writes to memory BARs
+ * @data_path: what is to carry messages for the next server
+ * @poll_us: how long, at most, a task polls for a reply before it sleeps
+ * @attach_timeout_ms: how long open_device() waits for a server
+ * @timeout_ms: how long a request waits for its reply; 0: for ever
+ */
+struct vum_device {
+	struct vfio_device vdev;
+	char uuid[UUID_STRING_LEN + 1];
+	struct list_head node;
+	struct vum_conn conn;
+	struct vum_channel channel;
+	struct work_struct attach;
+	bool open;
+	bool going;
+	struct vum_shape *shape;
+	struct vum_irqs irqs;
+	struct vum_ioeventfds ioeventfds;
+	struct vum_region_mmap region_mmap;
+	struct vum_dma dma;
+	struct vum_member member;
+	struct vum_announce announce;
+	struct ratelimit_state ratelimit;
+	char socket[UNIX_PATH_MAX];
+	bool posted_writes;
+	enum vum_data_path data_path;
+	u32 poll_us;
+	u32 attach_timeout_ms;
+	u32 timeout_ms;
+};
+
+extern const struct vfio_device_ops vum_device_ops;
+
+void vum_device_unregister(struct vum_device *dev);
+
+static inline struct vum_device *vum_from_vfio(struct vfio_device *vdev)
+{
+	return container_of(vdev, struct vum_device, vdev);
+}
+
+/* Has something changed of which the server must hear before anything else? */
+static inline bool vum_announce_stale(const struct vum_device *dev)
+{
+	return !READ_ONCE(dev->dma.open) ||
+	       READ_ONCE(dev->announce.gen) != READ_ONCE(dev->member.gen);
+}
+
+/* Consumers, helpers and servers can cause these at any rate, of their device. */
+#define vum_say(level, dev, fmt, ...)					\
+	do {								\
+		struct vum_device *_dev = (dev);			\
+									\
+		if (__ratelimit(&_dev->ratelimit))			\
+			pr_##level("%s: " fmt, _dev->uuid, ##__VA_ARGS__); \
+	} while (0)
+#define vum_err(dev, fmt, ...)	vum_say(err, dev, fmt, ##__VA_ARGS__)
+#define vum_warn(dev, fmt, ...)	vum_say(warn, dev, fmt, ##__VA_ARGS__)
+#define vum_notice(dev, fmt, ...) vum_say(notice, dev, fmt, ##__VA_ARGS__)
+
+#endif /* VUM_DEVICE_H */

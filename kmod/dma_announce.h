@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * vfio-user-mdev: what the server is told of the consumer's memory.
+ */
+#ifndef VUM_DMA_ANNOUNCE_H
+#define VUM_DMA_ANNOUNCE_H
+
+#include "dma.h"
+#include "message.h"
+
+/* Bits of vum_announce's @refused. */
+enum vum_refused {
+	VUM_REFUSED_MAPPING,
+	VUM_REFUSED_APERTURE,
+};
+
+/**
+ * struct vum_announce - what a device's server has been told of memory
+ * @lock: guards all that follows but @exact and @refused, and with it the order in
+ *	which the server is told. Never held while a task waits for the server
+ * @session: the attachment that this is for
+ * @exact: announce the consumer's mappings, not the aperture
+ * @inexact: why the aperture is announced although @exact is set, or NULL
+ * @aperture: the range of all IOVAs that there may be
+ * @told: the mappings that have been announced, by IOVA
+ * @nr_told: number of entries in @told
+ * @gen: dev->member.gen at that time
+ * @refused: enum vum_refused, what the server has replied an error to
+ * @work: work item that announces what is new
+ */
+struct vum_announce {
+	struct mutex lock; /* see above */
+	u32 session;
+	bool exact;
+	const char *inexact;
+	struct vum_mapping aperture;
+	struct vum_mapping *told;
+	unsigned int nr_told;
+	unsigned long gen;
+	unsigned long refused;
+	struct work_struct work;
+};
+
+void vum_announce_init(struct vum_device *dev);
+void vum_announce_exit(struct vum_device *dev);
+struct vum_req *vum_announce_map(enum vum_req_kind kind, struct file *window,
+				 enum vum_dma_mode mode,
+				 const struct vum_mapping *map);
+struct vum_req *vum_announce_unmap(enum vum_req_kind kind,
+				   const struct vum_mapping *map);
+void vum_announce_begin(struct vum_device *dev, u32 session,
+			const struct vum_mapping *aperture, bool told);
+int vum_announce_now(struct vum_device *dev);
+void vum_announce_later(struct vum_device *dev);
+bool vum_announce_heard(const struct vum_device *dev, unsigned long gen);
+int vum_announce_wait_heard(struct vum_device *dev);
+bool vum_announce_show(struct vum_device *dev, const char **why);
+
+#endif /* VUM_DMA_ANNOUNCE_H */
