@@ -23,8 +23,6 @@
 #include <linux/slab.h>
 
 #include "device.h"
-#include "dma_map_wait.h"
-#include "dma_observe.h"
 #include "work.h"
 
 /* Beyond this, a server is better off with an aperture. */
@@ -82,8 +80,12 @@ struct vum_observed {
 static DEFINE_SPINLOCK(vum_container_lock);
 static LIST_HEAD(vum_containers);
 /* Counts what is mapped and unmapped. */
-static unsigned long vum_container_gen;
+static unsigned long vum_gen;
 static DECLARE_WAIT_QUEUE_HEAD(vum_container_wait);
+/* Why the observer does not run, or NULL. */
+static const char *vum_unobserved = "the observer has not been started";
+/* The observer's count of calls that it has missed. */
+static const int *vum_missed;
 
 static struct vum_container *vum_container_find(const void *iommu)
 {
@@ -153,10 +155,10 @@ static void vum_container_changed(struct vum_container *c)
 {
 	struct vum_device *dev;
 
-	WRITE_ONCE(vum_container_gen, vum_container_gen + 1);
+	WRITE_ONCE(vum_gen, vum_gen + 1);
 	list_for_each_entry(dev, &c->devices, member.node) {
-		WRITE_ONCE(dev->member.gen, vum_container_gen);
-		vum_announce_later(dev);
+		WRITE_ONCE(dev->member.gen, vum_gen);
+		vum_work_queue(&dev->announce.work);
 	}
 }
 
@@ -254,12 +256,11 @@ bool vum_container_call_begin(struct vum_call *call)
 	return c;
 }
 
-/* Returns what holds the caller up, or NULL. */
-static struct file *vum_container_follow(struct vum_container *c,
-					 struct vum_call *call, long ret)
+/* Returns whether the caller has mapped something for a device of ours. */
+static bool vum_container_follow(struct vum_container *c, struct vum_call *call,
+				 long ret)
 {
 	bool unmap = call->cmd == VFIO_IOMMU_UNMAP_DMA;
-	struct file *hold = NULL;
 
 	c->calls--;
 	c->last = jiffies;
@@ -267,44 +268,61 @@ static struct file *vum_container_follow(struct vum_container *c,
 		list_del(&call->node);
 	/* An error of a map changes nothing, nor does EINVAL of an unmap. */
 	if (ret && (!unmap || ret == -EINVAL))
-		return NULL;
+		return false;
 	if (ret || call->unread)
 		vum_container_give_up(c, "an ioctl of the consumer's could not be followed");
 	else if (unmap)
 		vum_container_unmap(c, call);
 	else
 		vum_container_map(c, call);
-	/* An unmap has taken the memory away, whoever may not know of it yet. */
-	if (!unmap && !list_empty(&c->devices)) {
-		hold = vum_map_wait_take(c->iommu);
-		if (!hold)
-			vum_container_give_up(c, "the consumer maps too much at once");
-	}
 	vum_container_changed(c);
-	return hold;
+	return !unmap && !list_empty(&c->devices);
 }
 
 /**
- * vum_container_call_end - an ioctl ends
- * @call: what is known of it
- * @ret: how
+ * vum_container_call_end - follow an ioctl that ends
+ * @call: what is known of the ioctl
+ * @ret: what it returns
  *
- * Returns what holds the caller up when it is put by fput(), or NULL.
+ * Context: any.
+ * Return: true if the caller should wait until the servers have heard of what it
+ * has mapped. Of what it has unmapped they need not hear: the memory is gone.
  */
-struct file *vum_container_call_end(struct vum_call *call, long ret)
+bool vum_container_call_end(struct vum_call *call, long ret)
 {
-	struct file *hold = NULL;
 	struct vum_container *c;
 	unsigned long flags;
+	bool wait = false;
 
 	spin_lock_irqsave(&vum_container_lock, flags);
 	c = vum_container_find(call->iommu);
 	if (c)
-		hold = vum_container_follow(c, call, ret);
+		wait = vum_container_follow(c, call, ret);
 	spin_unlock_irqrestore(&vum_container_lock, flags);
 	if (call->cmd == VFIO_IOMMU_UNMAP_DMA)
 		wake_up_all(&vum_container_wait);
-	return hold;
+	return wait;
+}
+
+/**
+ * vum_container_lose - stop following a container
+ * @iommu: VFIO's name for the container; it need not exist any more
+ * @why: the reason, a string constant
+ *
+ * Context: any.
+ */
+void vum_container_lose(const void *iommu, const char *why)
+{
+	struct vum_container *c;
+	unsigned long flags;
+
+	spin_lock_irqsave(&vum_container_lock, flags);
+	c = vum_container_find(iommu);
+	if (c) {
+		vum_container_give_up(c, why);
+		vum_container_changed(c);
+	}
+	spin_unlock_irqrestore(&vum_container_lock, flags);
 }
 
 /**
@@ -322,7 +340,7 @@ void vum_container_open(const void *iommu)
 		return;
 	c->iommu = iommu;
 	c->maps = RB_ROOT;
-	c->missed = vum_observe_missed();
+	c->missed = READ_ONCE(*vum_missed);
 	INIT_LIST_HEAD(&c->unmaps);
 	INIT_LIST_HEAD(&c->devices);
 	INIT_LIST_HEAD(&c->groups);
@@ -497,8 +515,8 @@ void vum_container_bind(const void *iommu, struct vum_device *dev)
 	c = vum_container_find(iommu);
 	vum_container_unlink(dev);
 	dev->member.type1 = true;
-	WRITE_ONCE(vum_container_gen, vum_container_gen + 1);
-	WRITE_ONCE(dev->member.gen, vum_container_gen);
+	WRITE_ONCE(vum_gen, vum_gen + 1);
+	WRITE_ONCE(dev->member.gen, vum_gen);
 	WRITE_ONCE(dev->member.container, c);
 	if (c)
 		list_add(&dev->member.node, &c->devices);
@@ -522,7 +540,7 @@ void vum_container_unbind(struct vum_device *dev)
 
 static bool vum_container_blind(const struct vum_container *c)
 {
-	return c->blind || c->missed != vum_observe_missed();
+	return c->blind || c->missed != READ_ONCE(*vum_missed);
 }
 
 /**
@@ -600,8 +618,8 @@ static const char *vum_container_why_not(const struct vum_device *dev)
 {
 	const struct vum_container *c = dev->member.container;
 
-	if (vum_observe_why_not())
-		return vum_observe_why_not();
+	if (vum_unobserved)
+		return vum_unobserved;
 	if (!dev->member.type1)
 		return "the consumer's memory is not in a type1 container";
 	if (!c)
@@ -650,9 +668,29 @@ const char *vum_container_snapshot(struct vum_device *dev,
 	return why;
 }
 
-/* A device whose server has not heard of what there was at @gen; with a reference. */
-static struct vum_device *vum_container_unsettled(const void *iommu,
-						  unsigned long gen)
+/**
+ * vum_container_gen - how often containers have changed
+ *
+ * Return: the count, which is that of the latest change of any container.
+ */
+unsigned long vum_container_gen(void)
+{
+	return READ_ONCE(vum_gen);
+}
+
+/**
+ * vum_container_find_device - find a device of a container's
+ * @iommu: VFIO's name for the container; it need not exist any more
+ * @wanted: whether a device is the one; called with the containers' lock held
+ * @gen: passed to @wanted
+ *
+ * Return: the first device that is @wanted, with a reference for the caller; or
+ * NULL.
+ */
+struct vum_device *
+vum_container_find_device(const void *iommu,
+			  bool (*wanted)(const struct vum_device *dev, unsigned long gen),
+			  unsigned long gen)
 {
 	struct vum_device *dev, *found = NULL;
 	struct vum_container *c;
@@ -662,11 +700,11 @@ static struct vum_device *vum_container_unsettled(const void *iommu,
 	c = vum_container_find(iommu);
 	if (c) {
 		list_for_each_entry(dev, &c->devices, member.node) {
-			if (!vum_announce_heard(dev, gen)) {
-				get_device(&dev->vdev.device);
-				found = dev;
-				break;
-			}
+			if (!wanted(dev, gen))
+				continue;
+			get_device(&dev->vdev.device);
+			found = dev;
+			break;
 		}
 	}
 	spin_unlock_irqrestore(&vum_container_lock, flags);
@@ -674,20 +712,12 @@ static struct vum_device *vum_container_unsettled(const void *iommu,
 }
 
 /**
- * vum_container_settle - wait until every server has heard of what is mapped now
- * @iommu: VFIO's name for the container; it need not be there any more
- *
- * Or until the caller is being killed.
+ * vum_container_observe - begin to follow containers, or say why that is not done
+ * @why_not: a string constant, or NULL
+ * @missed: the observer's count of calls that it has missed
  */
-void vum_container_settle(const void *iommu)
+void vum_container_observe(const char *why_not, const int *missed)
 {
-	/* What the caller has mapped is in it. */
-	unsigned long gen = READ_ONCE(vum_container_gen);
-	struct vum_device *dev;
-	int ret = 0;
-
-	while (!ret && (dev = vum_container_unsettled(iommu, gen))) {
-		ret = vum_announce_wait_heard(dev);
-		vfio_put_device(&dev->vdev);
-	}
+	vum_missed = missed;
+	vum_unobserved = why_not;
 }

@@ -56,9 +56,11 @@ struct vum_call {
 };
 
 /* For the observer. */
+void vum_container_observe(const char *why_not, const int *missed);
 void vum_container_exit(void);
 bool vum_container_call_begin(struct vum_call *call);
-struct file *vum_container_call_end(struct vum_call *call, long ret);
+bool vum_container_call_end(struct vum_call *call, long ret);
+void vum_container_lose(const void *iommu, const char *why);
 void vum_container_open(const void *iommu);
 void vum_container_release(const void *iommu);
 void vum_container_add_group(const void *iommu, const struct iommu_group *group);
@@ -74,6 +76,10 @@ void vum_container_check_unmap(struct vum_device *dev, u64 iova, u64 last);
 int vum_container_wait_unmapped(struct vum_device *dev, unsigned long index);
 const char *vum_container_snapshot(struct vum_device *dev,
 				   struct vum_mapping **maps, unsigned int *nr);
-void vum_container_settle(const void *iommu);
+unsigned long vum_container_gen(void);
+struct vum_device *
+vum_container_find_device(const void *iommu,
+			  bool (*wanted)(const struct vum_device *dev, unsigned long gen),
+			  unsigned long gen);
 
 #endif /* VUM_DMA_CONTAINER_H */

@@ -87,6 +87,29 @@ static void vum_map_wait_fill(struct work_struct *work)
 
 static DECLARE_WORK(vum_map_wait_work, vum_map_wait_fill);
 
+static bool vum_map_wait_wanted(const struct vum_device *dev, unsigned long gen)
+{
+	return !vum_announce_heard(dev, gen);
+}
+
+/*
+ * Wait until every server has heard of what is mapped now, or until the caller is
+ * being killed. The container need not exist any more.
+ */
+static void vum_map_wait_heard(const void *iommu)
+{
+	/* What the caller has mapped is in it. */
+	unsigned long gen = vum_container_gen();
+	struct vum_device *dev;
+	int ret = 0;
+
+	while (!ret && (dev = vum_container_find_device(iommu, vum_map_wait_wanted,
+							gen))) {
+		ret = vum_announce_wait_heard(dev);
+		vfio_put_device(&dev->vdev);
+	}
+}
+
 static int vum_map_wait_release(struct inode *inode, struct file *file)
 {
 	/* No signal reaches one that exits; and it maps nothing any more. */
@@ -95,7 +118,7 @@ static int vum_map_wait_release(struct inode *inode, struct file *file)
 	/* Or who maps and need not wait for anybody uses up all there are. */
 	if (READ_ONCE(vum_map_wait_nr) < VUM_MAP_WAIT_SPARE / 2)
 		flush_work(&vum_map_wait_work);
-	vum_container_settle(file->private_data);
+	vum_map_wait_heard(file->private_data);
 	return 0;
 }
 

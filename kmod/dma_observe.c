@@ -23,8 +23,10 @@ static bool observe = true;
 module_param(observe, bool, 0444);
 MODULE_PARM_DESC(observe, "watch consumers map memory, for vfio_user/dma_announce=exact (default Y)");
 
-/* Why nothing is observed, or NULL. */
-static const char *vum_unobserved = "the observer is switched off (module parameter observe)";
+/* Whether the probes are registered. */
+static bool vum_observing;
+/* The ops by which the devices of this module are told from others. */
+static const struct vfio_device_ops *vum_observed_ops;
 
 /* A group on its way into a container. */
 struct vum_join {
@@ -69,14 +71,18 @@ static int vum_ioctl_enter(struct kretprobe_instance *ri, struct pt_regs *regs)
 static int vum_ioctl_return(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
 	struct vum_call *call = (struct vum_call *)ri->data;
-	struct file *hold;
+	struct file *wait;
 
 	/* By now the page has been read, so it is there. */
 	if (call->unread && call->cmd == VFIO_IOMMU_MAP_DMA)
 		vum_call_read(call);
-	hold = vum_container_call_end(call, regs_return_value(regs));
-	if (hold)
-		fput(hold);
+	if (!vum_container_call_end(call, regs_return_value(regs)))
+		return 0;
+	wait = vum_map_wait_take(call->iommu);
+	if (wait)
+		fput(wait);
+	else
+		vum_container_lose(call->iommu, "the consumer maps too much at once");
 	return 0;
 }
 
@@ -129,7 +135,7 @@ static int vum_register_enter(struct kretprobe_instance *ri, struct pt_regs *reg
 {
 	struct vfio_device *vdev = (void *)regs_get_kernel_argument(regs, 1);
 
-	if (vdev->ops == &vum_device_ops)
+	if (vdev->ops == vum_observed_ops)
 		vum_container_bind((void *)regs_get_kernel_argument(regs, 0),
 				   vum_from_vfio(vdev));
 	return 1;
@@ -182,18 +188,6 @@ static struct kretprobe *vum_probes[] = {
 	&vum_attach_probe, &vum_register_probe, &vum_open_probe,
 };
 
-/* How many ioctls have not been seen? */
-int vum_observe_missed(void)
-{
-	return vum_ioctl_probe.nmissed;
-}
-
-/* Why is nothing observed? NULL if that is not so. */
-const char *vum_observe_why_not(void)
-{
-	return vum_unobserved;
-}
-
 /*
  * A probe that ftrace has no part in is a breakpoint, whose handler runs as in an
  * NMI: whoever holds vum_container_lock may be what it has interrupted.
@@ -231,36 +225,51 @@ static int vum_probes_start(void)
 	return ret;
 }
 
-/**
- * vum_observe_init - begin to observe
- *
- * If that is not possible, devices do without.
- */
-void vum_observe_init(void)
+/* Returns why nothing can be observed, or NULL, and the probes run. */
+static const char *vum_observe_start(void)
 {
 	int ret;
 
-	if (!observe)
-		return;
-	if (IS_ENABLED(CONFIG_PREEMPT_RT)) {
-		vum_unobserved = "the observer does not work on PREEMPT_RT";
-		return;
-	}
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		return "the observer does not work on PREEMPT_RT";
 	request_module("vfio_iommu_type1");
-	ret = vum_map_wait_init() ?: vum_probes_start();
+	if (vum_map_wait_init())
+		return "out of memory when the module was loaded";
+	ret = vum_probes_start();
+	vum_observing = !ret;
 	if (ret == -EOPNOTSUPP)
-		vum_unobserved =
-			"the kernel's probes run as in an NMI (no CONFIG_KPROBES_ON_FTRACE)";
-	else
-		vum_unobserved = ret ? "the kernel's kretprobes do not work" : NULL;
-	if (ret)
-		pr_notice("cannot observe what consumers map (%s; error %d): servers will be told an aperture\n",
-			  vum_unobserved, ret);
+		return "the kernel's probes run as in an NMI (no CONFIG_KPROBES_ON_FTRACE)";
+	return ret ? "the kernel's kretprobes do not work" : NULL;
 }
 
+/**
+ * vum_observe_init - begin to observe what consumers map
+ * @ops: the ops of this module's devices
+ *
+ * If that is not possible, servers are told an aperture.
+ */
+void vum_observe_init(const struct vfio_device_ops *ops)
+{
+	const char *why_not = "the observer is switched off (module parameter observe)";
+
+	vum_observed_ops = ops;
+	/* The probes may fire as soon as they are registered. */
+	vum_container_observe(why_not, &vum_ioctl_probe.nmissed);
+	if (!observe)
+		return;
+	why_not = vum_observe_start();
+	vum_container_observe(why_not, &vum_ioctl_probe.nmissed);
+	if (why_not)
+		pr_notice("cannot observe what consumers map (%s): servers will be told an aperture\n",
+			  why_not);
+}
+
+/**
+ * vum_observe_exit - stop observing
+ */
 void vum_observe_exit(void)
 {
-	if (!vum_unobserved)
+	if (vum_observing)
 		unregister_kretprobes(vum_probes, ARRAY_SIZE(vum_probes));
 	vum_container_exit();
 	vum_map_wait_exit();

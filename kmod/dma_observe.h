@@ -5,9 +5,9 @@
 #ifndef VUM_DMA_OBSERVE_H
 #define VUM_DMA_OBSERVE_H
 
-void vum_observe_init(void);
+struct vfio_device_ops;
+
+void vum_observe_init(const struct vfio_device_ops *ops);
 void vum_observe_exit(void);
-int vum_observe_missed(void);
-const char *vum_observe_why_not(void);
 
 #endif /* VUM_DMA_OBSERVE_H */

@@ -136,7 +136,7 @@ static int __init vum_init(void)
 	ret = vum_pseudofs_init();
 	if (ret)
 		goto err_work;
-	vum_observe_init();
+	vum_observe_init(&vum_device_ops);
 	ret = class_register(&vum_class);
 	if (ret)
 		goto err_observe;
