@@ -6,6 +6,8 @@
 #define VUM_DMA_H
 
 #include <linux/ktime.h>
+#include <linux/limits.h>
+#include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/types.h>
 #include <linux/wait.h>
@@ -25,18 +27,8 @@ enum vum_dma_mode {
 	VUM_DMA_MODES,
 };
 
-/**
- * struct vum_mapping - a range of IOVAs, with the consumer's memory behind it
- * @iova: first byte
- * @size: in bytes
- * @prot: VFIO_DMA_MAP_FLAG_READ, VFIO_DMA_MAP_FLAG_WRITE, which have the values of
- *	IOMMU_READ, IOMMU_WRITE and of VFIO_USER_F_DMA_REGION_READ, _WRITE
- */
-struct vum_mapping {
-	u64 iova;
-	u64 size;
-	u32 prot;
-};
+/* Size of a window, whose offset is the IOVA: a file's offset ends at 2^63. */
+#define VUM_WINDOW_SIZE		((u64)LLONG_MAX & PAGE_MASK)
 
 /* Values of vfio_user/dma_aperture; libvfio-user takes regions of up to 2^43 bytes. */
 #define VUM_DMA_APERTURE	43

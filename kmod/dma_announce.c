@@ -15,7 +15,6 @@
 #include <linux/slab.h>
 
 #include "device.h"
-#include "dma_window.h"
 #include "request.h"
 #include "work.h"
 

@@ -6,6 +6,7 @@
 #define VUM_DMA_ANNOUNCE_H
 
 #include "dma.h"
+#include "dma_container.h"
 #include "message.h"
 
 /* Bits of vum_announce's @refused. */

@@ -8,10 +8,22 @@
 #include <linux/list.h>
 #include <linux/vfio.h>
 
-#include "dma.h"
-
 struct iommu_group;
 struct vum_container;
+struct vum_device;
+
+/**
+ * struct vum_mapping - a range of IOVAs, with the consumer's memory behind it
+ * @iova: first byte
+ * @size: in bytes
+ * @prot: VFIO_DMA_MAP_FLAG_READ, VFIO_DMA_MAP_FLAG_WRITE, which have the values of
+ *	IOMMU_READ, IOMMU_WRITE and of VFIO_USER_F_DMA_REGION_READ, _WRITE
+ */
+struct vum_mapping {
+	u64 iova;
+	u64 size;
+	u32 prot;
+};
 
 /**
  * struct vum_member - a device's place in its consumer's container

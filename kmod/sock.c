@@ -268,6 +268,16 @@ static void vum_sock_start(struct vum_conn *conn)
 	vum_sock_kick(vs);
 }
 
+static void vum_sock_queue(struct vum_conn *conn, struct vum_req *req)
+	__releases(&vum_conn_lock_of(conn))
+{
+	struct vum_sock *vs = vum_sock_of(conn->transport);
+
+	refcount_inc(&vs->ref);
+	vum_sock_submit(vs, req);
+	vum_sock_put(vs);
+}
+
 static void vum_sock_kick_conn(struct vum_conn *conn)
 {
 	vum_sock_kick(vum_sock_of(conn->transport));

@@ -129,8 +129,8 @@ static __always_inline bool vum_sock_readable(const struct vum_sock *vs)
 }
 
 /* sock_send.c */
-void vum_sock_queue(struct vum_conn *conn, struct vum_req *req)
-	__releases(&vum_conn_lock_of(conn));
+void vum_sock_submit(struct vum_sock *vs, struct vum_req *req)
+	__releases(&vum_conn_lock_of(vs->conn));
 bool vum_sock_calls_carrier(struct vum_sock *vs);
 void vum_sock_push(struct vum_sock *vs, bool carrier)
 	__must_hold(&vum_conn_lock_of(vs->conn));

@@ -250,22 +250,18 @@ static void vum_sock_send_first(struct vum_sock *vs, struct vum_req *req)
 }
 
 /**
- * vum_sock_queue - send a message, or queue it for when that is possible
- * @conn: connection, locked; releases the lock
+ * vum_sock_submit - send a message, or queue it for when that is possible
+ * @vs: socket, with a reference of the caller's; conn's lock is held, and released
  * @req: message
  */
-void vum_sock_queue(struct vum_conn *conn, struct vum_req *req)
-	__releases(&vum_conn_lock_of(conn))
+void vum_sock_submit(struct vum_sock *vs, struct vum_req *req)
+	__releases(&vum_conn_lock_of(vs->conn))
 {
-	struct vum_sock *vs = container_of(conn->transport, struct vum_sock, transport);
-
-	refcount_inc(&vs->ref);
 	if (vum_sock_is_free(vs, req)) {
 		vum_sock_send_first(vs, req);
-	} else {
-		list_add_tail(&req->node, &conn->out);
-		vum_sock_push(vs, false);
-		vum_conn_unlock(conn);
+		return;
 	}
-	vum_sock_put(vs);
+	list_add_tail(&req->node, &vs->conn->out);
+	vum_sock_push(vs, false);
+	vum_conn_unlock(vs->conn);
 }

@@ -76,6 +76,8 @@ for world; do
 		eval "$kernel"
 		export VUM_ROOT
 		report "module: no warning at W=1 and under sparse, $VUM_ABI" "$(module)"
+		report "module: calls and includes go down, $VUM_ABI" \
+			"$(selftests/floors.sh ".build/lint-$VUM_ABI")"
 	else
 		report "module: in $world" "no such world"
 	fi
