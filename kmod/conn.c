@@ -45,6 +45,7 @@ static int vum_ids_add(struct vum_conn *conn, struct vum_req *req)
 	u32 id;
 	int ret;
 
+	vum_conn_assert_held(conn);
 	if (~ids->taken) {
 		id = ffz(ids->taken);
 		ids->taken |= BIT(id);
@@ -65,6 +66,7 @@ static void vum_ids_retain(struct vum_conn *conn, const struct vum_req *req)
 	void *value = xa_mk_value(req->msg.hdr.cmd);
 	u16 id = req->msg.hdr.msg_id;
 
+	vum_conn_assert_held(conn);
 	if (id < VUM_IDS_FIRST)
 		ids->first[id] = value;
 	else
@@ -76,6 +78,7 @@ static void *vum_ids_next(struct vum_conn *conn, unsigned long *id)
 {
 	struct vum_ids *ids = &conn->ids;
 
+	vum_conn_assert_held(conn);
 	if (*id < VUM_IDS_FIRST) {
 		*id = find_next_bit(&ids->taken, VUM_IDS_FIRST, *id);
 		if (*id < VUM_IDS_FIRST)

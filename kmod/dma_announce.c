@@ -237,7 +237,7 @@ static struct vum_mapping *vum_announce_wanted(struct vum_device *dev,
 	return vum_mapping_list(&ann->aperture);
 }
 
-/* Under the lock. Returns 0, or -EINTR if the caller is being killed. */
+/* Returns 0, or -EINTR if the caller is being killed. */
 static int vum_announce_update(struct vum_device *dev)
 {
 	unsigned long gen = READ_ONCE(dev->member.gen);
@@ -247,6 +247,7 @@ static int vum_announce_update(struct vum_device *dev)
 	u32 session;
 	int ret;
 
+	lockdep_assert_held(&dev->announce.lock);
 	window = vum_dma_window(dev, &session);
 	if (IS_ERR(window))
 		return PTR_ERR(window);

@@ -91,6 +91,7 @@ static struct vum_container *vum_container_find(const void *iommu)
 {
 	struct vum_container *c;
 
+	lockdep_assert_held(&vum_container_lock);
 	list_for_each_entry(c, &vum_containers, node)
 		if (c->iommu == iommu)
 			return c;
@@ -115,6 +116,7 @@ static struct vum_observed *vum_observed_from(struct vum_container *c, u64 iova)
 	struct rb_node *n = c->maps.rb_node;
 	struct vum_observed *found = NULL;
 
+	lockdep_assert_held(&vum_container_lock);
 	while (n) {
 		struct vum_observed *o = vum_observed(n);
 
@@ -146,6 +148,7 @@ static void vum_container_empty(struct vum_container *c)
 
 static void vum_container_give_up(struct vum_container *c, const char *why)
 {
+	lockdep_assert_held(&vum_container_lock);
 	if (!c->lost)
 		c->lost = why;
 	vum_container_empty(c);
@@ -155,6 +158,7 @@ static void vum_container_changed(struct vum_container *c)
 {
 	struct vum_device *dev;
 
+	lockdep_assert_held(&vum_container_lock);
 	WRITE_ONCE(vum_gen, vum_gen + 1);
 	list_for_each_entry(dev, &c->devices, member.node) {
 		WRITE_ONCE(dev->member.gen, vum_gen);
@@ -167,6 +171,7 @@ static void vum_container_map(struct vum_container *c, struct vum_call *call)
 	struct vum_observed *o, *old, *next;
 	u64 last = call->map.iova + (call->map.size - 1);
 
+	lockdep_assert_held(&vum_container_lock);
 	if (call->map.flags & VFIO_DMA_MAP_FLAG_VADDR || c->lost)
 		return;
 	/* VFIO accepts no such thing: the consumer has changed it meanwhile. */
@@ -209,6 +214,7 @@ static void vum_container_unmap(struct vum_container *c, struct vum_call *call)
 	struct vum_observed *o, *next;
 	u64 first, last;
 
+	lockdep_assert_held(&vum_container_lock);
 	if (call->unmap.flags & VFIO_DMA_UNMAP_FLAG_VADDR)
 		return;
 	vum_call_range(call, &first, &last);
@@ -262,6 +268,7 @@ static bool vum_container_follow(struct vum_container *c, struct vum_call *call,
 {
 	bool unmap = call->cmd == VFIO_IOMMU_UNMAP_DMA;
 
+	lockdep_assert_held(&vum_container_lock);
 	c->calls--;
 	c->last = jiffies;
 	if (unmap)
@@ -351,6 +358,7 @@ void vum_container_open(const void *iommu)
 
 static void vum_container_unlink(struct vum_device *dev)
 {
+	lockdep_assert_held(&vum_container_lock);
 	if (dev->member.container)
 		list_del(&dev->member.node);
 	WRITE_ONCE(dev->member.container, NULL);
@@ -358,6 +366,7 @@ static void vum_container_unlink(struct vum_device *dev)
 
 static void vum_container_drop_group(struct vum_group *g)
 {
+	lockdep_assert_held(&vum_container_lock);
 	list_del(&g->node);
 	kfree(g);
 }
@@ -444,6 +453,7 @@ static bool vum_container_busy(const struct vum_container *c)
 {
 	struct vum_group *g;
 
+	lockdep_assert_held(&vum_container_lock);
 	list_for_each_entry(g, &c->groups, node)
 		if (!g->leaving)
 			return false;
@@ -496,9 +506,12 @@ void vum_container_wait_idle(struct vum_device *dev)
 void vum_container_exit(void)
 {
 	struct vum_container *c, *next;
+	unsigned long flags;
 
+	spin_lock_irqsave(&vum_container_lock, flags);
 	list_for_each_entry_safe(c, next, &vum_containers, node)
 		vum_container_free(c);
+	spin_unlock_irqrestore(&vum_container_lock, flags);
 }
 
 /**
@@ -540,6 +553,7 @@ void vum_container_unbind(struct vum_device *dev)
 
 static bool vum_container_blind(const struct vum_container *c)
 {
+	lockdep_assert_held(&vum_container_lock);
 	return c->blind || c->missed != READ_ONCE(*vum_missed);
 }
 
@@ -618,6 +632,7 @@ static const char *vum_container_why_not(const struct vum_device *dev)
 {
 	const struct vum_container *c = dev->member.container;
 
+	lockdep_assert_held(&vum_container_lock);
 	if (vum_unobserved)
 		return vum_unobserved;
 	if (!dev->member.type1)

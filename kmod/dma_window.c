@@ -134,11 +134,12 @@ static vm_fault_t vum_window_pin(struct vm_fault *vmf, int need)
 	return VM_FAULT_RETRY;
 }
 
-/* The page is not to be had. Under the dma lock. */
+/* The page is not to be had. */
 static vm_fault_t vum_window_refuse(struct vum_device *dev, struct vm_fault *vmf)
 {
 	struct vum_dma *dma = &dev->dma;
 
+	lockdep_assert_held(&dma->lock);
 	if (dma->sigbus)
 		return VM_FAULT_SIGBUS;
 	if (!dma->scratch)
@@ -175,6 +176,7 @@ static vm_fault_t vum_window_show(struct vum_device *dev, struct vm_fault *vmf,
 	vm_fault_t ret = vum_window_insert(vma, here, pfn, writable);
 	unsigned long addr;
 
+	lockdep_assert_held(&dev->dma.lock);
 	if (ret != VM_FAULT_NOPAGE)
 		return ret;
 	for (addr = here - PAGE_SIZE; addr >= start && addr < here; addr -= PAGE_SIZE)

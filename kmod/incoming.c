@@ -9,7 +9,7 @@
 #include "trace.h"
 #include "work.h"
 
-/* What is wrong with this reply? Under the channel's lock. */
+/* What is wrong with this reply? NULL if nothing is. */
 static const char *vum_reply_flaw(const struct vum_req *req,
 				  const struct vum_msg *reply)
 {
@@ -36,7 +36,7 @@ static const char *vum_reply_flaw(const struct vum_req *req,
 /*
  * Find the request that this replies to, and end it, with a reference for the
  * caller; or say what is wrong. Its waiter may have gone: then there is neither.
- * A @reply that is not @small is taken over. Under the channel's lock.
+ * A @reply that is not @small is taken over.
  */
 static const char *vum_reply_match(struct vum_device *dev, struct vum_msg *reply,
 				   bool small, struct vum_req **match)
@@ -45,6 +45,7 @@ static const char *vum_reply_match(struct vum_device *dev, struct vum_msg *reply
 	struct vum_req *req = vum_conn_find(conn, reply->hdr.msg_id);
 	const char *flaw;
 
+	vum_conn_assert_held(conn);
 	if (!req)
 		return "reply to no request";
 	if (xa_is_value(req)) {

@@ -191,7 +191,7 @@ static const u32 vum_irq_action_flags[VUM_IRQ_ACTIONS] = {
 	[VUM_IRQ_TRIGGER]	= VFIO_IRQ_SET_ACTION_TRIGGER,
 };
 
-/* Swap @files with what is kept for the range. Under the irq_lock. */
+/* Swap @files with what is kept for the range. */
 static int vum_irq_keep(struct vum_device *dev,
 			const struct vfio_user_irq_set *set,
 			struct file **files)
@@ -199,6 +199,7 @@ static int vum_irq_keep(struct vum_device *dev,
 	struct file ***kept;
 	u32 i;
 
+	lockdep_assert_held(&dev->irqs.lock);
 	kept = &dev->irqs.eventfds[set->index][vum_irq_action(set->flags)];
 	if (!*kept)
 		*kept = kvcalloc(vum_irq_count(dev, set->index), sizeof(**kept),
@@ -210,13 +211,14 @@ static int vum_irq_keep(struct vum_device *dev,
 	return 0;
 }
 
-/* Forget what is kept for the range. Under the irq_lock. */
+/* Forget what is kept for the range. */
 static void vum_irq_forget(struct vum_device *dev, u32 index,
 			   enum vum_irq_action action, u32 start, u32 count)
 {
 	struct file **kept = dev->irqs.eventfds[index][action];
 	u32 i;
 
+	lockdep_assert_held(&dev->irqs.lock);
 	for (i = start; kept && i < start + count; i++) {
 		if (kept[i])
 			fput(kept[i]);
@@ -265,7 +267,7 @@ static struct file **vum_irq_files(const s32 *fds, u32 nr)
 	return ERR_PTR(ret);
 }
 
-/* What must be, and what must not be enabled for this? Under the irq_lock. */
+/* What must be, and what must not be enabled for this? */
 static bool vum_irq_in_order(const struct vum_device *dev,
 			     const struct vfio_user_irq_set *set)
 {
@@ -275,6 +277,7 @@ static bool vum_irq_in_order(const struct vum_device *dev,
 				  BIT(VFIO_PCI_MSI_IRQ_INDEX) |
 				  BIT(VFIO_PCI_MSIX_IRQ_INDEX);
 
+	lockdep_assert_held(&dev->irqs.lock);
 	if (set->flags != enable)
 		return dev->irqs.enabled & BIT(set->index);
 	return !(exclusive & BIT(set->index)) ||
@@ -363,12 +366,13 @@ static int vum_irq_set_eventfds(struct vum_device *dev,
 	return ret;
 }
 
-/* Returns whether there is an eventfd. Under the irq_lock. */
+/* Returns whether there is an eventfd. */
 static bool vum_irq_signal(struct vum_device *dev, u32 index)
 {
 	struct file **kept = dev->irqs.eventfds[index][VUM_IRQ_TRIGGER];
 	struct eventfd_ctx *ctx;
 
+	lockdep_assert_held(&dev->irqs.lock);
 	if (!kept || !kept[0])
 		return false;
 	ctx = eventfd_ctx_fileget(kept[0]);
@@ -379,10 +383,11 @@ static bool vum_irq_signal(struct vum_device *dev, u32 index)
 	return true;
 }
 
-/* What a message without eventfds changes here. Under the irq_lock. */
+/* What a message without eventfds changes here. */
 static void vum_irq_note(struct vum_device *dev,
 			 const struct vfio_user_irq_set *set, const u8 *bools)
 {
+	lockdep_assert_held(&dev->irqs.lock);
 	if (bools && !bools[0])
 		return;
 	switch (vum_irq_action(set->flags)) {

@@ -32,11 +32,11 @@ struct vum_snapshot {
 	char reason[sizeof_field(struct vum_conn, reason)];
 };
 
-/* Under the channel's lock. */
 static void vum_snapshot_take(const struct vum_device *dev, struct vum_snapshot *s)
 {
 	const struct vum_conn *conn = &dev->conn;
 
+	vum_conn_assert_held(conn);
 	s->state = conn->state;
 	s->open = dev->open;
 	s->helper = dev->channel.opened;

@@ -28,6 +28,7 @@ static struct page *vum_region_mmap_page(struct vum_device *dev, unsigned long p
 	struct page *page;
 	void *old;
 
+	lockdep_assert_held(&dev->region_mmap.lock);
 	page = xa_load(&dev->region_mmap.pages, pgoff);
 	if (page)
 		return page;
@@ -170,12 +171,12 @@ int vum_region_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
 	return 0;
 }
 
-/* Under the lock. */
 static void vum_region_mmap_forget(struct vum_device *dev)
 {
 	unsigned long pgoff;
 	struct page *page;
 
+	lockdep_assert_held(&dev->region_mmap.lock);
 	if (!dev->region_mmap.inode)
 		return;
 	unmap_mapping_range(dev->region_mmap.inode->i_mapping, 0, 0, true);

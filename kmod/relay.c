@@ -18,6 +18,7 @@
 /* Are messages the helper's to carry? Returns 0 or an error. */
 static int vum_relay_check(const struct vum_conn *conn)
 {
+	vum_conn_assert_held(conn);
 	return vum_conn_check_helper(conn) ?:
 	       conn->path == VUM_PATH_RELAY ? 0 : -EBUSY;
 }

@@ -116,9 +116,10 @@ static int vum_sock_event(wait_queue_entry_t *wait, unsigned int mode, int sync,
  * The helper
  */
 
-/* Is the helper to read? Under the channel's lock. */
+/* Is the helper to read? */
 static bool vum_sock_calls_reader(const struct vum_sock *vs)
 {
+	vum_conn_assert_held(vs->conn);
 	return vs->conn->fds_wanted && !READ_ONCE(vs->stuck) &&
 	       vum_sock_has_data(vs);
 }

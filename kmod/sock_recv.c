@@ -234,6 +234,7 @@ static int vum_sock_drain(struct vum_sock *vs, const struct vum_carrier *carrier
 	unsigned int budget = VUM_SOCK_BUDGET;
 	int ret;
 
+	lockdep_assert_held(&vs->rx);
 	do {
 		ret = vum_sock_deliver(vs);
 		/* Nothing complete is left lying in the buffer from here on. */

@@ -117,12 +117,13 @@ static bool vum_sock_for_carrier(const struct vum_req *req)
 	return req->msg.nr_files || req->reply_fds;
 }
 
-/* Is the message that is next such a one? Under the channel's lock. */
+/* Is the message that is next such a one? */
 static bool vum_sock_needs_carrier(struct vum_sock *vs)
 {
 	struct vum_conn *conn = vs->conn;
 	const struct vum_req *req = vs->rest;
 
+	vum_conn_assert_held(conn);
 	/* Once the descriptors are on their way, anybody can send what is left. */
 	if (req)
 		return vum_sock_for_carrier(req) && !vs->sent;
@@ -136,6 +137,7 @@ static bool vum_sock_next(struct vum_sock *vs, bool carrier)
 	struct vum_conn *conn = vs->conn;
 	bool full;
 
+	vum_conn_assert_held(conn);
 	if (!carrier && vum_sock_needs_carrier(vs))
 		return false;
 	if (vs->rest)
@@ -177,9 +179,10 @@ static int vum_sock_send_rest(struct vum_sock *vs)
 	return ret;
 }
 
-/* Is the helper to be woken up? Under the channel's lock. */
+/* Is the helper to be woken up? */
 bool vum_sock_calls_carrier(struct vum_sock *vs)
 {
+	vum_conn_assert_held(vs->conn);
 	return !READ_ONCE(vs->sending) && !vs->full &&
 	       vum_sock_needs_carrier(vs);
 }
@@ -195,6 +198,7 @@ void vum_sock_push(struct vum_sock *vs, bool carrier)
 	unsigned int budget = VUM_SOCK_BUDGET;
 	int ret = 0;
 
+	vum_conn_assert_held(conn);
 	/* Between what has been queued and this look, see vum_sock_send_first(). */
 	smp_mb();
 	if (smp_load_acquire(&vs->sending))
@@ -215,9 +219,10 @@ void vum_sock_push(struct vum_sock *vs, bool carrier)
 		wake_up_poll(&conn->helper_wait, EPOLLIN);
 }
 
-/* Is there nothing that @req would have to wait for? Under the lock. */
+/* Is there nothing that @req would have to wait for? */
 static bool vum_sock_is_free(const struct vum_sock *vs, const struct vum_req *req)
 {
+	vum_conn_assert_held(vs->conn);
 	return !smp_load_acquire(&vs->sending) && !vs->full && !vs->rest &&
 	       list_empty(&vs->conn->out) && !vum_sock_for_carrier(req);
 }
