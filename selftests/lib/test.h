@@ -17,6 +17,13 @@ struct test_case {
 	struct test_case *next;
 };
 
+/* The exit statuses by which a case's process tells the runner. */
+#define TEST_EXIT_FAIL	1
+#define TEST_EXIT_SKIP	77
+
+/* The program's cases, in the order of the source. */
+extern struct test_case *test_cases;
+
 void test_register(struct test_case *t);
 void test_fail(const char *file, int line, const char *fmt, ...)
 	__attribute__((noreturn, format(printf, 3, 4)));
