@@ -91,7 +91,7 @@ int channel_send(int fd, const void *buf, size_t size, const int *fds, unsigned 
 
 int channel_why(int fd)
 {
-	/* Without room even a message that is there stays there. */
+	/* With no room for a message, VUM_RECV takes none. */
 	struct vum_message m = { .argsz = sizeof(m) };
 	int ret = channel_ioctl(fd, VUM_RECV, &m);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What becomes of a device: its channel is opened, its server found and asked
- * for its version, the two attached to each other; and when anything ends, it
- * all begins again.
+ * A device's way to its server: open the channel, connect to the server's socket,
+ * exchange VERSION, attach, and then carry messages. Whenever anything of this fails
+ * or ends, begin again.
  */
 #include <errno.h>
 #include <string.h>
@@ -17,16 +17,16 @@
 #define DELAY_MIN_MS		50
 #define DELAY_MAX_MS		1000
 #define VERSION_PATIENCE_MS	5000
-/* An attachment that has lasted for so long was a good one. */
+/* An attachment that lasted this long clears the delay of earlier failures. */
 #define GOOD_MS			1000
-/* And after so long an old complaint is news again. */
+/* After one that lasted this long, messages are logged anew: see device_say(). */
 #define FORGIVEN_MS		10000
 
 static bool open_channel(struct device *d);
 static void device_connect(struct device *d);
 
 /*
- * Losing
+ * The end of a connection
  */
 
 static void close_socket(struct device *d)
@@ -61,7 +61,7 @@ static void try_later(struct device *d)
 	timer_start(&d->timer, d->delay);
 }
 
-/* The channel is held on to, so that the kernel knows that a helper is there. */
+/* Keep the channel open, which tells the kernel that there is a helper. */
 static void lose_server(struct device *d)
 {
 	close_socket(d);
@@ -75,14 +75,14 @@ void device_restart(struct device *d)
 	close_channel(d);
 	if (!open_channel(d))
 		return;
-	/* The server is given time if need be, the kernel its helper at once. */
+	/* Only the server is given time; the kernel had its helper back at once. */
 	if (d->delay)
 		try_later(d);
 	else
 		device_connect(d);
 }
 
-/* What ended early may do so each time: try_later() is to come. */
+/* Make the next attempt wait: what ended early may end early each time. */
 static void slow_down(struct device *d)
 {
 	if (!d->delay)
@@ -108,7 +108,7 @@ static void hung_up(struct device *d)
 			   "VERSION; trying again: its own log may say why", d->path);
 		return;
 	}
-	/* This is news, and so is what comes after it. */
+	/* Log each loss of an attached server, and anew what follows from it. */
 	device_unsay(d);
 	device_log(d, LOG_LEVEL_WARNING, "the server at %s (pid %d) hung up: accesses fail until "
 		   "it is back; start it again if it does not come by itself", d->path,
@@ -132,7 +132,7 @@ static void tell_end(struct device *d, enum relay_end end)
 			   "kernel's log say how", d->path, d->peer.pid, d->uuid);
 		break;
 	case RELAY_DETACHED:
-		/* If something is wrong, device_broken() is louder. */
+		/* Not a warning: if the server is at fault, device_broken() warns. */
 		device_say(d, LOG_LEVEL_INFO, "the kernel ended the attachment to the server at "
 			   "%s (pid %d); trying again: \"vfio-user-mdevctl show %s\" and the "
 			   "kernel's log say why", d->path, d->peer.pid, d->uuid);
@@ -155,15 +155,15 @@ static void device_ended(struct device *d, enum relay_end end)
 	if (attached)
 		end_attachment(d);
 	/*
-	 * What ended it for the kernel may be a new path, of which we are about
-	 * to hear.
+	 * The kernel may have ended the attachment because the path has changed, and
+	 * the event that tells the new path is still to come.
 	 */
 	if (!attached || end == RELAY_DETACHED)
 		slow_down(d);
-	/* There is no point in haste where the next attempt will end likewise. */
+	/* The other ends will probably recur, so wait for the longest time. */
 	if (end != RELAY_HANGUP && end != RELAY_DETACHED)
 		d->delay = DELAY_MAX_MS;
-	/* An attachment cannot be resumed; an opener that never had one can. */
+	/* An opener of the channel can attach only once, so open it anew. */
 	if (attached || end == RELAY_DETACHED)
 		device_restart(d);
 	else
@@ -171,10 +171,10 @@ static void device_ended(struct device *d, enum relay_end end)
 }
 
 /*
- * Carrying
+ * Messages
  */
 
-/* A source is read only while what came from it has been passed on. */
+/* Read from either side only when all that came from it has been passed on. */
 static void update_watches(struct device *d)
 {
 	const struct relay *r = &d->relay;
@@ -229,14 +229,14 @@ static void on_socket(struct watch *w, uint32_t events)
 		end = relay_flush(&d->relay);
 	if (!end && !d->relay.blocked && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
 		end = relay_from_server(&d->relay);
-	/* Nobody else would ever look at this one again. */
+	/* A relay that is blocked does not read the socket, and so misses its end. */
 	if (!end && d->relay.blocked && (events & EPOLLHUP))
 		end = RELAY_HANGUP;
 	carried(d, end);
 }
 
 /*
- * Getting there
+ * The way to an attachment
  */
 
 static void wrong_version(struct device *d, int theirs)
@@ -268,7 +268,7 @@ static enum relay_end device_attach(struct device *d, const struct version_caps 
 	};
 	int ret;
 
-	/* If the kernel takes it, it is closed. */
+	/* The kernel may take the socket and close the descriptor. */
 	watch_remove(&d->sock);
 	ret = channel_attach(d->relay.chan, &attach);
 	if (ret == 1) {
@@ -286,13 +286,13 @@ static enum relay_end device_attach(struct device *d, const struct version_caps 
 		wrong_version(d, 0);
 		return RELAY_GONE;
 	}
-	/* Should it have been attached before: a new opener has not. */
+	/* A new opener of the channel can attach, or resume what there is. */
 	if (ret == -EISCONN)
 		return RELAY_DETACHED;
 	return relay_channel_error(&d->relay, "VUM_ATTACH", ret);
 }
 
-/* A sink, for the first message of a server. */
+/* The relay's sink for a server's first message, the VERSION reply. */
 static enum relay_end on_version(struct relay *r, const uint8_t *msg, size_t size,
 				 const int *fds, unsigned int nr_fds)
 {
@@ -301,7 +301,7 @@ static enum relay_end on_version(struct relay *r, const uint8_t *msg, size_t siz
 	enum relay_end end;
 
 	(void)fds;
-	(void)nr_fds;	/* asked for none; the relay closes them */
+	(void)nr_fds;	/* VERSION has none; the relay closes what came */
 	if (!version_reply(msg, size, &caps, r->why, sizeof(r->why)))
 		return RELAY_BAD_SERVER;
 	end = device_attach(d, &caps);
@@ -322,7 +322,7 @@ static enum relay_end on_version(struct relay *r, const uint8_t *msg, size_t siz
 	return RELAY_GOES_ON;
 }
 
-/* @fd is connected. */
+/* Send VERSION on @fd, a connected socket, which this function takes over. */
 static void device_negotiate(struct device *d, int fd)
 {
 	uint8_t request[VERSION_REQUEST_MAX];
@@ -333,7 +333,7 @@ static void device_negotiate(struct device *d, int fd)
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &d->peer, &len))
 		d->peer = (struct ucred) { .uid = (uid_t)-1, .gid = (gid_t)-1 };
 
-	/* A new socket takes a small message whole. */
+	/* A new socket has room for a small message as a whole. */
 	if (send(fd, request, size, MSG_NOSIGNAL) != (ssize_t)size) {
 		hung_up(d);
 		close(fd);
@@ -360,7 +360,7 @@ static void no_server(struct device *d, int err)
 	case ENOENT:
 	case ECONNREFUSED:
 	case ENOTDIR:
-	case EAGAIN:	/* somebody listens and does not accept */
+	case EAGAIN:	/* a server listens but does not accept */
 		if (!d->waiting)
 			device_log(d, LOG_LEVEL_INFO, "waiting for a server at %s", d->path);
 		d->waiting = true;
@@ -393,7 +393,7 @@ static void device_connect(struct device *d)
 		try_later(d);
 		return;
 	}
-	/* On AF_UNIX this either succeeds or fails, it is never in progress. */
+	/* connect() of AF_UNIX succeeds or fails at once; it is never in progress. */
 	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr))) {
 		int err = errno;
 
@@ -402,7 +402,7 @@ static void device_connect(struct device *d)
 		return;
 	}
 	if (d->waiting) {
-		/* What was waited for was no failure of this server. */
+		/* That there was no server is not a failure of this one. */
 		d->waiting = false;
 		d->delay = 0;
 		device_log(d, LOG_LEVEL_INFO, "found a server at %s", d->path);
@@ -416,7 +416,7 @@ static void no_channel(struct device *d, int err)
 	case -ENOENT:
 	case -ENXIO:
 	case -ENODEV:
-		/* Coming or going; only if it takes long is something wrong. */
+		/* The mdev is coming or going, unless this takes long. */
 		if (d->delay >= DELAY_MAX_MS)
 			device_say(d, LOG_LEVEL_WARNING, "%s%s is not there although the mdev is: "
 				   "is devtmpfs mounted on /dev?", VUM_CHANNEL_DIR, d->uuid);
@@ -435,8 +435,8 @@ static void no_channel(struct device *d, int err)
 }
 
 /*
- * Takes over an attachment that another helper has left behind. Returns 0; -ENOTCONN
- * if there is none, so that a server is to be looked for; or why it cannot.
+ * Take over an attachment that another helper has left behind. Returns 0; -ENOTCONN
+ * if there is none, and a server has to be found; or another error.
  */
 static int resume(struct device *d)
 {
@@ -457,7 +457,7 @@ static int resume(struct device *d)
 	return 0;
 }
 
-/* Returns whether a server is to be looked for. */
+/* Returns true if the channel is open and a server has to be found. */
 static bool open_channel(struct device *d)
 {
 	int fd = channel_open(d->uuid);
@@ -520,7 +520,7 @@ static void on_timer(struct timer *t)
 		lose_server(d);
 		break;
 	case DEVICE_ATTACHED:
-		/* There may be descriptors again: see carry(). */
+		/* carry() ran out of descriptors; there may be some again. */
 		update_watches(d);
 		break;
 	default:

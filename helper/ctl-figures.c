@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What people are shown of an mdev's figures. */
+/* Print an mdev's figures for people. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,7 +35,7 @@ const char *ctl_command(uint32_t cmd)
 	return number;
 }
 
-/* Three digits. The bound stays one: it is rounded to the side where it holds. */
+/* Format a bound with three digits, rounded to the side where it still holds. */
 static void format_ns(char *buf, size_t size, uint64_t ns, bool up)
 {
 	static const char * const units[] = { "ns", "us", "ms", "s" };
@@ -73,8 +73,8 @@ static struct bound bound(unsigned int bucket)
 }
 
 /*
- * In which bucket is the slowest, if one in @one_in is left out that is slower
- * still? 0: none is. There has to be a reply.
+ * Returns the bucket of the slowest reply, leaving out the slowest of all, one in
+ * @one_in; 0 leaves out none. There has to be a reply.
  */
 static unsigned int slowest(const uint64_t *counts, uint64_t one_in)
 {
@@ -127,7 +127,7 @@ static void print_table(const struct vum_figures *figures)
 	}
 }
 
-/* Few are seen, too: whatever is there has a bar. */
+/* A bucket that is not empty has a bar, however few replies it has. */
 static int bar_length(uint64_t count, uint64_t most)
 {
 	int length = (int)((double)count / (double)most * BAR_WIDTH);

@@ -72,7 +72,7 @@ static struct json_object *json_histogram(const struct vum_figures *figures, uin
 	return o;
 }
 
-/* As text, since a double is printed with digits that mean nothing. */
+/* Hand over text, since json-c prints a double with digits that mean nothing. */
 static struct json_object *json_seconds(double seconds)
 {
 	char text[32];

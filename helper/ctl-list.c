@@ -45,7 +45,7 @@ int ctl_list(struct vum_nl *nl, const struct ctl_args *args)
 		printf("%-36s  %-9s  %-4s  %-7s  %s\n", "UUID", "STATE", "OPEN", "SERVER",
 		       "SOCKET");
 	err = vum_nl_dump(nl, on_listed, &list);
-	/* A list is out of date as soon as it is printed anyway. */
+	/* Mdevs came or went meanwhile, but any list is soon out of date. */
 	if (err == -EINTR)
 		err = 0;
 	if (list.array && !err && !list.bad)

@@ -16,7 +16,7 @@ struct monitor {
 	bool bad;
 };
 
-/* RFC 3339 with milliseconds. */
+/* Format the time as RFC 3339 does, with milliseconds. */
 static void format_now(char *buf, size_t size)
 {
 	struct timespec ts;
@@ -94,7 +94,7 @@ static int follow(struct vum_nl *nl, const struct monitor *monitor, int signals)
 	struct pollfd fds[] = {
 		{ .fd = vum_nl_fd(nl), .events = POLLIN },
 		{ .fd = signals, .events = POLLIN },
-		/* Whoever reads may go while nothing happens. */
+		/* Without .events, poll() still tells that stdout's reader has gone. */
 		{ .fd = STDOUT_FILENO, .events = 0 },
 	};
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* stats: figures of an mdev or of all, once or again and again. */
+/* stats: print the figures of one mdev or of all, once or again and again. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -12,17 +12,17 @@
 
 #include "ctl.h"
 
-/* Mdevs may come and go faster than all of them can be told. */
+/* Dumps to try, since mdevs may come and go while one is under way. */
 #define TRIES		10
-/* Lines from one heading to the next, so that it stays on the screen. */
+/* Lines from one heading to the next, so that one is always on the screen. */
 #define HEAD_EVERY	20
 
 /**
- * struct sample - the figures of all that is asked about, at one time
- * @at_ns: CLOCK_MONOTONIC
- * @nr: mdevs
- * @figures: of each
- * @err: 0 or -errno
+ * struct sample - the figures of the mdevs that were asked for, at one time
+ * @at_ns: that time, of CLOCK_MONOTONIC
+ * @nr: number of mdevs
+ * @figures: figures of each
+ * @err: 0, or -ENOMEM if @figures lacks some
  */
 struct sample {
 	uint64_t at_ns;
@@ -59,7 +59,7 @@ static void drop(struct sample *s)
 	*s = (struct sample) { 0 };
 }
 
-/* One that lacks an mdev would make news of all that it has ever done. */
+/* Retry a disturbed dump: an mdev that it lacks would be all news the next time. */
 static int take(struct vum_nl *nl, const char *uuid, struct sample *s)
 {
 	int err = -EINTR;
@@ -92,7 +92,7 @@ static uint64_t minus(uint64_t now, uint64_t then)
 	return now > then ? now - then : 0;
 }
 
-/* What is new. An mdev that has done less than before is another of that name. */
+/* Subtract @old. An mdev that has done less than before is another with its uuid. */
 static struct vum_figures since(const struct sample *old, const struct vum_figures *now)
 {
 	const struct vum_figures *then = find(old, now->uuid);
@@ -128,12 +128,12 @@ static void print_news(const struct ctl_args *args, const struct sample *old,
 	}
 }
 
-/* Until @until: 0; until it is to end: 1; or -errno. */
+/* Returns 0 at time @until, 1 on a signal or if stdout's reader goes, or -errno. */
 static int sleep_until(uint64_t until, int signals)
 {
 	struct pollfd fds[] = {
 		{ .fd = signals, .events = POLLIN },
-		/* Whoever reads may go while nothing happens. */
+		/* Without .events, poll() still tells that stdout's reader has gone. */
 		{ .fd = STDOUT_FILENO, .events = 0 },
 	};
 	int n;
@@ -149,7 +149,7 @@ static int sleep_until(uint64_t until, int signals)
 	return n > 0;
 }
 
-/* By the clock, not by how long it takes; what was missed is not caught up on. */
+/* Ticks keep to the clock, however long printing takes; missed ones are left out. */
 static uint64_t next_tick(uint64_t tick, unsigned int ms)
 {
 	uint64_t step = (uint64_t)ms * 1000000;
@@ -231,7 +231,7 @@ int ctl_stats(struct vum_nl *nl, const struct ctl_args *args)
 	bool bad = false;
 	int err, code = EXIT_SUCCESS;
 
-	/* Figures do not say of which version they are. */
+	/* Figures do not have the module's version, which vum_nl_get() tells. */
 	err = vum_nl_get(nl, args->uuid, on_info, &bad);
 	if (bad)
 		return EXIT_FAILURE;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* vfio-user-mdevctl: shows people and programs what the kernel module tells. */
+/* vfio-user-mdevctl: show people and programs what the module tells of its mdevs. */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -146,7 +146,7 @@ static int check_and_run(struct ctl_args *args, int nr, char **words)
 	return run_verb(verb, args);
 }
 
-/* Seconds, with a fraction if need be; 0 if that makes no sense. */
+/* Returns milliseconds, or 0 if @text is not a number of seconds in range. */
 static unsigned int parse_watch(const char *text)
 {
 	char *end;
@@ -155,7 +155,7 @@ static unsigned int parse_watch(const char *text)
 	if (!text)
 		return 1000;
 	seconds = strtod(text, &end);
-	/* So written, not-a-number fails, too. */
+	/* Written this way, the test fails for NaN, too. */
 	if (end == text || *end || !(seconds >= 0.1 && seconds <= 86400))
 		return 0;
 	return (unsigned int)(seconds * 1000 + 0.5);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* vfio-user-mdevctl: what its verbs share. */
+/* What the verbs of vfio-user-mdevctl share. */
 #ifndef HELPER_CTL_H
 #define HELPER_CTL_H
 
@@ -14,9 +14,9 @@ struct json_object;
 
 /**
  * struct ctl_args - what a verb is to do
- * @json: for programs
- * @uuid: of the mdev; NULL: all of them
- * @watch_ms: how often to print; 0: once
+ * @json: print JSON, for programs
+ * @uuid: of the mdev; NULL for all mdevs
+ * @watch_ms: time between two prints, in ms; 0: print once
  */
 struct ctl_args {
 	bool json;
@@ -24,41 +24,41 @@ struct ctl_args {
 	unsigned int watch_ms;
 };
 
-/* Each returns the exit code. @nl is open and the module found. */
+/* The verbs. @nl is open and resolved. They return the exit code. */
 int ctl_list(struct vum_nl *nl, const struct ctl_args *args);
 int ctl_show(struct vum_nl *nl, const struct ctl_args *args);
 int ctl_monitor(struct vum_nl *nl, const struct ctl_args *args);
 int ctl_stats(struct vum_nl *nl, const struct ctl_args *args);
 
-/* Says "vfio-user-mdevctl: @what: ..." and returns the exit code. */
+/* Print "vfio-user-mdevctl: @what: ..." about -errno and return the exit code. */
 int ctl_fail(const char *what, int err);
 
-/* False, after a message, if module and tool do not fit. */
+/* Returns false, after a message, if module and tool differ in their version. */
 bool ctl_check_version(const struct vum_info *info);
 
-/* What says that SIGINT or SIGTERM came, which do nothing else; or -errno. */
+/* Returns a signalfd of SIGINT and SIGTERM, which are blocked; or -errno. */
 int ctl_open_signals(void);
 
-/* Never NULL. */
+/* Returns the state's name, never NULL. */
 const char *ctl_state(const struct vum_info *info);
 
-/* One mdev as an object, keys in a fixed order. */
+/* Returns an object for one mdev, its keys in a fixed order. */
 struct json_object *ctl_json(const struct vum_info *info);
-/* The figures likewise. @seconds: what they are of; 0: all of its life. */
+/* Likewise for its figures, which are of @seconds, or of all its life if 0. */
 struct json_object *ctl_json_figures(const struct vum_figures *figures, double seconds);
-/* Adds @value to @o; text of NULL becomes null. */
+/* Add a value to @o; @text of NULL becomes null. */
 void ctl_json_add(struct json_object *o, const char *key, struct json_object *value);
 void ctl_json_add_text(struct json_object *o, const char *key, const char *text);
-/* Prints it, one line if not @pretty, and frees it. */
+/* Print @o, on one line if not @pretty, and free it. */
 void ctl_json_print(struct json_object *o, bool pretty);
 
-/* In ns: the replies in this bucket took less; 0: the last one has no such bound. */
+/* Returns how many ns @bucket's replies stayed below, or 0: the last has no bound. */
 uint64_t ctl_below_ns(unsigned int bucket);
 uint64_t ctl_count(const struct vum_figures *figures, uint32_t cmd);
-/* Never NULL. */
+/* Returns the command's name or number, never NULL. */
 const char *ctl_command(uint32_t cmd);
 
-/* For people: a page about an mdev, or a line of what it does each second. */
+/* Print, for people, a page about an mdev, or a line of what it does each second. */
 void ctl_print_figures(const struct vum_figures *figures);
 void ctl_print_rates_head(bool uuid);
 void ctl_print_rates(const struct vum_figures *figures, double seconds, bool uuid);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vfio-user-mdevd: listens to the kernel and keeps its list of devices that of
- * the kernel. What is done with a device is in connect.c.
+ * vfio-user-mdevd: keep the list of devices equal to the module's list of mdevs,
+ * by its netlink events. connect.c attaches each device to its server.
  */
 #include <errno.h>
 #include <signal.h>
@@ -70,7 +70,7 @@ static void on_event(const struct vum_info *info, void *arg)
 	}
 }
 
-/* Make our list that of the kernel, whatever was missed. */
+/* Ask for all mdevs and make the list of devices match, whatever events were lost. */
 static int reconcile(void)
 {
 	int err = -EINTR;
@@ -80,11 +80,11 @@ static int reconcile(void)
 		err = vum_nl_dump(&vumd.nl, on_listed, NULL);
 	if (!err)
 		devices_sweep_end();
-	/* If they come and go so fast: all that exist, the events tell of the rest. */
+	/* Mdevs came and went during each dump: events tell what the dumps did not. */
 	return err == -EINTR ? 0 : err;
 }
 
-/* The order matters: what appears after the list was made is told as an event. */
+/* Join before the dump: an mdev that appears after the dump is told as an event. */
 static int follow_module(void)
 {
 	int err = vum_nl_resolve(&vumd.nl);
@@ -122,7 +122,7 @@ static void on_netlink(struct watch *w, uint32_t events)
 	(void)events;
 	if (!vum_nl_hear(&vumd.nl))
 		return;
-	log_msg(LOG_LEVEL_INFO, "more happened than the kernel could tell; asking for all mdevs");
+	log_msg(LOG_LEVEL_INFO, "events from the kernel were lost; asking for all mdevs instead");
 	/* The module itself may have come or gone. */
 	err = follow_module();
 	if (err == -ENOENT)
@@ -152,7 +152,7 @@ static int watch_signals(void)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN); /* NOLINT(bugprone-signal-handler): for stderr */
+	signal(SIGPIPE, SIG_IGN); /* NOLINT(bugprone-signal-handler): stderr's reader may go */
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)
 		return -errno;
@@ -160,7 +160,7 @@ static int watch_signals(void)
 	return watch_add(&vumd.signal_watch, fd, EPOLLIN);
 }
 
-/* Each device takes two, and a message up to 64 more. */
+/* A device takes up to two descriptors, and a message up to 64 more. */
 static void raise_nofile(void)
 {
 	struct rlimit limit;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Between device.c (which devices there are) and connect.c (what becomes of one). */
+/* struct device, which device.c (the list) and connect.c (one device's way) share. */
 #ifndef HELPER_DEVICE_PRIVATE_H
 #define HELPER_DEVICE_PRIVATE_H
 
@@ -12,16 +12,17 @@
 
 #define UUID_LEN 36
 
-/* How many messages are remembered so as not to be repeated. */
+/* How many messages device_say() remembers for each device. */
 #define NR_SAID 8
 
 /**
- * enum device_state - how far it has come
- * @DEVICE_OPENING: has no channel yet
- * @DEVICE_CONNECTING: has a channel, no server
- * @DEVICE_NEGOTIATING: has a server, whose VERSION reply is awaited
- * @DEVICE_ATTACHED: carries messages, or what of them the kernel cannot
- * @DEVICE_DEAD: waits for devices_reap()
+ * enum device_state - how far a device has come
+ * @DEVICE_OPENING: the channel is not open yet
+ * @DEVICE_CONNECTING: the channel is open, no server has been found
+ * @DEVICE_NEGOTIATING: a server has been found and owes its VERSION reply
+ * @DEVICE_ATTACHED: the server is attached; the helper carries all messages, or,
+ *	if @linked, lends the kernel its descriptors
+ * @DEVICE_DEAD: all is closed; devices_reap() will free the device
  */
 enum device_state {
 	DEVICE_OPENING,
@@ -33,16 +34,19 @@ enum device_state {
 
 /**
  * struct device - one mdev
- * @link: in the list of devices, or of dead ones
- * @seen: by the sweep that is under way
- * @linked: DEVICE_ATTACHED: the kernel has the server's socket, and needs us
- *	for descriptors only
- * @waiting: the operator has been told that there is no server yet
- * @delay: the last wait before a new attempt, ms; 0 if all went well
- * @attached_at: now_ms() of that
- * @peer: who the server is
- * @timer: next attempt; DEVICE_NEGOTIATING: patience with the server
- * @said: hashes of messages, a ring
+ * @link: entry in device.c's list of devices, or of dead ones
+ * @path: of the server's socket
+ * @seen: the sweep that is under way has listed the mdev
+ * @linked: in DEVICE_ATTACHED: the data path is "kernel": the kernel has the
+ *	server's socket, and the helper only calls VUM_CARRY
+ * @waiting: the log has said that there is no server yet
+ * @delay: the last wait before an attempt, in ms; 0 after a success
+ * @attached_at: when the server was attached, as now_ms()
+ * @peer: pid, uid and gid of the server
+ * @timer: time of the next attempt; in DEVICE_NEGOTIATING, of giving up on the
+ *	server; in DEVICE_ATTACHED, of trying VUM_CARRY again
+ * @said: hashes of the last messages of device_say(), a ring
+ * @nr_said: how many messages have been put into @said
  */
 struct device {
 	TAILQ_ENTRY(device) link;
@@ -65,26 +69,26 @@ struct device {
 
 void device_init(struct device *d);
 
-/* Open the channel, and on from there. */
+/* Open the channel, then find a server and attach it. */
 void device_open(struct device *d);
 
-/* Give up channel and connection and begin again. */
+/* Close channel and connection, then begin again as device_open(). */
 void device_restart(struct device *d);
 
-/* Give up everything. */
+/* Close channel and connection for good: the state is DEVICE_DEAD. */
 void device_close(struct device *d);
 
-/* The kernel says that it is gone. */
+/* Close @d and take it off the list, since its mdev is gone. */
 void device_forget(struct device *d);
 
 __attribute__((format(printf, 3, 4)))
 void device_log(struct device *d, enum log_level level, const char *fmt, ...);
 
-/* As device_log(), but says the same thing only once. */
+/* Log as device_log(), but at level debug what was said lately. */
 __attribute__((format(printf, 3, 4)))
 void device_say(struct device *d, enum log_level level, const char *fmt, ...);
 
-/* From now on everything is new again. */
+/* Have device_say() forget what it has said. */
 void device_unsay(struct device *d);
 
 #endif /* HELPER_DEVICE_PRIVATE_H */

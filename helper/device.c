@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+/* The list of devices, one for each mdev that the helper serves. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +25,7 @@ void device_log(struct device *d, enum log_level level, const char *fmt, ...)
 	log_msg(level, "%s: %s", d->uuid, text);
 }
 
-/* Returns false if it was there. */
+/* Returns false if @text is one of the last NR_SAID messages already. */
 static bool remember(struct device *d, const char *text)
 {
 	uint32_t hash = 2166136261U;	/* FNV-1a */
@@ -82,7 +83,7 @@ static void device_add(const char *uuid, char *path)
 	struct device *d;
 
 	if (len > UUID_LEN) {
-		log_msg(LOG_LEVEL_ERROR, "%s: the kernel sent this as a uuid: not served", uuid);
+		log_msg(LOG_LEVEL_ERROR, "%s: longer than a uuid: not served", uuid);
 		free(path);
 		return;
 	}
@@ -131,7 +132,7 @@ void device_present(const char *uuid, const char *path)
 		free(copy);
 }
 
-/* Events of this round may still point to it, so it is freed later. */
+/* Events of the loop's present round may still point to @d, so it is freed later. */
 void device_forget(struct device *d)
 {
 	device_close(d);
@@ -154,7 +155,7 @@ void device_broken(const char *uuid, const char *reason)
 
 	if (d)
 		device_say(d, LOG_LEVEL_WARNING, "broken: %s",
-			   reason ? reason : "the kernel says not why");
+			   reason ? reason : "the kernel does not say why");
 }
 
 void devices_sweep_begin(void)

@@ -1,29 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The mdevs that the daemon serves, each on its way to a server. */
+/* The mdevs that the helper serves. */
 #ifndef HELPER_DEVICE_H
 #define HELPER_DEVICE_H
 
 #include <stdbool.h>
 
 /*
- * Serve an mdev, or learn that it is (still) there. @path of NULL stands for
- * the default. If the path is a new one, goes over to that.
+ * Serve an mdev, which may be served already. @path is that of the server's socket,
+ * NULL for the default. If it has changed, connect to the new one.
  */
 void device_present(const char *uuid, const char *path);
 
+/* Stop serving an mdev, which is gone. */
 void device_absent(const char *uuid);
 
-/* The kernel says why it has ended an attachment. */
+/* Log why the kernel has ended an attachment. */
 void device_broken(const char *uuid, const char *reason);
 
-/* Between these two, device_present() for each mdev; the others go. */
+/* Drop all devices for which device_present() is not called between these two. */
 void devices_sweep_begin(void);
 void devices_sweep_end(void);
 
-/* All of them go. */
+/* Drop all devices. */
 void devices_close(void);
 
-/* For loop_run(): frees what went. */
+/* Free the devices that were dropped. To be called after a round of the loop. */
 void devices_reap(void);
 
 #endif /* HELPER_DEVICE_H */

@@ -23,7 +23,7 @@ static const struct {
 
 #define NR_LEVELS ((int)(sizeof(log_levels) / sizeof(log_levels[0])))
 
-/* The variable is inherited by children whose stderr goes elsewhere. */
+/* Children inherit JOURNAL_STREAM even if their stderr differs: compare the two. */
 static bool stderr_is_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
@@ -91,7 +91,7 @@ static const char *log_level_name(enum log_level level)
 	return "?";
 }
 
-/* Parts of a message may come from a server: keep it from forging lines. */
+/* Parts of a message may come from a server, which must not forge lines. */
 static void mask_controls(char *s)
 {
 	for (; *s; s++)
@@ -119,7 +119,7 @@ void log_vmsg(enum log_level level, const char *fmt, va_list ap)
 	mask_controls(line);
 	len = (int)strlen(line);
 	line[len] = '\n';
-	/* In one piece, and whoever reads stderr may be gone: no reason to stop. */
+	/* One write() keeps the line whole. It may fail: stderr's reader may be gone. */
 	if (write(STDERR_FILENO, line, (size_t)len + 1) < 0)
 		errno = saved;
 	errno = saved;

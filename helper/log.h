@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 
-/* The numbers are syslog's, which is what the journal wants to see. */
+/* The numbers are syslog's, which the journal expects. */
 enum log_level {
 	LOG_LEVEL_ERROR		= 3,
 	LOG_LEVEL_WARNING	= 4,
@@ -14,14 +14,14 @@ enum log_level {
 	LOG_LEVEL_DEBUG		= 7,
 };
 
-/* Finds out who listens on stderr. The level is info until changed. */
+/* Find out whether stderr is the journal. The level is info until changed. */
 void log_init(void);
 
 void log_set_level(enum log_level level);
 void log_more(void);
 void log_less(void);
 
-/* False if there is no level of that name. */
+/* Returns false if no level has that name. */
 bool log_level_from_name(const char *name, enum log_level *level);
 
 __attribute__((format(printf, 2, 3)))

@@ -13,7 +13,7 @@
 
 #define EVENTS_PER_ROUND 64
 
-/* To look for less than this is not worth while. */
+/* Polling for less than this is not worth while. */
 #define POLL_MIN_NS 10000
 
 static struct {
@@ -22,7 +22,7 @@ static struct {
 	bool stop;
 	unsigned int round;
 	uint64_t poll_max_ns;
-	uint64_t poll_ns;	/* what has paid lately */
+	uint64_t poll_ns;	/* for how long polling has paid lately */
 	TAILQ_HEAD(, timer) timers;	/* the next one first */
 } loop = { .epfd = -1 };
 
@@ -36,7 +36,7 @@ static bool one_cpu(void)
 int loop_init(unsigned int poll_us)
 {
 	TAILQ_INIT(&loop.timers);
-	/* What we would look for cannot happen meanwhile. */
+	/* On one CPU nothing that the loop polls for can happen meanwhile. */
 	loop.poll_max_ns = one_cpu() ? 0 : poll_us * 1000ULL;
 	loop.round = 1;
 	loop.epfd = epoll_create1(EPOLL_CLOEXEC);
@@ -81,7 +81,7 @@ void watch_set(struct watch *w, uint32_t events)
 	if (w->fd < 0 || w->events == events)
 		return;
 	if (epoll_ctl(loop.epfd, EPOLL_CTL_MOD, w->fd, &ev)) {
-		/* Nothing goes wrong here unless memory has been overwritten. */
+		/* This fails only if memory has been overwritten. */
 		log_msg(LOG_LEVEL_ERROR, "epoll_ctl: %s: this is a bug; stopping", strerror(errno));
 		loop_stop(1);
 		return;
@@ -103,7 +103,7 @@ void watch_close(struct watch *w)
 {
 	int fd = w->fd;
 
-	/* Explicitly: a descriptor that was passed on keeps the file open. */
+	/* close() ends the watch only if no other descriptor of the file is open. */
 	watch_remove(w);
 	if (fd >= 0)
 		close(fd);
@@ -132,7 +132,7 @@ void timer_start(struct timer *t, unsigned int ms)
 	TAILQ_INSERT_TAIL(&loop.timers, t, link);
 }
 
-/* Nothing armed, no clock read: what is idle or busy pays nothing for this. */
+/* Reads the clock only if a timer is armed, so that most rounds pay nothing. */
 static int next_timeout(void)
 {
 	struct timer *t = TAILQ_FIRST(&loop.timers);
@@ -160,7 +160,7 @@ static void run_timers(void)
 	}
 }
 
-/* Others may want the CPU, the server above all. */
+/* Poll until @end. Between polls others may have the CPU, above all the server. */
 static int poll_events(struct epoll_event *ev, uint64_t end)
 {
 	int n;
@@ -171,8 +171,8 @@ static int poll_events(struct epoll_event *ev, uint64_t end)
 }
 
 /*
- * As the kernel for its poll_us: a wait that was short but longer than we looked
- * is reason to look longer the next time, a long one is reason to look less.
+ * Adapt the time of polling as the module does for poll_us: poll longer after a wait
+ * that was short but outlasted the polling, and less after a long one.
  */
 static void poll_adapt(uint64_t waited)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The daemon's one thread: file descriptors and timers that call back. */
+/* The event loop of the helper's one thread: descriptors and timers call back. */
 #ifndef HELPER_LOOP_H
 #define HELPER_LOOP_H
 
@@ -12,11 +12,12 @@
 	((type *)((char *)(ptr) - offsetof(type, member)))
 
 /**
- * struct watch - a file descriptor and whom to call when it is ready
- * @fd: -1 while there is none
+ * struct watch - a file descriptor and a function to call when it is ready
+ * @fd: descriptor, -1 while there is none
  * @events: EPOLL*; EPOLLHUP and EPOLLERR are always reported
- * @round: when @fd last changed; earlier events are not about this @fd
- * @fn: level-triggered: must read, write, close or stop watching
+ * @round: the loop's round in which @fd changed, whose events may be about the
+ *	descriptor before
+ * @fn: called again and again until it has read, written, closed or stopped watching
  */
 struct watch {
 	int fd;
@@ -25,7 +26,7 @@ struct watch {
 	void (*fn)(struct watch *w, uint32_t events);
 };
 
-/* One shot. Embed it; it must be stopped before its memory goes. */
+/* A one-shot timer, to be embedded. Stop it before its memory is freed. */
 struct timer {
 	TAILQ_ENTRY(timer) link;
 	uint64_t at;
@@ -34,31 +35,31 @@ struct timer {
 };
 
 /*
- * A wake-up takes longer than most events are away: the loop looks for the next
- * one for up to @poll_us microseconds before it sleeps, less where that does not
- * pay. 0 or -errno.
+ * Set up the loop. It polls for up to @poll_us microseconds before it sleeps, less
+ * where that does not pay: most events come sooner than a sleeper wakes up. Returns 0
+ * or -errno.
  */
 int loop_init(unsigned int poll_us);
 
 /*
- * Runs until loop_stop() and returns its code. @after_round is called when no
- * event is left that could refer to a struct watch: the time to free them.
+ * Run until loop_stop() and return its code. @after_round is called after each round,
+ * when no event refers to a struct watch any more, so that it can be freed.
  */
 int loop_run(void (*after_round)(void));
 void loop_stop(int code);
 
-/* 0 or -errno. */
+/* Returns 0 or -errno. */
 int watch_add(struct watch *w, int fd, uint32_t events);
 void watch_set(struct watch *w, uint32_t events);
-/* The descriptor stays open. */
+/* Stop watching; the descriptor stays open. */
 void watch_remove(struct watch *w);
-/* Closes the descriptor too. */
+/* Stop watching and close the descriptor. */
 void watch_close(struct watch *w);
 
 void timer_start(struct timer *t, unsigned int ms);
 void timer_stop(struct timer *t);
 
-/* Monotonic. */
+/* Returns the monotonic clock's time. */
 uint64_t now_ms(void);
 
 #endif /* HELPER_LOOP_H */

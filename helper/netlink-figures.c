@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* VUM_CMD_GET_STATS: counters, and how long replies took. */
+/* VUM_CMD_GET_STATS: ask for the figures of mdevs. */
 #include <stdio.h>
 #include <string.h>
 
@@ -9,7 +9,7 @@
 
 #include "netlink-private.h"
 
-/* One command's. What is not of the shape that we know is left out. */
+/* Take the histogram of one command. One of an unknown shape is ignored. */
 static void parse_latency(struct nlattr *nest, struct vum_figures *figures)
 {
 	struct nlattr *a[VUM_LATENCY_MAX + 1];
@@ -64,7 +64,7 @@ struct figures_question {
 	void *arg;
 };
 
-/* VUM_ATTR_LATENCY comes once for each command: no table would hold them. */
+/* Not by genlmsg_parse(), which would keep only the last VUM_ATTR_LATENCY. */
 static int on_figures(struct nl_msg *msg, void *arg)
 {
 	const struct figures_question *fq = arg;

@@ -13,7 +13,7 @@
 
 #include "netlink-private.h"
 
-/* An event is less than 1 KiB: room for a few thousand mdevs made in one go. */
+/* An event is less than 1 KiB: room for a few thousand mdevs created at once. */
 #define HEAR_BUFFER (4 << 20)
 
 static struct nla_policy policy[VUM_ATTR_MAX + 1] = {
@@ -90,7 +90,7 @@ const char *vum_nl_strerror(int err)
 	}
 }
 
-/* libnl has numbers of its own, fewer than there are errnos. */
+/* Translate libnl's own error numbers, of which there are fewer than errnos. */
 static int to_errno(int nlerr)
 {
 	switch (-nlerr) {
@@ -103,7 +103,7 @@ static int to_errno(int nlerr)
 	case NLE_AGAIN:
 	case NLE_INTR:
 		return -EAGAIN;
-	case NLE_NOMEM:		/* what recvmsg() calls ENOBUFS */
+	case NLE_NOMEM:		/* from ENOBUFS of recvmsg() */
 		return -ENOBUFS;
 	case NLE_DUMP_INTR:
 		return -EINTR;
@@ -135,7 +135,7 @@ static const char *get_string(struct nlattr *a)
 	return a ? nla_get_string(a) : NULL;
 }
 
-/* False if this is nothing that we know. */
+/* Returns false if the message is malformed or names no mdev. */
 static bool parse_info(struct nlmsghdr *h, struct vum_info *info)
 {
 	struct nlattr *a[VUM_ATTR_MAX + 1];
@@ -176,9 +176,9 @@ bool vum_nl_from_kernel(struct nl_msg *msg)
 	return nlmsg_get_src(msg)->nl_pid == 0 && genlmsg_valid_hdr(nlmsg_hdr(msg), 0);
 }
 
-/* Hearing */
+/* Events */
 
-/* The controller tells of all families: is it about ours? */
+/* Generic netlink's controller tells of all families; pick out the module's. */
 static void hear_controller(struct vum_nl *nl, struct nlmsghdr *h)
 {
 	struct nlattr *a[CTRL_ATTR_MAX + 1];
@@ -215,7 +215,7 @@ int vum_nl_hear(struct vum_nl *nl)
 {
 	int err = nl_recvmsgs_default(nl->hear);
 
-	/* One that cannot be read is one that is lost. */
+	/* An event that cannot be read is as good as lost. */
 	if (err < 0 && err != -NLE_AGAIN && err != -NLE_INTR)
 		return -ENOBUFS;
 	return 0;
@@ -229,7 +229,7 @@ int vum_nl_listen(struct vum_nl *nl)
 	nl_socket_disable_seq_check(nl->hear);
 	nl_socket_modify_cb(nl->hear, NL_CB_VALID, NL_CB_CUSTOM, on_heard, nl);
 	nl_socket_set_nonblocking(nl->hear);
-	/* More than others may have; without it events are lost sooner, no more. */
+	/* This size takes CAP_NET_ADMIN. Without it events are only lost sooner. */
 	(void)setsockopt(nl_socket_get_fd(nl->hear), SOL_SOCKET, SO_RCVBUFFORCE, &size,
 			 sizeof(size));
 	if (!nl->on_family)
@@ -254,7 +254,7 @@ int vum_nl_fd(const struct vum_nl *nl)
 	return nl_socket_get_fd(nl->hear);
 }
 
-/* Asking */
+/* Questions */
 
 int vum_nl_ask(struct vum_nl *nl, const struct vum_question *q)
 {
@@ -339,7 +339,7 @@ int vum_nl_open(struct vum_nl *nl)
 		vum_nl_close(nl);
 		return to_errno(err);
 	}
-	/* Answers are awaited one by one; an acknowledgement would be left over. */
+	/* vum_nl_ask() reads answers only: an acknowledgement would be left unread. */
 	nl_socket_disable_auto_ack(nl->ask);
 	return 0;
 }

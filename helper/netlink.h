@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the kernel module tells about the mdevs, for daemon and control tool. */
+/* What the module tells about mdevs, for the helper and vfio-user-mdevctl. */
 #ifndef HELPER_NETLINK_H
 #define HELPER_NETLINK_H
 
@@ -11,12 +11,12 @@
 /**
  * struct vum_info - one mdev, or one event of it
  * @event: enum vum_event, -1 if this is no event
- * @api_version: the module's
+ * @api_version: the module's VUM_API_VERSION
  * @uuid: never NULL
- * @type: may be NULL, as the other strings
+ * @type: the mdev type; may be NULL, as all strings that follow
  * @state: enum vum_state
  * @open: a consumer has it open
- * @attached: @server_* are valid
+ * @attached: a server is attached, and @server_* are valid
  *
  * The rest is as in enum vum_attr. Strings are valid during the callback.
  */
@@ -51,8 +51,8 @@ typedef void (*vum_info_fn)(const struct vum_info *info, void *arg);
 
 /**
  * struct vum_figures - what an mdev has done since it was created
- * @uuid: of it
- * @latency: replies by command, and by how long they took: VUM_LATENCY_*
+ * @uuid: of the mdev
+ * @latency: number of replies by command and bucket of time, see VUM_LATENCY_CMDS
  *
  * The rest is as in enum vum_attr.
  */
@@ -67,19 +67,19 @@ struct vum_figures {
 
 typedef void (*vum_figures_fn)(const struct vum_figures *figures, void *arg);
 
-/* What happens to the family itself: the module was loaded or unloaded. */
+/* Called when the module, and its netlink family with it, was loaded or unloaded. */
 typedef void (*vum_family_fn)(bool there, void *arg);
 
 struct nl_sock;
 
 /**
- * struct vum_nl - a connection to the kernel
- * @ask: for questions, one at a time
- * @hear: for events, non-blocking
- * @family: id, 0 if the module is not there
- * @on_event: for vum_nl_hear()
- * @on_family: for vum_nl_hear(); may be NULL
- * @arg: for both
+ * struct vum_nl - netlink sockets to the kernel
+ * @ask: socket for questions, one at a time
+ * @hear: socket for events, non-blocking
+ * @family: id of the module's family, 0 if the module is not loaded
+ * @on_event: called by vum_nl_hear() for an event
+ * @on_family: called by vum_nl_hear() when the module comes or goes; may be NULL
+ * @arg: argument of both
  */
 struct vum_nl {
 	struct nl_sock *ask;
@@ -91,40 +91,40 @@ struct vum_nl {
 };
 
 /*
- * All functions return 0 or -errno. Of interest: ENOENT, no module; ENODEV, no
- * such mdev; ENOBUFS, events were lost; EPERM, one must be root.
+ * These functions return 0 or -errno. Of interest: -ENOENT, the module is not loaded;
+ * -ENODEV, no such mdev; -ENOBUFS, events were lost; -EPERM, the caller is not root.
  */
 int vum_nl_open(struct vum_nl *nl);
 void vum_nl_close(struct vum_nl *nl);
 
-/* Finds the module, and again after it was loaded anew. */
+/* Look up the module's family; to be repeated after it was loaded anew. */
 int vum_nl_resolve(struct vum_nl *nl);
 
-/* Sets up @hear. If @nl->on_family is set, the module may come later. */
+/* Set up @nl->hear. With @nl->on_family the module need not be loaded yet. */
 int vum_nl_listen(struct vum_nl *nl);
 
-/* Gets the events of the module that was resolved, from now on. */
+/* Receive events of the module from now on. */
 int vum_nl_join(struct vum_nl *nl);
 
 int vum_nl_fd(const struct vum_nl *nl);
 
-/* Calls back for what has come; one datagram. */
+/* Receive one datagram and call back for the events in it. */
 int vum_nl_hear(struct vum_nl *nl);
 
-/* Every mdev. EINTR: after the last, but some came or went meanwhile. */
+/* Call @fn for every mdev. -EINTR: that was done, but some came or went meanwhile. */
 int vum_nl_dump(struct vum_nl *nl, vum_info_fn fn, void *arg);
 
-/* One mdev. */
+/* Call @fn for one mdev. */
 int vum_nl_get(struct vum_nl *nl, const char *uuid, vum_info_fn fn, void *arg);
 
-/* The figures of one mdev, or, if @uuid is NULL, of all as vum_nl_dump(). */
+/* Call @fn for the figures of one mdev; if @uuid is NULL, of all as vum_nl_dump(). */
 int vum_nl_figures(struct vum_nl *nl, const char *uuid, vum_figures_fn fn, void *arg);
 
-/* NULL if unknown. */
+/* Return NULL if the number is unknown. */
 const char *vum_state_name(uint32_t state);
 const char *vum_event_name(int event);
 
-/* For "%s: ...", of an -errno from above. */
+/* Returns a text for the log about an -errno of the functions above. */
 const char *vum_nl_strerror(int err);
 
 #endif /* HELPER_NETLINK_H */

@@ -2,7 +2,7 @@
 #ifndef HELPER_NOTIFY_H
 #define HELPER_NOTIFY_H
 
-/* Tells the service manager, if there is one; sd_notify(3) has the words. */
+/* Send @state to the service manager, if there is one; see sd_notify(3). */
 void notify_manager(const char *state);
 
 #endif /* HELPER_NOTIFY_H */

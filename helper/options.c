@@ -12,7 +12,7 @@
 
 #define EXIT_USAGE 2
 
-/* In a virtual machine an idle CPU may take 100 to wake up, and there are two. */
+/* An idle CPU of a virtual machine may take 100 us to wake up, twice an access. */
 #define DEFAULT_POLL_US 500
 #define MAX_POLL_US 1000000
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The daemon's command line. */
+/* The helper's command line. */
 #ifndef HELPER_OPTIONS_H
 #define HELPER_OPTIONS_H
 
@@ -7,10 +7,10 @@
 
 /**
  * struct options - what the operator wants
- * @wait: for the module, instead of failing without it
- * @poll_us: how long at most to look for events before sleeping; 0: not at all
- * @only: uuids to serve; all of them if @nr_only is 0
- * @nr_only: number of these
+ * @wait: wait for the module to be loaded, instead of failing without it
+ * @poll_us: how long at most to poll for events before sleeping, in us; 0: not at all
+ * @only: uuids of the mdevs to serve
+ * @nr_only: number of these; 0 if all mdevs are to be served
  */
 struct options {
 	bool wait;
@@ -19,10 +19,10 @@ struct options {
 	unsigned int nr_only;
 };
 
-/* Sets the log level. Returns -1, or the code to exit with at once. */
+/* Parse options and set the log level. Returns -1, or the code to exit with. */
 int options_parse(struct options *o, int argc, char **argv);
 
-/* Is this mdev to be served? */
+/* Returns true if the mdev is to be served. */
 bool options_want(const struct options *o, const char *uuid);
 
 void options_free(struct options *o);

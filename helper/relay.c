@@ -11,20 +11,21 @@
 #include "../uapi/vfio_user.h"
 
 /*
- * How much is read from a socket before the size of a message is known. Also
- * bounds what one device can do before the others have their turn.
+ * Bytes to read from a socket while the size of the message is not known. This also
+ * bounds what one device does before the others have their turn.
  */
 #define READ_AHEAD 16384
 
 #define HEADER_SIZE sizeof(struct vfio_user_header)
 
 /**
- * struct message - bytes on their way
- * @room: bytes at @data
- * @len: bytes filled
- * @off: outgoing: bytes that the socket has taken
- * @nr_fds: number of descriptors
- * @fds: owned; they belong to the message that holds the last byte
+ * struct message - a buffer for messages, of which the last may be incomplete
+ * @room: bytes that @data has room for
+ * @len: bytes in @data
+ * @off: to the server: bytes of these that the socket has taken
+ * @nr_fds: number of @fds
+ * @fds: descriptors, owned; they belong to the message that the last byte is part of
+ * @data: the bytes
  */
 struct message {
 	size_t room;
@@ -36,8 +37,8 @@ struct message {
 };
 
 /*
- * Nothing stays in here between two calls, so all devices share it. Its pages
- * come into being as messages of that size do.
+ * All devices share this buffer, since nothing stays in it between two calls. It has
+ * room for the longest message; pages that no message has reached take no memory.
  */
 static struct message *scratch;
 
@@ -124,7 +125,7 @@ enum relay_end relay_channel_error(struct relay *r, const char *what, int err)
 
 /* To the server */
 
-/* What is left of @m waits for the socket; @m itself is used for the next. */
+/* Keep the rest of @m in r->out, since scratch is used for the next message. */
 static enum relay_end keep_out(struct relay *r, struct message *m)
 {
 	if (m == r->out)
@@ -174,7 +175,7 @@ static enum relay_end send_out(struct relay *r, struct message *m)
 		return socket_error(r, "sending to the server");
 	}
 
-	/* They went with the first byte. */
+	/* The descriptors went with the first byte. */
 	message_close_fds(m);
 	m->off += (size_t)n;
 	if (m->off < m->len)
@@ -212,7 +213,7 @@ enum relay_end relay_to_server(struct relay *r)
 	end = send_out(r, scratch);
 	message_close_fds(scratch);
 
-	/* The kernel's answers to the server are fewer by one: room again. */
+	/* If that was an answer, the channel takes the server's messages again. */
 	if (!end && r->blocked) {
 		r->blocked = false;
 		end = deliver(r, r->in);
@@ -235,9 +236,9 @@ enum relay_end relay_to_channel(struct relay *r, const uint8_t *msg, size_t size
 }
 
 /*
- * What @m holds from @at on waits for more bytes or for the sink. The buffer
- * is as large as the message that is to be completed, so that nothing beyond
- * it is read into it.
+ * Keep what @m holds from @at on in r->in, for more bytes or for when the sink takes
+ * it. The buffer is as large as the message that is to be completed, so that nothing
+ * beyond that message is read.
  */
 static enum relay_end keep_in(struct relay *r, struct message *m, size_t at, size_t need)
 {
@@ -267,7 +268,7 @@ static enum relay_end bad_size(struct relay *r, const struct vfio_user_header *h
 	return RELAY_BAD_SERVER;
 }
 
-/* Passes on every complete message in @m, which may be r->in. */
+/* Pass each complete message in @m, which may be r->in, to the sink; keep the rest. */
 static enum relay_end deliver(struct relay *r, struct message *m)
 {
 	size_t at = 0, need = HEADER_SIZE;
@@ -299,7 +300,7 @@ static enum relay_end deliver(struct relay *r, struct message *m)
 	return keep_in(r, m, at, need);
 }
 
-/* Returns false if there are more than a message may have. */
+/* Move descriptors from @msg to @m. Returns false if there was no room for all. */
 static bool take_fds(struct message *m, struct msghdr *msg)
 {
 	bool fit = true;
@@ -326,9 +327,9 @@ static bool take_fds(struct message *m, struct msghdr *msg)
 }
 
 /*
- * The kernel ends a recvmsg() with the first chunk that has descriptors, so
- * that they belong to the message whose bytes came last. That is exact unless
- * a server puts two messages and descriptors into one sendmsg().
+ * recvmsg() stops after the first sendmsg() that has descriptors, so they belong to
+ * the message whose bytes come last. This is wrong only for a server that puts two
+ * messages and descriptors into one sendmsg().
  */
 static enum relay_end receive(struct relay *r, struct message *m, size_t room)
 {
@@ -375,7 +376,7 @@ enum relay_end relay_from_server(struct relay *r)
 	}
 	if (!end)
 		end = deliver(r, m);
-	/* If they are still there, something went wrong: nobody wants them. */
+	/* Descriptors are left in scratch only after an error. */
 	message_close_fds(scratch);
 	return end == RELAY_BUSY ? RELAY_GOES_ON : end;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Carries messages between a channel and a socket. Of a message it knows the
- * size in the header and the descriptors that came with it, nothing more.
+ * Receive the VERSION reply, and on the data path "relay" carry messages between
+ * channel and socket. Of a message only the size and the descriptors are looked at.
  *
- * At most one message waits in each direction: while one does, its source is
- * not read. Buffers exist only while something waits in them.
+ * While a message waits in one direction, its source is not read. Buffers exist only
+ * while something waits in them.
  */
 #ifndef HELPER_RELAY_H
 #define HELPER_RELAY_H
@@ -14,15 +14,15 @@
 #include <stdint.h>
 
 /**
- * enum relay_end - why there is nothing left to carry
- * @RELAY_GOES_ON: there is
- * @RELAY_BUSY: only from a sink: not now, ask again after relay_to_server()
+ * enum relay_end - whether and why the relay has come to an end
+ * @RELAY_GOES_ON: it has not
+ * @RELAY_BUSY: from a sink only: the message has to wait for relay_to_server()
  * @RELAY_HANGUP: the server closed the connection
- * @RELAY_BAD_SERVER: the server sent what cannot be carried; relay.why
+ * @RELAY_BAD_SERVER: the server sent what cannot be carried; relay.why says what
  * @RELAY_REFUSED: the kernel says that the server broke the protocol
  * @RELAY_DETACHED: the kernel has ended the attachment
  * @RELAY_GONE: the mdev is gone
- * @RELAY_TROUBLE: this process or machine has a problem; relay.why
+ * @RELAY_TROUBLE: this process or machine has a problem; relay.why says which
  */
 enum relay_end {
 	RELAY_GOES_ON,
@@ -38,16 +38,18 @@ enum relay_end {
 struct message;
 
 /**
- * struct relay - one connection
- * @chan: channel
- * @sock: stream socket, connected
- * @out: what the socket would not take yet
- * @in: a message that is not complete, or what @sink would not take yet
+ * struct relay - a device's channel and socket, and what waits between them
+ * @chan: descriptor of the channel, or -1
+ * @sock: descriptor of the connected stream socket, or -1
+ * @out: the rest of a message that the socket has not taken yet, or NULL
+ * @in: a message that is not complete, or messages that @sink has not taken yet, or
+ *	NULL
  * @blocked: @sink was busy: do not call relay_from_server()
- * @exact: nothing is read beyond a message: the rest may be for somebody else
- * @sink: where messages from the server go, relay_to_channel() once attached.
- *	The descriptors stay the caller's.
- * @why: a text for the log
+ * @exact: read nothing beyond the present message: the kernel reads the next one if
+ *	it takes the socket
+ * @sink: takes a message from the server; relay_to_channel() once attached. The
+ *	descriptors stay the caller's
+ * @why: a text for the log, see enum relay_end
  */
 struct relay {
 	int chan;
@@ -61,27 +63,27 @@ struct relay {
 	char why[192];
 };
 
-/* Once per process. */
+/* To be called once per process. */
 int relay_init(void);
 void relay_exit(void);
 
-/* One message from the channel to the socket. Not while @out is set. */
+/* Carry one message from the channel to the socket. @out must be NULL. */
 enum relay_end relay_to_server(struct relay *r);
 
-/* The socket takes data again. Only while @out is set. */
+/* Send more of @out, which must not be NULL. */
 enum relay_end relay_flush(struct relay *r);
 
-/* One recvmsg() from the socket, and all that is complete to the sink. */
+/* Call recvmsg() on the socket once and pass complete messages to the sink. */
 enum relay_end relay_from_server(struct relay *r);
 
-/* A sink. */
+/* Pass a message to the channel; a sink. */
 enum relay_end relay_to_channel(struct relay *r, const uint8_t *msg, size_t size,
 				const int *fds, unsigned int nr_fds);
 
-/* What an errno from the channel means; @what names the call. */
+/* Translate -errno from the channel; @what names the call, for @why. */
 enum relay_end relay_channel_error(struct relay *r, const char *what, int err);
 
-/* Forgets everything that waits. */
+/* Drop everything that waits. */
 void relay_reset(struct relay *r);
 
 #endif /* HELPER_RELAY_H */

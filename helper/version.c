@@ -26,7 +26,7 @@ size_t version_request(uint8_t buf[VERSION_REQUEST_MAX])
 			       "\"max_data_xfer_size\":%u,\"pgsizes\":%u}}",
 			       VUM_MAX_MSG_FDS, VUM_MAX_DATA_XFER_SIZE,
 			       VFIO_USER_DEFAULT_PGSIZES);
-	h.msg_size = (uint32_t)at + 1;	/* the NUL is part of it */
+	h.msg_size = (uint32_t)at + 1;	/* the text includes its NUL */
 	memcpy(buf, &h, sizeof(h));
 	memcpy(buf + sizeof(h), &v, sizeof(v));
 	return h.msg_size;
@@ -48,7 +48,7 @@ static bool refuse(struct reason *why, const char *fmt, ...)
 	return false;
 }
 
-/* Leaves *@value alone if the server does not name the capability. */
+/* Keep *@value if the server does not name the capability. Returns false if bad. */
 static bool read_number(struct json_object *caps, const char *name, uint64_t *value,
 			struct reason *why)
 {
@@ -64,7 +64,7 @@ static bool read_number(struct json_object *caps, const char *name, uint64_t *va
 	return true;
 }
 
-/* We do not offer it; a server that uses it all the same would not be heard. */
+/* The helper offers no twin socket: commands that a server sends there are lost. */
 static bool check_twin_socket(struct json_object *caps, struct reason *why)
 {
 	struct json_object *twin, *supported;
@@ -150,7 +150,7 @@ static bool check_header(const struct vfio_user_header *h, struct reason *why)
 			      VERSION_MSG_ID);
 	if (h->flags & VFIO_USER_F_ERROR) {
 		if (!h->error_no)
-			return refuse(why, "it answers VERSION with an error, saying not which");
+			return refuse(why, "it answers VERSION with an error, but error number 0");
 		return refuse(why, "it answers VERSION with error %u (%s)", h->error_no,
 			      strerror((int)h->error_no));
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* VFIO_USER_VERSION: the one message that the daemon itself has with a server. */
+/* VFIO_USER_VERSION: the only message that the helper itself has with a server. */
 #ifndef HELPER_VERSION_H
 #define HELPER_VERSION_H
 
@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* As in the specification, its defaults filled in, cut to what we can use. */
+/* The server's capabilities, with defaults filled in, limited to what can be used. */
 struct version_caps {
 	uint16_t minor;
 	uint32_t max_msg_fds;
@@ -18,13 +18,13 @@ struct version_caps {
 
 #define VERSION_REQUEST_MAX 256
 
-/* Returns the size of the message. */
+/* Write a request to @buf and return its size. */
 size_t version_request(uint8_t buf[VERSION_REQUEST_MAX]);
 
 /*
- * Reads the answer to version_request(). @msg is one message as the header's
- * size delimits it. If the server is not acceptable, returns false with the
- * reason in @why.
+ * Parse the reply to version_request(). @msg is one message, with a whole header and
+ * as long as that says. Returns false, with the reason in @why, if the server is not
+ * acceptable.
  */
 bool version_reply(const uint8_t *msg, size_t size, struct version_caps *caps,
 		   char *why, size_t why_size);
