@@ -148,7 +148,7 @@ static void device_ended(struct device *d, enum relay_end end)
 	bool attached = d->state == DEVICE_ATTACHED;
 
 	if (end == RELAY_GONE) {
-		device_forget(d);
+		d->gone(d);
 		return;
 	}
 	tell_end(d, end);
@@ -528,7 +528,7 @@ static void on_timer(struct timer *t)
 	}
 }
 
-void device_init(struct device *d)
+void device_init(struct device *d, void (*gone)(struct device *d))
 {
 	d->chan.fd = -1;
 	d->chan.fn = on_channel;
@@ -537,4 +537,5 @@ void device_init(struct device *d)
 	d->timer.fn = on_timer;
 	d->relay.chan = -1;
 	d->relay.sock = -1;
+	d->gone = gone;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* struct device, which device.c (the list) and connect.c (one device's way) share. */
+/*
+ * struct device, which three files share: device.c (the list of devices) calls
+ * connect.c (one device's way to its server), and both call device-log.c.
+ */
 #ifndef HELPER_DEVICE_PRIVATE_H
 #define HELPER_DEVICE_PRIVATE_H
 
@@ -45,6 +48,7 @@ enum device_state {
  * @peer: pid, uid and gid of the server
  * @timer: time of the next attempt; in DEVICE_NEGOTIATING, of giving up on the
  *	server; in DEVICE_ATTACHED, of trying VUM_CARRY again
+ * @gone: called when the mdev is gone or cannot be served; calls device_close()
  * @said: hashes of the last messages of device_say(), a ring
  * @nr_said: how many messages have been put into @said
  */
@@ -63,11 +67,14 @@ struct device {
 	struct watch sock;
 	struct timer timer;
 	struct relay relay;
+	void (*gone)(struct device *d);
 	uint32_t said[NR_SAID];
 	unsigned int nr_said;
 };
 
-void device_init(struct device *d);
+/* connect.c */
+
+void device_init(struct device *d, void (*gone)(struct device *d));
 
 /* Open the channel, then find a server and attach it. */
 void device_open(struct device *d);
@@ -78,8 +85,7 @@ void device_restart(struct device *d);
 /* Close channel and connection for good: the state is DEVICE_DEAD. */
 void device_close(struct device *d);
 
-/* Close @d and take it off the list, since its mdev is gone. */
-void device_forget(struct device *d);
+/* device-log.c */
 
 __attribute__((format(printf, 3, 4)))
 void device_log(struct device *d, enum log_level level, const char *fmt, ...);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The list of devices, one for each mdev that the helper serves. */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,48 +12,6 @@ TAILQ_HEAD(device_list, device);
 
 static struct device_list devices = TAILQ_HEAD_INITIALIZER(devices);
 static struct device_list dead = TAILQ_HEAD_INITIALIZER(dead);
-
-void device_log(struct device *d, enum log_level level, const char *fmt, ...)
-{
-	char text[1024];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	log_msg(level, "%s: %s", d->uuid, text);
-}
-
-/* Returns false if @text is one of the last NR_SAID messages already. */
-static bool remember(struct device *d, const char *text)
-{
-	uint32_t hash = 2166136261U;	/* FNV-1a */
-	unsigned int known = d->nr_said < NR_SAID ? d->nr_said : NR_SAID;
-
-	for (; *text; text++)
-		hash = (hash ^ (uint8_t)*text) * 16777619U;
-	for (unsigned int i = 0; i < known; i++)
-		if (d->said[i] == hash)
-			return false;
-	d->said[d->nr_said++ % NR_SAID] = hash;
-	return true;
-}
-
-void device_say(struct device *d, enum log_level level, const char *fmt, ...)
-{
-	char text[1024];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	log_msg(remember(d, text) ? level : LOG_LEVEL_DEBUG, "%s: %s", d->uuid, text);
-}
-
-void device_unsay(struct device *d)
-{
-	d->nr_said = 0;
-}
 
 static struct device *device_find(const char *uuid)
 {
@@ -77,6 +34,15 @@ static char *path_or_default(const char *uuid, const char *path)
 	return copy;
 }
 
+/* Events of the loop's present round may still point to @d, so it is freed later. */
+static void device_forget(struct device *d)
+{
+	device_close(d);
+	TAILQ_REMOVE(&devices, d, link);
+	TAILQ_INSERT_TAIL(&dead, d, link);
+	device_log(d, LOG_LEVEL_DEBUG, "is gone");
+}
+
 static void device_add(const char *uuid, char *path)
 {
 	size_t len = strlen(uuid);
@@ -96,7 +62,7 @@ static void device_add(const char *uuid, char *path)
 	memcpy(d->uuid, uuid, len);
 	d->path = path;
 	d->seen = true;
-	device_init(d);
+	device_init(d, device_forget);
 	TAILQ_INSERT_TAIL(&devices, d, link);
 	device_log(d, LOG_LEVEL_DEBUG, "is there; its server's socket is %s", path);
 	device_open(d);
@@ -130,15 +96,6 @@ void device_present(const char *uuid, const char *path)
 		device_go_over(d, copy);
 	else
 		free(copy);
-}
-
-/* Events of the loop's present round may still point to @d, so it is freed later. */
-void device_forget(struct device *d)
-{
-	device_close(d);
-	TAILQ_REMOVE(&devices, d, link);
-	TAILQ_INSERT_TAIL(&dead, d, link);
-	device_log(d, LOG_LEVEL_DEBUG, "is gone");
 }
 
 void device_absent(const char *uuid)
