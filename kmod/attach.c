@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vfio-user-mdev: getting to know the server.
+ * vfio-user-mdev: bringing a new attachment into working order, and clearing up
+ * after one that has ended.
  *
- * Runs once for each attachment: asks what the device looks like, checks it,
- * and, if a consumer has the device open, that it still looks the same; then
- * tells the server again what a consumer had told its predecessor.
+ * vum_attach_work() runs once for each attachment: it asks the server for the shape
+ * of its device and checks it. If a consumer has the device open, the shape must be
+ * the one that the consumer knows; the server is then told again what the consumer
+ * had told its predecessor.
  */
 
 #include <linux/file.h>
@@ -22,7 +24,7 @@
  * struct vum_asking - an attachment that is being brought into working order
  * @dev: device
  * @session: the attachment
- * @shape: what has been learnt
+ * @shape: what the server has described so far
  */
 struct vum_asking {
 	struct vum_device *dev;
@@ -44,7 +46,7 @@ static int vum_ask_wait(struct vum_asking *a, struct vum_req *req)
 	return ret ?: vum_req_wait(a->dev, req);
 }
 
-/* Ask, and wait. Returns the request, whose reply is there, or NULL. */
+/* Send a request and wait. Returns the request, with its reply, or NULL. */
 static struct vum_req *vum_ask(struct vum_asking *a, u16 cmd,
 			       const void *payload, u32 size)
 {
@@ -52,7 +54,7 @@ static struct vum_req *vum_ask(struct vum_asking *a, u16 cmd,
 
 	memcpy(req->msg.payload, payload, size);
 	req->reply_min = size;
-	/* Capabilities follow a region's info, and one descriptor rides along. */
+	/* Capabilities may follow a region's info, and a descriptor come with it. */
 	req->reply_max = VUM_MAX_MSG_SIZE;
 	req->reply_fds = cmd == VFIO_USER_DEVICE_GET_REGION_INFO ?
 			 VUM_MAX_MSG_FDS : 0;
@@ -63,8 +65,8 @@ static struct vum_req *vum_ask(struct vum_asking *a, u16 cmd,
 }
 
 /*
- * The functions below return NULL, or what is wrong with the server. If the
- * attachment has ended meanwhile, nobody will hear of it.
+ * The functions below return NULL, or what is wrong with the server.
+ * vum_conn_break() ignores that if the attachment has ended meanwhile.
  */
 
 static const char *vum_ask_info(struct vum_asking *a)
@@ -107,7 +109,7 @@ static const char *vum_ask_region(struct vum_asking *a, u32 index)
 	struct vum_req *req;
 
 	req = vum_ask(a, VFIO_USER_DEVICE_GET_REGION_INFO, &info, sizeof(info));
-	/* What the server refuses to describe, it does not have. */
+	/* A region that the server refuses to describe does not exist. */
 	if (!req)
 		return NULL;
 	flaw = vum_region_take(&a->shape->regions[index], index, req->reply);
@@ -138,13 +140,13 @@ static const char *vum_ask_irq(struct vum_asking *a, u32 index)
 	irq->flags = info.flags &
 		     (VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE |
 		      VFIO_IRQ_INFO_AUTOMASKED | VFIO_IRQ_INFO_NORESIZE);
-	/* One mask for each index is kept; PCI has no other that VFIO can set. */
+	/* Only one mask is kept for each index; on PCI, VFIO can set no other. */
 	if (irq->count != 1)
 		irq->flags &= ~VFIO_IRQ_INFO_MASKABLE;
 	return NULL;
 }
 
-/* Which BARs are memory, and which pin interrupts? What is not said, is not. */
+/* Read which BARs are memory, and which pin interrupts. Unknown counts as none. */
 static void vum_ask_header(struct vum_asking *a)
 {
 	struct vfio_user_region_access access = {
@@ -167,7 +169,7 @@ static void vum_ask_header(struct vum_asking *a)
 	if (!vum_ask_wait(a, req)) {
 		header = req->reply->payload + sizeof(access);
 		for (i = 0; i < PCI_STD_NUM_BARS; i++)
-			/* Not the upper half of another, which is an address. */
+			/* The upper half of a 64-bit BAR, an address, has no size. */
 			if (shape->regions[i].size &&
 			    !(header[i * sizeof(__le32)] & PCI_BASE_ADDRESS_SPACE_IO))
 				shape->memory_bars |= BIT(i);
@@ -195,7 +197,7 @@ static const char *vum_ask_shape(struct vum_asking *a)
 	return NULL;
 }
 
-/* Make the shape the device's, if no consumer relies on another one. */
+/* Set the device's shape or, if the device is open, check that it is the same. */
 static const char *vum_take_shape(struct vum_asking *a)
 {
 	struct vum_device *dev = a->dev;
@@ -217,7 +219,7 @@ static const char *vum_take_shape(struct vum_asking *a)
 	return flaw;
 }
 
-/* Does the server take memory this way? */
+/* Announce @map by @mode. Returns 0 if the server takes that. */
 static int vum_ask_map(struct vum_asking *a, struct file *window,
 		       enum vum_dma_mode mode, const struct vum_mapping *map)
 {
@@ -243,9 +245,9 @@ static int vum_ask_unmap(struct vum_asking *a, const struct vum_mapping *map)
 }
 
 /*
- * The way that is set, or the first that the server takes. It is tried with
- * the aperture, or, where that is not to be told, with its last page, on which
- * no server will spend anything.
+ * Announce memory by @mode or, with VUM_DMA_AUTO, by the first mode that the server
+ * takes. With @exact, the aperture is not to be announced: try its last page, on
+ * which no server spends anything, and take that back.
  */
 static int vum_ask_dma(struct vum_asking *a, struct file *window,
 		       enum vum_dma_mode mode, bool exact,
@@ -272,7 +274,7 @@ static int vum_ask_dma(struct vum_asking *a, struct file *window,
 	return ret;
 }
 
-/* As it is set, or with what the server takes. */
+/* Find out by which mode the server takes memory, and begin to announce it. */
 static const char *vum_announce_dma(struct vum_asking *a)
 {
 	enum vum_dma_mode mode = READ_ONCE(a->dev->dma.mode);
@@ -298,7 +300,7 @@ static const char *vum_announce_dma(struct vum_asking *a)
 	/* vum_conn_break() or vum_conn_end() has told why the attachment ended. */
 	if (ret && !vum_conn_current(&a->dev->conn, a->session))
 		return NULL;
-	/* A device that does no DMA may not know what that is. */
+	/* The server of a device that does no DMA may not know DMA_MAP. */
 	if (ret && mode == VUM_DMA_AUTO)
 		vum_notice(a->dev, "server refuses DMA_MAP (error %d): it will reach no memory\n",
 			   ret);
@@ -338,7 +340,9 @@ static void vum_attach_ready(struct vum_device *dev, u32 session)
 
 /**
  * vum_attach_work - bring a new attachment into working order
- * @work: in a struct vum_device
+ * @work: the attach work item in a struct vum_device
+ *
+ * Context: waits for the server.
  */
 void vum_attach_work(struct work_struct *work)
 {
@@ -351,7 +355,7 @@ void vum_attach_work(struct work_struct *work)
 	a->dev = dev;
 	vum_conn_lock(&dev->conn);
 	a->session = dev->conn.session;
-	/* An earlier run may have begun late and have done it all. */
+	/* A run for an earlier attachment may have begun late and served this one. */
 	attaching = dev->conn.state == VUM_STATE_ATTACHING;
 	vum_conn_unlock(&dev->conn);
 	if (attaching) {
@@ -362,7 +366,7 @@ void vum_attach_work(struct work_struct *work)
 			vum_conn_break(dev, a->session, "%s", flaw);
 		else
 			vum_attach_ready(dev, a->session);
-		/* If it ended before there was a window, that is still there. */
+		/* vum_detach_work() may have run before there was a window. */
 		if (flaw)
 			vum_conn_detach(dev);
 	}
@@ -371,8 +375,8 @@ void vum_attach_work(struct work_struct *work)
 }
 
 /**
- * vum_detach_work - take from a server that was detached what it still has
- * @work: in a struct vum_device, on which the work item has a reference
+ * vum_detach_work - take window and transport from a server that was detached
+ * @work: conn.detach in a struct vum_device, on which the work item has a reference
  */
 void vum_detach_work(struct work_struct *work)
 {
@@ -384,7 +388,7 @@ void vum_detach_work(struct work_struct *work)
 	if (!vum_conn_alive(conn))
 		swap(transport, conn->transport);
 	vum_conn_unlock(conn);
-	/* Memory first, since a helper can hold up the closing of a socket. */
+	/* Memory first, since the helper can hold up the closing of the socket. */
 	vum_dma_drop(dev);
 	transport->ops->close(transport);
 	vfio_put_device(&dev->vdev);

@@ -2,8 +2,8 @@
 /*
  * vfio-user-mdev: the channel, /dev/vfio-user/<uuid>.
  *
- * The helper's door: messages for the server go out, messages from the server
- * come in, descriptors and all. See uapi/vfio_user_mdev.h for the contract.
+ * The helper reads the messages for the server from the channel, and writes to it
+ * those of the server, descriptors included: see uapi/vfio_user_mdev.h.
  */
 
 #include <linux/file.h>
@@ -50,7 +50,7 @@ static ssize_t vum_channel_write(struct file *file, const char __user *buf,
 	return ret < 0 ? ret : (ssize_t)m.size;
 }
 
-/* What VUM_ATTACH and VUM_RESUME have in common. */
+/* Copy the argument of VUM_ATTACH or VUM_RESUME, and check its version and size. */
 static int vum_attach_from_user(struct vum_device *dev, struct vum_attach *a,
 				struct vum_attach __user *arg)
 {
@@ -79,7 +79,7 @@ static int vum_attach_check(struct vum_attach *a)
 	return 0;
 }
 
-/* The transport that the operator wants and the helper offers. */
+/* Get the transport that data_path asks for and the helper offers. */
 static struct vum_transport *vum_attach_transport(struct vum_device *dev,
 						  const struct vum_attach *a)
 {
@@ -92,7 +92,7 @@ static struct vum_transport *vum_attach_transport(struct vum_device *dev,
 	return path == VUM_PATH_KERNEL ? ERR_PTR(-EPROTOTYPE) : &vum_relay;
 }
 
-/* Swaps *@transport with what is left of another attachment's, to be closed. */
+/* Swaps *@transport with the last attachment's. The caller closes *@transport. */
 static int vum_attach_begin(struct vum_device *dev, const struct vum_attach *a,
 			    struct vum_transport **transport)
 {
@@ -113,7 +113,7 @@ static int vum_attach_begin(struct vum_device *dev, const struct vum_attach *a,
 		WRITE_ONCE(conn->path, conn->transport->ops->path);
 		WRITE_ONCE(conn->state, VUM_STATE_ATTACHING);
 		conn->transport->ops->start(conn);
-		/* Under the lock, so that a removal cancels the work after this. */
+		/* Queued under the lock, so that a removal cancels the work later. */
 		vum_work_queue_blocking(&dev->attach);
 	}
 	vum_conn_unlock(conn);
@@ -168,7 +168,7 @@ static long vum_channel_resume(struct vum_device *dev,
 	a.flags = 0;
 	a.socket = 0;
 	if (copy_to_user(arg, &a, sizeof(a))) {
-		/* A helper that does not know of the attachment is none to it. */
+		/* The helper does not know of the attachment: go on without it. */
 		vum_conn_orphan(dev);
 		return -EFAULT;
 	}
@@ -314,8 +314,10 @@ static void vum_chrdev_release(struct device *chrdev)
 }
 
 /**
- * vum_channel_add - let the helper in
- * @dev: device; a reference is taken that goes with the last opener
+ * vum_channel_add - create the channel
+ * @dev: device, on which the channel has a reference until it is deleted and closed
+ *
+ * Return: 0 or a negative errno.
  */
 int vum_channel_add(struct vum_device *dev)
 {
@@ -335,7 +337,7 @@ int vum_channel_add(struct vum_device *dev)
 	cdev_init(&dev->channel.cdev, &vum_channel_fops);
 	dev->channel.cdev.owner = THIS_MODULE;
 
-	/* devtmpfs makes a directory of what precedes the '!' */
+	/* devtmpfs makes a directory of what precedes the '!'. */
 	ret = dev_set_name(chrdev, "vfio-user!%s", dev->uuid);
 	if (!ret)
 		ret = cdev_device_add(&dev->channel.cdev, chrdev);
@@ -345,8 +347,8 @@ int vum_channel_add(struct vum_device *dev)
 }
 
 /**
- * vum_channel_del - the mdev goes
- * @dev: device; an opener that is left sees ENODEV from now on
+ * vum_channel_del - delete the channel and end the attachment, as the mdev goes
+ * @dev: device; a helper that still has the channel open gets -ENODEV from now on
  */
 void vum_channel_del(struct vum_device *dev)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What differs between the kernels this module builds on. Nothing else in the
- * tree may ask for a version.
+ * vfio-user-mdev: the differences between the kernels that the module builds on. No
+ * other file may ask for the kernel's version.
  */
 #ifndef VUM_COMPAT_H
 #define VUM_COMPAT_H
@@ -47,7 +47,7 @@ static inline void vum_vm_flags_clear(struct vm_area_struct *vma, vm_flags_t fla
 }
 #endif
 
-/* What a fault handler that returns VM_FAULT_RETRY must have let go. */
+/* A fault handler must release this lock before it returns VM_FAULT_RETRY. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
 static inline void vum_fault_unlock(struct vm_fault *vmf)
 {
@@ -60,7 +60,7 @@ static inline void vum_fault_unlock(struct vm_fault *vmf)
 }
 #endif
 
-/* Whoever allocated a vfio device once had to free it. */
+/* Before 6.2, the driver that had allocated a vfio_device had to free it. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
 static inline void vum_vfio_free(struct vfio_device *vdev)
 {
@@ -72,7 +72,7 @@ static inline void vum_vfio_free(struct vfio_device *vdev)
 }
 #endif
 
-/* A kernel with iommufd refuses devices without these. */
+/* A VFIO that knows iommufd refuses devices without these. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
 #define VUM_OPS_IOMMUFD						\
 	.bind_iommufd	= vfio_iommufd_emulated_bind,		\
@@ -102,8 +102,8 @@ static inline bool vum_by_iommufd(const struct vfio_device *vdev)
 #endif
 
 /*
- * VFIO_DEVICE_GET_REGION_INFO: VFIO's own today, with a question to the
- * driver; before, an ioctl like any other.
+ * From 6.19 on, VFIO itself handles VFIO_DEVICE_GET_REGION_INFO and asks the driver
+ * by get_region_info_caps(). Before, the driver handles it like any other ioctl.
  */
 typedef int (*vum_region_info_fn)(struct vfio_device *vdev,
 				  struct vfio_region_info *info,

@@ -21,7 +21,7 @@ static void vum_device_reset_async(struct vum_device *dev)
 		vum_req_async(dev, VFIO_USER_DEVICE_RESET, NULL, 0);
 }
 
-/* If attached, and done with what the last consumer left behind: it is ours. */
+/* Open the device if its server is attached and has replied to the last close. */
 static bool vum_device_claim(struct vum_device *dev)
 {
 	struct vum_conn *conn = &dev->conn;
@@ -86,12 +86,12 @@ static int vum_device_open(struct vfio_device *vdev)
 	if (!left)
 		vum_device_explain(dev);
 	if (!READ_ONCE(dev->open)) {
-		/* From 6.2 on the container already knows it, and keeps it. */
+		/* From 6.2 on, vum_container_bind() has run; VFIO does not undo it. */
 		vum_container_unbind(dev);
 		return left < 0 ? -EINTR : -ENODEV;
 	}
 
-	/* The last consumer may have left while no server was attached. */
+	/* The last close sent no reset if no server was attached then. */
 	vum_device_reset_async(dev);
 	return 0;
 }
@@ -106,7 +106,7 @@ static void vum_device_close(struct vfio_device *vdev)
 	vum_region_mmap_close(dev);
 	vum_dma_close(dev);
 	vum_container_unbind(dev);
-	/* Not here: a task that is being killed may wait for no lock. */
+	/* A worker does this: a task that is being killed must not wait for a lock. */
 	vum_announce_later(dev);
 	vum_conn_lock(&dev->conn);
 	dev->open = false;
@@ -190,18 +190,18 @@ static long vum_device_ioctl(struct vfio_device *vdev, unsigned int cmd,
 }
 
 /**
- * vum_device_unregister - end what vfio_register_emulated_iommu_dev() began
- * @dev: device
+ * vum_device_unregister - unregister a device from VFIO, once no consumer has it open
+ * @dev: device, from vfio_register_emulated_iommu_dev()
  *
- * Returns once the last consumer has let go, which it is asked to do. VFIO would
- * do the same, but not wait for the consumer to be done with its container as
- * well: see container.c. No removal can be called off, so a signal changes nothing.
+ * The consumer is asked to close the device. VFIO would do the same, but not wait for
+ * the consumer to be done with its container as well: see dma_container.c. A removal
+ * cannot be called off, so no signal ends the wait.
  */
 void vum_device_unregister(struct vum_device *dev)
 {
 	unsigned int count;
 
-	/* Somebody may be opening it, and that may take its time. */
+	/* vum_device_open() may be waiting for a server: make it give up. */
 	vum_conn_lock(&dev->conn);
 	WRITE_ONCE(dev->going, true);
 	vum_conn_unlock(&dev->conn);
@@ -240,7 +240,7 @@ static int vum_device_init(struct vfio_device *vdev)
 	snprintf(dev->socket, sizeof(dev->socket),
 		 VUM_SOCKET_DIR "%s" VUM_SOCKET_SUFFIX, dev->uuid);
 	vum_conn_init(&dev->conn, &vum_relay, vum_netlink_event);
-	/* Its files in sysfs would take more memory than all of ours. */
+	/* PM's files in sysfs would take more memory than all those of the module. */
 	device_set_pm_not_required(&vdev->device);
 	return 0;
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vfio-user-mdev: DMA, as hardware does it: the server touches an IOVA, and it
- * is translated or faults.
+ * vfio-user-mdev: the server's DMA. As with hardware, the server touches an IOVA, and
+ * the access is translated or faults.
  *
- * The window that an attachment has, and the server's DMA by messages. dma_pin.c
- * has the pages.
+ * This file keeps the present attachment's window, and executes DMA_READ and
+ * DMA_WRITE. dma_pin.c pins the pages; dma_window.c handles faults in the window.
  */
 
 #include <linux/file.h>
@@ -24,16 +24,16 @@ const char *const vum_dma_mode_names[] = {
 };
 
 /**
- * vum_dma_copy - move bytes between the kernel and the consumer's memory
+ * vum_dma_copy - copy bytes between a buffer and the consumer's memory
  * @dev: device
- * @session: the attachment that wants it; no other than the present one may
- * @iova: first byte
- * @buf: in the kernel
- * @len: bytes
- * @write: to the consumer's memory
+ * @session: the attachment that asks; only the present one may
+ * @iova: first byte of the consumer's memory
+ * @buf: buffer in the kernel
+ * @len: number of bytes
+ * @write: copy to the consumer's memory, not from it
  *
- * Returns 0 or an error of vum_dma_pin(). What precedes the page that failed has
- * been moved.
+ * Return: 0 or an error of vum_dma_pin(). The bytes before the page that failed have
+ * been copied.
  */
 int vum_dma_copy(struct vum_device *dev, u32 session, u64 iova, void *buf,
 		 size_t len, bool write)
@@ -58,7 +58,7 @@ int vum_dma_copy(struct vum_device *dev, u32 session, u64 iova, void *buf,
 	return ret;
 }
 
-/* The answer is filled in, unless this is an error. */
+/* Execute @msg and fill in @answer. Returns 0, or an error to answer with instead. */
 static int vum_dma_execute_one(struct vum_device *dev, struct vum_msg *msg,
 			       struct vum_req *answer)
 {
@@ -72,7 +72,7 @@ static int vum_dma_execute_one(struct vum_device *dev, struct vum_msg *msg,
 	*reply = *dma;
 	ret = vum_dma_copy(dev, msg->session, dma->addr,
 			   write ? dma->data : reply->data, dma->count, write);
-	/* Without a consumer, nothing is mapped. */
+	/* Without a consumer nothing is mapped, so this is a fault too. */
 	return ret == -ENODEV ? -EFAULT : ret;
 }
 
@@ -90,8 +90,8 @@ static struct vum_msg *vum_dma_next_command(struct vum_device *dev)
 }
 
 /*
- * DMA_READ and DMA_WRITE. Not in the helper's context, which serves others as
- * well: the consumer's memory may take its time.
+ * Execute DMA_READ and DMA_WRITE. A worker does it, since the consumer's memory may
+ * take long, and the helper serves other devices as well.
  */
 static void vum_dma_execute(struct work_struct *work)
 {
@@ -123,12 +123,12 @@ static void vum_dma_execute(struct work_struct *work)
 }
 
 /**
- * vum_dma_window - the present attachment's window
+ * vum_dma_window - get the present attachment's window
  * @dev: device
- * @session: the attachment
+ * @session: set to the attachment that the window is for
  *
- * Returns the window, with a reference for the caller; NULL if there is none;
- * -EINTR if the caller is being killed.
+ * Return: the window, with a reference for the caller; NULL if there is none;
+ * ERR_PTR(-EINTR) if the caller is being killed.
  */
 struct file *vum_dma_window(struct vum_device *dev, u32 *session)
 {
@@ -154,10 +154,10 @@ static struct file *vum_dma_take_window(struct vum_device *dev)
 }
 
 /**
- * vum_dma_attach - let the window of a new attachment show the consumer's memory
+ * vum_dma_attach - let a new attachment's window show the consumer's memory
  * @dev: device
  * @session: the attachment
- * @window: its window, from vum_window_new()
+ * @window: its window, from vum_window_new(); a reference is taken
  */
 void vum_dma_attach(struct vum_device *dev, u32 session, struct file *window)
 {
@@ -165,7 +165,7 @@ void vum_dma_attach(struct vum_device *dev, u32 session, struct file *window)
 
 	mutex_lock(&dev->dma.lock);
 	old = vum_dma_take_window(dev);
-	/* The last server may have written to the scratch page. */
+	/* Do not show the new server what the last one wrote to the scratch page. */
 	if (dev->dma.scratch)
 		clear_highpage(dev->dma.scratch);
 	WRITE_ONCE(dev->dma.session, session);
@@ -176,8 +176,8 @@ void vum_dma_attach(struct vum_device *dev, u32 session, struct file *window)
 }
 
 /**
- * vum_dma_drop - no memory is the server's any longer, if it is not attached
- * @dev: device
+ * vum_dma_drop - take the window and all pages from a server that has gone
+ * @dev: device; nothing happens if the window is for the present attachment
  */
 void vum_dma_drop(struct vum_device *dev)
 {
@@ -203,7 +203,7 @@ void vum_dma_init(struct vum_device *dev)
 	dma->aperture = VUM_DMA_APERTURE;
 }
 
-/* The last reference to the device goes: nobody is left who could fault. */
+/* The device's last reference has gone, so no window is left that could fault. */
 void vum_dma_exit(struct vum_device *dev)
 {
 	cancel_work_sync(&dev->conn.execute);

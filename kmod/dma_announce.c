@@ -2,11 +2,11 @@
 /*
  * vfio-user-mdev: what the server is told of the consumer's memory.
  *
- * Either each of the consumer's mappings, or one aperture for all that there
- * may ever be. What has been told is kept; whenever something else is to be
- * told, the difference goes to the server as DMA_UNMAPs and DMA_MAPs. Only who
- * has mapped something waits for the answers: what is said first is heard first,
- * and an unmap has already taken the memory away.
+ * The server is told either each of the consumer's mappings, or one aperture for all
+ * that there may ever be. What it has been told is kept; when that is to change, the
+ * difference goes to the server as DMA_UNMAPs and DMA_MAPs. Only a task that has
+ * mapped something waits for the answers: for other tasks it is enough that messages
+ * arrive in order, and an unmap has already taken the memory away.
  */
 
 #include <linux/file.h>
@@ -18,7 +18,7 @@
 #include "request.h"
 #include "work.h"
 
-/* A server may leave so many messages unanswered before it is told more. */
+/* A server that leaves more messages than this unanswered is told nothing new. */
 #define VUM_ANNOUNCE_MAX	1024
 
 static bool vum_mapping_same(const struct vum_mapping *a,
@@ -28,13 +28,13 @@ static bool vum_mapping_same(const struct vum_mapping *a,
 }
 
 /**
- * vum_announce_map - the message that announces a mapping
- * @kind: of the request
- * @window: file that goes with it, or NULL
- * @mode: how the server shall reach it
- * @map: what is to be announced
+ * vum_announce_map - make the message that announces a mapping
+ * @kind: VUM_REQ_ASYNC or VUM_REQ_ATTACH
+ * @window: window; the message takes a reference, but not with VUM_DMA_MESSAGE
+ * @mode: how the server shall reach the memory
+ * @map: mapping to be announced
  *
- * Returns NULL if there is no memory.
+ * Return: the request, or NULL if there is no memory.
  */
 struct vum_req *vum_announce_map(enum vum_req_kind kind, struct file *window,
 				 enum vum_dma_mode mode,
@@ -66,9 +66,11 @@ struct vum_req *vum_announce_map(enum vum_req_kind kind, struct file *window,
 }
 
 /**
- * vum_announce_unmap - the message that takes it back
- * @kind: of the request
- * @map: what had been announced
+ * vum_announce_unmap - make the message that takes an announcement back
+ * @kind: VUM_REQ_ASYNC or VUM_REQ_ATTACH
+ * @map: mapping that had been announced
+ *
+ * Return: the request.
  */
 struct vum_req *vum_announce_unmap(enum vum_req_kind kind,
 				   const struct vum_mapping *map)
@@ -86,7 +88,7 @@ struct vum_req *vum_announce_unmap(enum vum_req_kind kind,
 	return req;
 }
 
-/* Is this in that list, which is sorted? @at: where to look; moves on. */
+/* Is @map in @list, which is sorted? The search begins at *@at, which moves on. */
 static bool vum_mapping_in(const struct vum_mapping *map,
 			   const struct vum_mapping *list, unsigned int nr,
 			   unsigned int *at)
@@ -107,7 +109,7 @@ void vum_announce_later(struct vum_device *dev)
 	vum_work_queue(&dev->announce.work);
 }
 
-/* The server has replied to a DMA_MAP or a DMA_UNMAP. */
+/* Handle the server's reply to a DMA_MAP or a DMA_UNMAP. */
 static void vum_announce_done(struct vum_device *dev, const struct vum_req *req)
 {
 	const struct vfio_user_dma_map *msg = (const void *)req->msg.payload;
@@ -118,7 +120,7 @@ static void vum_announce_done(struct vum_device *dev, const struct vum_req *req)
 		set_bit(msg->addr == aperture->iova && msg->size == aperture->size ?
 			VUM_REFUSED_APERTURE : VUM_REFUSED_MAPPING,
 			&dev->announce.refused);
-	/* There may be more to tell than could wait for replies at a time. */
+	/* There may be more to tell than VUM_ANNOUNCE_MAX allowed at a time. */
 	if (dev->announce.refused || vum_announce_stale(dev))
 		vum_announce_later(dev);
 }
@@ -137,7 +139,7 @@ static int vum_announce_queue(struct vum_device *dev, u32 session,
 	return ret;
 }
 
-/* First what is gone, since what is new may be in its place. */
+/* DMA_UNMAPs go first, since a new mapping may be in the place of an old one. */
 static int vum_announce_difference(struct vum_device *dev, struct file *window,
 				   u32 session, const struct vum_mapping *maps,
 				   unsigned int nr)
@@ -171,7 +173,7 @@ static void vum_announce_tell(struct vum_device *dev, struct vum_mapping *maps,
 	WRITE_ONCE(ann->nr_told, nr);
 }
 
-/* The window ends where a file can: at 2^63. */
+/* Leave out mappings beyond the window, which ends where a file must: at 2^63. */
 static unsigned int vum_announce_clip(struct vum_mapping *maps, unsigned int nr)
 {
 	while (nr && (maps[nr - 1].iova >= VUM_WINDOW_SIZE ||
@@ -188,7 +190,7 @@ static void vum_announce_fall_back(struct vum_device *dev, const char *why)
 	WRITE_ONCE(dev->announce.inexact, why);
 }
 
-/* An answer to what was announced was an error. */
+/* Stop announcing what the server has refused. */
 static void vum_announce_refusals(struct vum_device *dev)
 {
 	struct vum_announce *ann = &dev->announce;
@@ -202,7 +204,7 @@ static void vum_announce_refusals(struct vum_device *dev)
 	}
 }
 
-/* A list of one. */
+/* Make a list of one mapping. */
 static struct vum_mapping *vum_mapping_list(const struct vum_mapping *map)
 {
 	struct vum_mapping *list;
@@ -212,7 +214,7 @@ static struct vum_mapping *vum_mapping_list(const struct vum_mapping *map)
 	return list;
 }
 
-/* What shall the server know now? */
+/* Make a list of what the server shall know now; NULL if that is nothing. */
 static struct vum_mapping *vum_announce_wanted(struct vum_device *dev,
 					       unsigned int *nr)
 {
@@ -237,7 +239,7 @@ static struct vum_mapping *vum_announce_wanted(struct vum_device *dev,
 	return vum_mapping_list(&ann->aperture);
 }
 
-/* Returns 0, or -EINTR if the caller is being killed. */
+/* Tell the server what is new. Returns 0, or -EINTR if the caller is being killed. */
 static int vum_announce_update(struct vum_device *dev)
 {
 	unsigned long gen = READ_ONCE(dev->member.gen);
@@ -251,10 +253,10 @@ static int vum_announce_update(struct vum_device *dev)
 	window = vum_dma_window(dev, &session);
 	if (IS_ERR(window))
 		return PTR_ERR(window);
-	/* Else the server is still being asked whether it takes any: attach.c. */
+	/* Until vum_announce_begin(), attach.c tries out how the server takes memory. */
 	if (!window || session != dev->announce.session)
 		goto out;
-	/* It has enough to do: the next answer gets us here again. */
+	/* The server has enough to do; vum_announce_done() queues the work again. */
 	if (READ_ONCE(dev->conn.nr_async) > VUM_ANNOUNCE_MAX) {
 		fput(window);
 		return 0;
@@ -268,7 +270,7 @@ static int vum_announce_update(struct vum_device *dev)
 			       "cannot tell it of the consumer's memory: error %d",
 			       ret);
 out:
-	/* What has been told of is among what waits for answers, by now. */
+	/* Pairs with vum_announce_heard(): nr_async counts the new requests by now. */
 	smp_store_release(&dev->announce.gen, gen);
 	if (window)
 		fput(window);
@@ -276,15 +278,15 @@ out:
 }
 
 /**
- * vum_announce_now - tell the server what has changed, and be open for DMA
+ * vum_announce_now - tell the server what has changed, and open the device for DMA
  * @dev: device, open
  *
- * What is told comes before anything that is queued after this returns. For
- * the consumer, who calls it before each access if vum_announce_stale(): not
- * before the first is the device known to its container, which would take
- * pages that are pinned earlier for a bug.
+ * The server hears of the changes before anything that is queued after this returns.
+ * The consumer's accesses call this if vum_announce_stale(). DMA is not opened before
+ * the first access, since the container may not know the device until then, and would
+ * take pages that are pinned earlier for a bug.
  *
- * Returns 0, or -EINTR if the caller is being killed.
+ * Return: 0, or -EINTR if the caller is being killed.
  */
 int vum_announce_now(struct vum_device *dev)
 {
@@ -297,7 +299,7 @@ int vum_announce_now(struct vum_device *dev)
 	if (mutex_lock_killable(&dev->announce.lock))
 		return -EINTR;
 	if (!READ_ONCE(dev->dma.open)) {
-		/* A new consumer: what was in the way with the last is past. */
+		/* Forget why the last consumer's mappings could not be told. */
 		WRITE_ONCE(dev->announce.inexact, NULL);
 		vum_dma_open(dev);
 	}
@@ -307,11 +309,12 @@ int vum_announce_now(struct vum_device *dev)
 }
 
 /**
- * vum_announce_heard - has the server heard of what the consumer had mapped?
+ * vum_announce_heard - find out whether the server has heard of mappings
  * @dev: device
- * @gen: when: a value of dma.gen
+ * @gen: value of vum_container_gen() after the mappings were made
  *
- * True as well where there is nothing that it should hear.
+ * Context: any; the containers' lock may be held.
+ * Return: true if the server has replied to all it was told, or is not to be told.
  */
 bool vum_announce_heard(const struct vum_device *dev, unsigned long gen)
 {
@@ -323,12 +326,12 @@ bool vum_announce_heard(const struct vum_device *dev, unsigned long gen)
 }
 
 /**
- * vum_announce_wait_heard - tell the server what has changed, and let it answer
+ * vum_announce_wait_heard - tell the server what has changed and await its answers
  * @dev: device
  *
- * Not all of it, if that is much: vum_announce_heard() says.
+ * If much has changed, this tells only a part; vum_announce_heard() finds that out.
  *
- * Returns 0, or -EINTR if the caller is being killed.
+ * Return: 0, or -EINTR if the caller is being killed.
  */
 int vum_announce_wait_heard(struct vum_device *dev)
 {
@@ -337,7 +340,7 @@ int vum_announce_wait_heard(struct vum_device *dev)
 	long left;
 	int ret = 0;
 
-	/* A server that is being attached is told what there is then. */
+	/* A server is told of all mappings while it is being attached. */
 	if (vum_conn_wait_settled(&dev->conn) ||
 	    mutex_lock_killable(&dev->announce.lock))
 		return -EINTR;
@@ -367,13 +370,13 @@ static void vum_announce_work(struct work_struct *work)
 }
 
 /**
- * vum_announce_begin - an attachment knows how its server takes memory
+ * vum_announce_begin - begin to tell a new attachment's server of memory
  * @dev: device
- * @session: the attachment
- * @aperture: all of the memory that it may be told of
- * @told: it has been told of the aperture already, else of nothing
+ * @session: the attachment, which knows how its server takes memory
+ * @aperture: the range of all IOVAs that there may be
+ * @told: the server has been told of the aperture already, else of nothing
  *
- * From here on it is told of changes, beginning with what there is now.
+ * From here on the server is told of changes, beginning with what there is now.
  */
 void vum_announce_begin(struct vum_device *dev, u32 session,
 			const struct vum_mapping *aperture, bool told)
@@ -391,11 +394,11 @@ void vum_announce_begin(struct vum_device *dev, u32 session,
 }
 
 /**
- * vum_announce_show - what is told at present?
+ * vum_announce_show - find out whether the consumer's mappings are announced
  * @dev: device
- * @why: why it is not exact, although it should be; or NULL
+ * @why: set to why the aperture is announced although it should not be, or to NULL
  *
- * Returns whether it is exact.
+ * Return: true if each mapping is announced, false if the aperture is.
  */
 bool vum_announce_show(struct vum_device *dev, const char **why)
 {

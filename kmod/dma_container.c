@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * vfio-user-mdev: type1 containers, and what is mapped in them, as far as
- * observe.c sees it.
+ * dma_observe.c sees it.
  *
- * It also closes a hole: while VFIO unmaps a range, it asks us to unpin what is
- * pinned there, looks again, and takes it for a bug (BUG_ON()) to find pinned
- * pages too often. A server that touches the range all the time could cause
- * that. So pinning waits for the unmaps that are under way.
+ * Two holes in VFIO are closed here as well. While VFIO unmaps a range, it has
+ * drivers unpin what is pinned there, looks again, and takes it for a bug (BUG_ON())
+ * to find pinned pages too often. A server that touches the range all the time could
+ * cause that, so pinning waits for the unmaps that are under way.
  *
- * And another: with a device that is removed goes its group, and with the last
- * group the container, under the feet of whoever is in an ioctl of it or about to
- * be: he finds freed memory (vfio_device_remove_group()). QEMU closes the device
- * first, then unmaps, then takes the group out. So removal waits for that. What it
- * cannot close is the instant between its last look and VFIO's own.
+ * When a device is removed, its group goes, and with the last group the container
+ * (vfio_device_remove_group()): a task that is in an ioctl of the container, or
+ * about to be, finds freed memory. QEMU closes the device first, then unmaps, then
+ * takes the group out, so removal waits for that. The instant between removal's last
+ * look and VFIO's own remains open.
  *
- * All is under one spinlock, since probes cannot sleep. They run with preemption
- * disabled, where PREEMPT_RT could not take it: observe.c does not start there.
+ * One spinlock guards all of this, since probes cannot sleep. They run with
+ * preemption disabled, where PREEMPT_RT could not take it: dma_observe.c does not
+ * start there.
  */
 
 #include <linux/iommu.h>
@@ -25,28 +26,28 @@
 #include "device.h"
 #include "work.h"
 
-/* Beyond this, a server is better off with an aperture. */
+/* With more mappings than this, a server is better off with an aperture. */
 #define VUM_CONTAINER_MAX	4096
-/* Ioctls of one container at a time; nobody has that many threads that map. */
+/* Ioctls of one container at a time; no consumer has that many threads that map. */
 #define VUM_CONTAINER_CALLS	128
-/* Who has done nothing for so long is not about to do something. */
+/* A consumer without an ioctl for so long is taken to be done with its container. */
 #define VUM_CONTAINER_QUIET	(5 * HZ)
 
 /**
  * struct vum_container - a type1 container, from open to release
  * @node: in vum_containers
- * @iommu: VFIO's name for it
- * @seq: counts calls
- * @maps: struct vum_observed by IOVA; they do not overlap
- * @nr: how many
- * @missed: calls that the probe had missed when this was opened
- * @calls: ioctls that are under way and followed
- * @last: when there was any ioctl, or a group began to leave; in jiffies
- * @blind: there were more than are followed
+ * @iommu: VFIO's name for the container
+ * @seq: count of calls that have begun and of maps that have ended
+ * @maps: struct vum_observed of each mapping, by IOVA; they do not overlap
+ * @nr: number of entries in @maps
+ * @missed: calls that the probe had missed when the container was opened
+ * @calls: number of ioctls under way that are followed
+ * @last: when an ioctl last was under way, or a group began to leave; in jiffies
+ * @blind: more ioctls were under way at a time than are followed
  * @lost: why @maps is not what is mapped, or NULL
- * @unmaps: struct vum_call of the unmaps that are under way
- * @devices: ours that are open in it
- * @groups: struct vum_group of all that are in it
+ * @unmaps: struct vum_call of each unmap that is under way
+ * @devices: this module's devices that are open in the container
+ * @groups: struct vum_group of each group in the container, of any driver
  */
 struct vum_container {
 	struct list_head node;
@@ -64,7 +65,7 @@ struct vum_container {
 	struct list_head groups;
 };
 
-/* Any IOMMU group; it is leaving when the mdev that it is of is being removed. */
+/* An IOMMU group of any driver; @leaving is set when its mdev is being removed. */
 struct vum_group {
 	struct list_head node;
 	const struct iommu_group *group;
@@ -79,7 +80,7 @@ struct vum_observed {
 
 static DEFINE_SPINLOCK(vum_container_lock);
 static LIST_HEAD(vum_containers);
-/* Counts what is mapped and unmapped. */
+/* Grows when a container changes or a device enters one; see vum_container_gen(). */
 static unsigned long vum_gen;
 static DECLARE_WAIT_QUEUE_HEAD(vum_container_wait);
 /* Why the observer does not run, or NULL. */
@@ -110,7 +111,7 @@ static void vum_observed_drop(struct vum_container *c, struct vum_observed *o)
 	kfree(o);
 }
 
-/* The first that ends at @iova or later. */
+/* Find the first mapping that ends at @iova or later. */
 static struct vum_observed *vum_observed_from(struct vum_container *c, u64 iova)
 {
 	struct rb_node *n = c->maps.rb_node;
@@ -174,7 +175,7 @@ static void vum_container_map(struct vum_container *c, struct vum_call *call)
 	lockdep_assert_held(&vum_container_lock);
 	if (call->map.flags & VFIO_DMA_MAP_FLAG_VADDR || c->lost)
 		return;
-	/* VFIO accepts no such thing: the consumer has changed it meanwhile. */
+	/* VFIO maps no such range: the consumer has changed the argument since. */
 	if (!call->map.size || last < call->map.iova ||
 	    !PAGE_ALIGNED(call->map.iova | call->map.size)) {
 		vum_container_give_up(c, "an ioctl of the consumer's could not be followed");
@@ -187,7 +188,7 @@ static void vum_container_map(struct vum_container *c, struct vum_call *call)
 				      "the consumer has more than 4096 mappings");
 		return;
 	}
-	/* Mappings do not overlap: what is in the way has been unmapped. */
+	/* Mappings do not overlap: those in the way have been unmapped. */
 	for (old = vum_observed_from(c, call->map.iova);
 	     old && old->map.iova <= last; old = next) {
 		next = vum_observed(rb_next(&old->node));
@@ -204,7 +205,7 @@ static void vum_container_map(struct vum_container *c, struct vum_call *call)
 
 static void vum_call_range(const struct vum_call *call, u64 *first, u64 *last)
 {
-	/* VFIO_DMA_UNMAP_FLAG_ALL goes with 0 and 0, which makes all of it. */
+	/* VFIO_DMA_UNMAP_FLAG_ALL has iova and size 0, which gives all IOVAs here. */
 	*first = call->unread ? 0 : call->unmap.iova;
 	*last = call->unread ? U64_MAX : *first + (call->unmap.size - 1);
 }
@@ -220,7 +221,7 @@ static void vum_container_unmap(struct vum_container *c, struct vum_call *call)
 	vum_call_range(call, &first, &last);
 	for (o = vum_observed_from(c, first); o && o->map.iova <= last; o = next) {
 		next = vum_observed(rb_next(&o->node));
-		/* Of two that overlap in time, which came first? */
+		/* The two overlap in time: it is unknown which came first. */
 		if (o->seq > call->seq) {
 			vum_container_give_up(c,
 					      "the consumer maps and unmaps the same IOVAs at once");
@@ -231,10 +232,11 @@ static void vum_container_unmap(struct vum_container *c, struct vum_call *call)
 }
 
 /**
- * vum_container_call_begin - an ioctl begins
- * @call: what is known of it
+ * vum_container_call_begin - begin to follow an ioctl
+ * @call: what is known of the ioctl; stays in use until vum_container_call_end()
  *
- * Returns whether there is something to do at its end: vum_container_call_end().
+ * Context: any.
+ * Return: true if vum_container_call_end() must be called when the ioctl ends.
  */
 bool vum_container_call_begin(struct vum_call *call)
 {
@@ -262,7 +264,7 @@ bool vum_container_call_begin(struct vum_call *call)
 	return c;
 }
 
-/* Returns whether the caller has mapped something for a device of ours. */
+/* Returns true if the ioctl has mapped something for a device of this module. */
 static bool vum_container_follow(struct vum_container *c, struct vum_call *call,
 				 long ret)
 {
@@ -273,7 +275,7 @@ static bool vum_container_follow(struct vum_container *c, struct vum_call *call,
 	c->last = jiffies;
 	if (unmap)
 		list_del(&call->node);
-	/* An error of a map changes nothing, nor does EINVAL of an unmap. */
+	/* A failed map changes nothing, nor does an unmap that fails with EINVAL. */
 	if (ret && (!unmap || ret == -EINVAL))
 		return false;
 	if (ret || call->unread)
@@ -287,13 +289,13 @@ static bool vum_container_follow(struct vum_container *c, struct vum_call *call,
 }
 
 /**
- * vum_container_call_end - follow an ioctl that ends
+ * vum_container_call_end - note what an ioctl has changed
  * @call: what is known of the ioctl
- * @ret: what it returns
+ * @ret: what the ioctl returns
  *
  * Context: any.
- * Return: true if the caller should wait until the servers have heard of what it
- * has mapped. Of what it has unmapped they need not hear: the memory is gone.
+ * Return: true if the caller should wait until the servers have heard of what it has
+ * mapped. It need not wait after an unmap, since the servers have lost the memory.
  */
 bool vum_container_call_end(struct vum_call *call, long ret)
 {
@@ -333,10 +335,12 @@ void vum_container_lose(const void *iommu, const char *why)
 }
 
 /**
- * vum_container_open - a container has been opened
- * @iommu: VFIO's name for it
+ * vum_container_open - begin to observe a container that has been opened
+ * @iommu: VFIO's name for the container
  *
- * From any context. Without memory, devices in there do without.
+ * If there is no memory for that, the container is not observed.
+ *
+ * Context: any.
  */
 void vum_container_open(const void *iommu)
 {
@@ -386,8 +390,8 @@ static void vum_container_free(struct vum_container *c)
 }
 
 /**
- * vum_container_release - a container is closed
- * @iommu: VFIO's name for it
+ * vum_container_release - forget a container that is being closed
+ * @iommu: VFIO's name for the container
  */
 void vum_container_release(const void *iommu)
 {
@@ -402,11 +406,13 @@ void vum_container_release(const void *iommu)
 }
 
 /**
- * vum_container_add_group - a group has come into a container
+ * vum_container_add_group - note that a group has come into a container
  * @iommu: VFIO's name for the container
- * @group: any, not only ours
+ * @group: group of any driver, not only of this module
  *
- * From any context. Without memory, nobody will wait for it to leave.
+ * If there is no memory for that, removal will not wait for the group to leave.
+ *
+ * Context: any.
  */
 void vum_container_add_group(const void *iommu, const struct iommu_group *group)
 {
@@ -427,9 +433,9 @@ void vum_container_add_group(const void *iommu, const struct iommu_group *group)
 }
 
 /**
- * vum_container_remove_group - a group leaves a container
+ * vum_container_remove_group - note that a group leaves a container
  * @iommu: VFIO's name for the container
- * @group: any, not only ours
+ * @group: group of any driver, not only of this module
  */
 void vum_container_remove_group(const void *iommu, const struct iommu_group *group)
 {
@@ -448,7 +454,7 @@ void vum_container_remove_group(const void *iommu, const struct iommu_group *gro
 	wake_up_all(&vum_container_wait);
 }
 
-/* Would it go with the groups that leave, while somebody is at work on it? */
+/* Would the container go with the groups that leave, while a task may use it? */
 static bool vum_container_busy(const struct vum_container *c)
 {
 	struct vum_group *g;
@@ -460,7 +466,7 @@ static bool vum_container_busy(const struct vum_container *c)
 	return c->calls || time_before(jiffies, c->last + VUM_CONTAINER_QUIET);
 }
 
-/* The group leaves as soon as this is asked for the first time. */
+/* Can @group go? From the first call on, it counts as leaving. */
 static bool vum_container_group_idle(const struct iommu_group *group)
 {
 	struct vum_container *c;
@@ -473,7 +479,10 @@ static bool vum_container_group_idle(const struct iommu_group *group)
 		list_for_each_entry(g, &c->groups, node) {
 			if (g->group != group)
 				continue;
-			/* Who was kept from opening it, or has closed it, goes on now. */
+			/*
+			 * The consumer has just closed the device, or failed to
+			 * open it, and goes on to use the container.
+			 */
 			if (!g->leaving)
 				c->last = jiffies;
 			g->leaving = true;
@@ -487,22 +496,23 @@ static bool vum_container_group_idle(const struct iommu_group *group)
 
 /**
  * vum_container_wait_idle - wait until a consumer is done with its container
- * @dev: device that is to be removed, which nobody has open or will open
+ * @dev: device that is to be removed, and is neither open nor can be opened
  *
- * Or has not touched it for a while: it may keep it for as long as it likes.
+ * A consumer counts as done if it has made no ioctl for VUM_CONTAINER_QUIET, since it
+ * may keep its container for as long as it likes.
  */
 void vum_container_wait_idle(struct vum_device *dev)
 {
 	struct iommu_group *group = iommu_group_get(dev->vdev.dev);
 
-	/* Nothing happens when it has been quiet for long enough. */
+	/* No wake-up tells that the container has been quiet for long enough. */
 	while (!wait_event_idle_timeout(vum_container_wait,
 					vum_container_group_idle(group), HZ / 10))
 		;
 	iommu_group_put(group);
 }
 
-/* Nothing is observed any more. */
+/* Forget all containers, now that the observer has stopped. */
 void vum_container_exit(void)
 {
 	struct vum_container *c, *next;
@@ -515,8 +525,8 @@ void vum_container_exit(void)
 }
 
 /**
- * vum_container_bind - a device comes into a container
- * @iommu: VFIO's name for it
+ * vum_container_bind - put a device into its consumer's container
+ * @iommu: VFIO's name for the container
  * @dev: device
  */
 void vum_container_bind(const void *iommu, struct vum_device *dev)
@@ -537,7 +547,7 @@ void vum_container_bind(const void *iommu, struct vum_device *dev)
 }
 
 /**
- * vum_container_unbind - the device leaves its container
+ * vum_container_unbind - take a device out of its container
  * @dev: device
  */
 void vum_container_unbind(struct vum_device *dev)
@@ -558,12 +568,12 @@ static bool vum_container_blind(const struct vum_container *c)
 }
 
 /**
- * vum_container_unmapping - is any of this being unmapped right now?
+ * vum_container_unmapping - find out whether any of a range is being unmapped
  * @dev: device
  * @index: first page, IOVA >> PAGE_SHIFT
- * @nr: pages
+ * @nr: number of pages
  *
- * Returns 1 if so, 0 if not, -ENODATA if that is not known.
+ * Return: 1 if some of the range is being unmapped, 0 if not, -ENODATA if unknown.
  */
 int vum_container_unmapping(struct vum_device *dev, unsigned long index,
 			    unsigned long nr)
@@ -590,12 +600,14 @@ int vum_container_unmapping(struct vum_device *dev, unsigned long index,
 }
 
 /**
- * vum_container_check_unmap - VFIO tells of an unmap, in the context of whoever unmaps
+ * vum_container_check_unmap - compare what VFIO unmaps with what the probe has read
  * @dev: device
- * @iova: first byte
- * @last: last byte
+ * @iova: first byte that VFIO unmaps
+ * @last: last byte that VFIO unmaps
  *
- * If that is not what was read, the consumer has changed it in between.
+ * If VFIO unmaps more, the consumer has changed the argument after it was read.
+ *
+ * Context: the task that unmaps.
  */
 void vum_container_check_unmap(struct vum_device *dev, u64 iova, u64 last)
 {
@@ -619,7 +631,7 @@ void vum_container_check_unmap(struct vum_device *dev, u64 iova, u64 last)
  * @dev: device
  * @index: IOVA >> PAGE_SHIFT
  *
- * Returns 0, or -EINTR if the caller is being killed.
+ * Return: 0, or -EINTR if the caller is being killed.
  */
 int vum_container_wait_unmapped(struct vum_device *dev, unsigned long index)
 {
@@ -645,12 +657,12 @@ static const char *vum_container_why_not(const struct vum_device *dev)
 }
 
 /**
- * vum_container_snapshot - what has the consumer mapped?
+ * vum_container_snapshot - list what the consumer has mapped
  * @dev: device
- * @maps: by IOVA; to be kvfree()d
- * @nr: how many
+ * @maps: set to the mappings by IOVA, which the caller kvfree()s, if NULL is returned
+ * @nr: set to the number of entries in @maps
  *
- * Returns NULL, or why that is not known.
+ * Return: NULL, or why the mappings are not known, a string constant.
  */
 const char *vum_container_snapshot(struct vum_device *dev,
 				   struct vum_mapping **maps, unsigned int *nr)
@@ -684,9 +696,10 @@ const char *vum_container_snapshot(struct vum_device *dev,
 }
 
 /**
- * vum_container_gen - how often containers have changed
+ * vum_container_gen - get the generation of all containers
  *
- * Return: the count, which is that of the latest change of any container.
+ * Return: a count that grows with each change of any container; a device's member.gen
+ * is its value at the last change of the device's container.
  */
 unsigned long vum_container_gen(void)
 {
@@ -694,9 +707,9 @@ unsigned long vum_container_gen(void)
 }
 
 /**
- * vum_container_find_device - find a device of a container's
+ * vum_container_find_device - find a device in a container
  * @iommu: VFIO's name for the container; it need not exist any more
- * @wanted: whether a device is the one; called with the containers' lock held
+ * @wanted: tells whether a device is the one; called with the containers' lock held
  * @gen: passed to @wanted
  *
  * Return: the first device that is @wanted, with a reference for the caller; or
@@ -728,7 +741,7 @@ vum_container_find_device(const void *iommu,
 
 /**
  * vum_container_observe - begin to follow containers, or say why that is not done
- * @why_not: a string constant, or NULL
+ * @why_not: why containers are not followed, a string constant; NULL if they are
  * @missed: the observer's count of calls that it has missed
  */
 void vum_container_observe(const char *why_not, const int *missed)

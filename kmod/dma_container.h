@@ -45,7 +45,7 @@ struct vum_member {
  * struct vum_call - an ioctl of a container's that is under way
  * @node: in container->unmaps, if it is VFIO_IOMMU_UNMAP_DMA
  * @iommu: VFIO's name for the container
- * @seq: the container's count of calls, when this one began
+ * @seq: the container's sequence number when this call began
  * @task: the caller
  * @cmd: the ioctl's number, VFIO_IOMMU_MAP_DMA for example
  * @uarg: the address of the argument

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vfio-user-mdev: whoever maps memory goes on when the servers know of it.
+ * vfio-user-mdev: a consumer that maps memory waits until the servers know of it.
  *
- * A server can come across an address in memory that it shares with the
- * consumer before it has read of the mapping from its socket. Clients of a
- * server's own wait for its answer therefore. So does the consumer: but where
- * the map is observed nobody may sleep, and VFIO calls us nowhere else.
+ * A server can come across an address in memory that it shares with the consumer
+ * before it has read of the mapping from its socket. For that reason, clients that
+ * are connected to a server directly wait for its answer, and so must the consumer.
+ * But a task may not sleep where its map is observed, and VFIO itself does not call
+ * this module for a map.
  *
- * What may be done there is to drop the last reference to a file. That is put
- * off until the task is about to leave the kernel, and then a release may take
- * its time. Such files are kept ready.
+ * What a probe may do is to drop the last reference to a file. The kernel puts the
+ * release off until the task is about to leave the kernel, and there a release may
+ * sleep. Such files are kept ready.
  */
 
 #include <linux/anon_inodes.h>
@@ -22,7 +23,10 @@
 #include "dma_map_wait.h"
 #include "work.h"
 
-/* Half of that is how many threads can come before the worker that makes new ones. */
+/*
+ * Number of files kept ready. A worker makes more when half are left, so half is how
+ * many threads can map before that worker runs.
+ */
 #define VUM_MAP_WAIT_SPARE		256
 
 static DEFINE_SPINLOCK(vum_map_wait_lock);
@@ -57,7 +61,7 @@ static const struct file_operations vum_map_wait_fops = {
 	.release	= vum_map_wait_release,
 };
 
-/* A spare one would be in the module's own way if it had a reference on it. */
+/* A spare file must not pin the module, so drop the reference that it has. */
 static struct file *vum_map_wait_new(void)
 {
 	struct file *file = anon_inode_getfile("[vfio-user-hold]", &vum_map_wait_fops,
@@ -69,8 +73,8 @@ static struct file *vum_map_wait_new(void)
 }
 
 /*
- * By a worker, so that they are nobody's: a consumer's limits, credentials and
- * control group have no part in it.
+ * A worker makes the files, so that no consumer's limits, credentials or control
+ * group have a part in them.
  */
 static void vum_map_wait_fill(struct work_struct *work)
 {
@@ -80,7 +84,7 @@ static void vum_map_wait_fill(struct work_struct *work)
 		file = vum_map_wait_new();
 		if (IS_ERR(file))
 			return;
-		/* Nobody else puts any there. */
+		/* There is room, since only this work item adds files. */
 		vum_map_wait_push(file);
 	}
 }
@@ -93,12 +97,12 @@ static bool vum_map_wait_wanted(const struct vum_device *dev, unsigned long gen)
 }
 
 /*
- * Wait until every server has heard of what is mapped now, or until the caller is
- * being killed. The container need not exist any more.
+ * Wait until the server of every device in the container has heard of what is mapped
+ * now, or until the caller is being killed. The container need not exist any more.
  */
 static void vum_map_wait_heard(const void *iommu)
 {
-	/* What the caller has mapped is in it. */
+	/* This count includes the caller's map. */
 	unsigned long gen = vum_container_gen();
 	struct vum_device *dev;
 	int ret = 0;
@@ -112,10 +116,10 @@ static void vum_map_wait_heard(const void *iommu)
 
 static int vum_map_wait_release(struct inode *inode, struct file *file)
 {
-	/* No signal reaches one that exits; and it maps nothing any more. */
+	/* No signal reaches a task that exits, and it maps nothing any more. */
 	if (!file->private_data || current->flags & (PF_EXITING | PF_KTHREAD))
 		return 0;
-	/* Or who maps and need not wait for anybody uses up all there are. */
+	/* Else a task that maps and has no server to wait for could use up all files. */
 	if (READ_ONCE(vum_map_wait_nr) < VUM_MAP_WAIT_SPARE / 2)
 		flush_work(&vum_map_wait_work);
 	vum_map_wait_heard(file->private_data);
@@ -123,13 +127,14 @@ static int vum_map_wait_release(struct inode *inode, struct file *file)
 }
 
 /**
- * vum_map_wait_take - have the caller's task held up before it leaves the kernel
- * @iommu: VFIO's name for the container, in which there is a device of ours
+ * vum_map_wait_take - take a file that makes the task wait for the servers
+ * @iommu: VFIO's name for the container, in which there is a device of this module
  *
- * From any context. By vum_container_settle(), once the result has been put by
- * fput().
+ * The caller fput()s the file, and the task waits in vum_map_wait_release() before it
+ * leaves the kernel.
  *
- * Returns NULL if too many are being held up.
+ * Context: any.
+ * Return: the file, with its only reference; NULL if too many tasks are waiting.
  */
 struct file *vum_map_wait_take(const void *iommu)
 {
@@ -139,16 +144,16 @@ struct file *vum_map_wait_take(const void *iommu)
 		vum_work_queue(&vum_map_wait_work);
 	if (!file)
 		return NULL;
-	/* The device has one of its own. */
+	/* The device in the container has a reference on the module already. */
 	__module_get(THIS_MODULE);
 	file->private_data = (void *)iommu;
 	return file;
 }
 
 /**
- * vum_map_wait_init - have some ready
+ * vum_map_wait_init - make the files that are kept ready
  *
- * Returns 0, or -ENOMEM.
+ * Return: 0, or -ENOMEM if not a single one could be made.
  */
 int vum_map_wait_init(void)
 {
@@ -157,7 +162,7 @@ int vum_map_wait_init(void)
 	return vum_map_wait_nr ? 0 : -ENOMEM;
 }
 
-/* Only kernel threads can wait for a file's end. */
+/* A worker does this, since only kernel threads may call __fput_sync(). */
 static void vum_map_wait_drain(struct work_struct *work)
 {
 	struct file *file;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vfio-user-mdev: what consumers map, observed from outside.
+ * vfio-user-mdev: the observer, which sees what consumers map.
  *
- * VFIO tells an mdev driver of unmaps, and only where it has pinned pages; of
- * maps it tells nothing. Return probes on the type1 container's functions see
- * both. This is the only file that leans on such ground: everything else works
- * without it, and it can go the day VFIO has a callback for maps.
+ * VFIO tells an mdev driver of unmaps, and only where the driver has pinned pages; of
+ * maps VFIO tells nothing. Return probes on the type1 container's functions see both.
+ * Only this file depends on VFIO's inner functions: everything else works without it,
+ * and it can go the day VFIO has a callback for maps.
  *
  * The probes run with preemption disabled.
  */
@@ -23,7 +23,7 @@ static bool observe = true;
 module_param(observe, bool, 0444);
 MODULE_PARM_DESC(observe, "watch consumers map memory, for vfio_user/dma_announce=exact (default Y)");
 
-/* Whether the probes are registered. */
+/* The probes are registered. */
 static bool vum_observing;
 /* The ops by which the devices of this module are told from others. */
 static const struct vfio_device_ops *vum_observed_ops;
@@ -53,7 +53,7 @@ static void vum_call_read(struct vum_call *call)
 					      vum_call_size(call->cmd));
 }
 
-/* vfio_iommu_type1_ioctl(iommu, cmd, arg) */
+/* Probes the entry of vfio_iommu_type1_ioctl(iommu, cmd, arg). */
 static int vum_ioctl_enter(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
 	struct vum_call *call = (struct vum_call *)ri->data;
@@ -64,7 +64,7 @@ static int vum_ioctl_enter(struct kretprobe_instance *ri, struct pt_regs *regs)
 	if (vum_call_size(call->cmd))
 		vum_call_read(call);
 	call->task = current;
-	/* There is something to do on return. */
+	/* kretprobes call vum_ioctl_return() only if this returns 0. */
 	return !vum_container_call_begin(call);
 }
 
@@ -73,7 +73,7 @@ static int vum_ioctl_return(struct kretprobe_instance *ri, struct pt_regs *regs)
 	struct vum_call *call = (struct vum_call *)ri->data;
 	struct file *wait;
 
-	/* By now the page has been read, so it is there. */
+	/* VFIO has read the argument meanwhile, so its page is in memory now. */
 	if (call->unread && call->cmd == VFIO_IOMMU_MAP_DMA)
 		vum_call_read(call);
 	if (!vum_container_call_end(call, regs_return_value(regs)))
@@ -86,7 +86,7 @@ static int vum_ioctl_return(struct kretprobe_instance *ri, struct pt_regs *regs)
 	return 0;
 }
 
-/* vfio_iommu_type1_open(), which returns the iommu */
+/* Probes the return of vfio_iommu_type1_open(), which is the iommu. */
 static int vum_open_return(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
 	void *iommu = (void *)regs_return_value(regs);
@@ -96,14 +96,14 @@ static int vum_open_return(struct kretprobe_instance *ri, struct pt_regs *regs)
 	return 0;
 }
 
-/* vfio_iommu_type1_release(iommu) */
+/* Probes the entry of vfio_iommu_type1_release(iommu). */
 static int vum_release_enter(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
 	vum_container_release((void *)regs_get_kernel_argument(regs, 0));
 	return 1;
 }
 
-/* vfio_iommu_type1_attach_group(iommu, group, type) */
+/* Probes the entry of vfio_iommu_type1_attach_group(iommu, group, type). */
 static int vum_attach_enter(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
 	struct vum_join *join = (struct vum_join *)ri->data;
@@ -122,7 +122,7 @@ static int vum_attach_return(struct kretprobe_instance *ri, struct pt_regs *regs
 	return 0;
 }
 
-/* vfio_iommu_type1_detach_group(iommu, group) */
+/* Probes the entry of vfio_iommu_type1_detach_group(iommu, group). */
 static int vum_detach_enter(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
 	vum_container_remove_group((void *)regs_get_kernel_argument(regs, 0),
@@ -130,7 +130,7 @@ static int vum_detach_enter(struct kretprobe_instance *ri, struct pt_regs *regs)
 	return 1;
 }
 
-/* vfio_iommu_type1_register_device(iommu, vdev) */
+/* Probes the entry of vfio_iommu_type1_register_device(iommu, vdev). */
 static int vum_register_enter(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
 	struct vfio_device *vdev = (void *)regs_get_kernel_argument(regs, 1);
@@ -141,7 +141,7 @@ static int vum_register_enter(struct kretprobe_instance *ri, struct pt_regs *reg
 	return 1;
 }
 
-/* An ioctl can take its time; what comes beyond these is missed, and counted. */
+/* Ioctls can take long. Beyond maxactive at a time they are missed, and counted. */
 static struct kretprobe vum_ioctl_probe = {
 	.kp.symbol_name	= "vfio_iommu_type1_ioctl",
 	.entry_handler	= vum_ioctl_enter,
@@ -183,14 +183,14 @@ static struct kretprobe vum_register_probe = {
 };
 
 static struct kretprobe *vum_probes[] = {
-	/* In this order: a container that is known is released and followed. */
+	/* In this order, so that no ioctl or release of a known container is missed. */
 	&vum_release_probe, &vum_detach_probe, &vum_ioctl_probe,
 	&vum_attach_probe, &vum_register_probe, &vum_open_probe,
 };
 
 /*
- * A probe that ftrace has no part in is a breakpoint, whose handler runs as in an
- * NMI: whoever holds vum_container_lock may be what it has interrupted.
+ * Refuse probes without ftrace: such a probe is a breakpoint, whose handler runs as
+ * in an NMI and may have interrupted the very task that holds vum_container_lock.
  */
 static int vum_probes_enable(void)
 {
@@ -208,7 +208,7 @@ static int vum_probes_enable(void)
 	return 0;
 }
 
-/* Returns 0, or the error for which nothing is observed. */
+/* Returns 0, or the error because of which nothing is observed. */
 static int vum_probes_start(void)
 {
 	size_t i;
@@ -225,7 +225,7 @@ static int vum_probes_start(void)
 	return ret;
 }
 
-/* Returns why nothing can be observed, or NULL, and the probes run. */
+/* Returns NULL if the probes run, or why nothing can be observed. */
 static const char *vum_observe_start(void)
 {
 	int ret;
@@ -244,7 +244,7 @@ static const char *vum_observe_start(void)
 
 /**
  * vum_observe_init - begin to observe what consumers map
- * @ops: the ops of this module's devices
+ * @ops: the ops by which this module's devices are recognised
  *
  * If that is not possible, servers are told an aperture.
  */
@@ -253,7 +253,7 @@ void vum_observe_init(const struct vfio_device_ops *ops)
 	const char *why_not = "the observer is switched off (module parameter observe)";
 
 	vum_observed_ops = ops;
-	/* The probes may fire as soon as they are registered. */
+	/* Set vum_missed first: probes may fire as soon as they are registered. */
 	vum_container_observe(why_not, &vum_ioctl_probe.nmissed);
 	if (!observe)
 		return;

@@ -6,18 +6,17 @@
  * consumer unmaps it, the server goes, or the device is closed.
  *
  * dma->lock guards the table of pages. It is not held while VFIO pins or unpins:
- * VFIO calls vum_dma_unmap() with a lock of its own held (type1's
- * device_list_lock), and takes that lock inside another (iommu->lock), which
- * pinning and unpinning need. Therefore
+ * type1 calls vum_dma_unmap() with its device_list_lock held, and takes that lock
+ * while it holds its iommu->lock, which pinning and unpinning need. Therefore
  *
- * - one task at a time pins, without the lock. dma->pinning tells the others what
- *   it is about. If that range is unmapped meanwhile, dma->pinning is marked
- *   stale, and the pages are given back instead of stored;
- * - a page that has to go is taken out of the server's page tables at once and
- *   stays in the table as "leaving" until a worker has unpinned it;
+ * - one task at a time pins, without dma->lock. dma->pinning tells other tasks the
+ *   range. If some of that range is unmapped meanwhile, dma->pinning is marked
+ *   stale, and the pages are unpinned instead of stored;
+ * - a page that has to go is taken out of the server's page tables at once, and
+ *   stays in dma->pages as VUM_PAGE_REVOKED until a worker has unpinned it;
  * - vum_dma_unmap() waits for the worker, but never for long without progress:
  *   another thread that unmaps may hold iommu->lock and wait for device_list_lock,
- *   which is ours until we return. VFIO then calls again.
+ *   which VFIO holds until vum_dma_unmap() returns. VFIO then calls again.
  *
  * iommufd insists that pages are unpinned in the pieces in which they were
  * pinned, so the last page of each piece is marked.
@@ -33,45 +32,45 @@
 #include "device.h"
 #include "work.h"
 
-/* An absorbed access is gone again after this, so that a new mapping is seen. */
+/* How long the scratch page absorbs accesses to a page, and hides a new mapping. */
 #define VUM_ABSORB_MS	2
 
-/* Pages that are pinned at once, if more than one is. */
+/* Smallest and largest block of pages that vum_dma_choose() considers. */
 #define VUM_BATCH_MIN	8UL
 #define VUM_BATCH_MAX	512UL
 
 /*
- * After an unmap that is not observed, nothing is pinned for so long, since VFIO
- * looks again.
+ * For so long after an unmap that is not observed, nothing is pinned, since VFIO
+ * looks for pinned pages again after vum_dma_unmap().
  */
 #define VUM_UNMAP_US	1000
 
 /*
- * How long an unmap waits while nothing is given back, before it returns to type1,
- * which calls at most ten times; doubled each time in a row that this was not
+ * How long vum_dma_unmap() waits without progress before it returns to type1, which
+ * calls it again ten times at most; doubled each time in a row that this was not
  * enough.
  */
 #define VUM_PATIENCE_MS		5
 #define VUM_PATIENCE_DOUBLINGS	8
 
-/* How long it looks before it sleeps: the worker often runs at once, elsewhere. */
+/* How long vum_dma_unmap() polls first: another CPU often runs the worker at once. */
 #define VUM_PATIENCE_SPIN_US	200
 
 /*
- * An entry of dma->pages, by the number of the IOVA's page: the page frame's
- * number and these. Without any of them it stands for an access that found
- * nothing; such an entry is marked VUM_ABSENT.
+ * An entry of dma->pages, at index IOVA >> PAGE_SHIFT, holds the page frame's number
+ * and these flags. An entry without flags stands for an access that found nothing,
+ * and is marked VUM_ABSENT.
  */
 #define VUM_PAGE_READ		IOMMU_READ
 #define VUM_PAGE_WRITE		IOMMU_WRITE
 #define VUM_PAGE_PROT		(VUM_PAGE_READ | VUM_PAGE_WRITE)
-#define VUM_PAGE_LAST		BIT(2)	/* of a piece that was pinned at once */
-#define VUM_PAGE_REVOKED	BIT(3)	/* is to be unpinned, is nobody's */
+#define VUM_PAGE_LAST		BIT(2)	/* last page of a piece */
+#define VUM_PAGE_REVOKED	BIT(3)	/* unreachable, to be unpinned */
 #define VUM_PAGE_SHIFT		4
 
-/* What the server has in its page tables there is to be zapped soon. */
+/* Mark: the server's page tables may show the scratch page here; zap them soon. */
 #define VUM_ABSENT		XA_MARK_0
-/* VUM_PAGE_REVOKED as a mark, by which the worker finds the page. */
+/* Mark of entries with VUM_PAGE_REVOKED, by which the worker finds them. */
 #define VUM_REVOKED		XA_MARK_1
 
 static void *vum_page_entry(unsigned long pfn, unsigned long flags)
@@ -95,15 +94,15 @@ static bool vum_page_pinned(const void *entry)
 }
 
 /**
- * vum_dma_lookup - look a page up
- * @dev: device, dma lock held
+ * vum_dma_lookup - look up a page
+ * @dev: device, dma->lock held
  * @index: IOVA >> PAGE_SHIFT
  * @need: IOMMU_READ, IOMMU_WRITE
  * @pfn: set to the page frame's number if the page is there
- * @writable: set to whether it may be written, needed or not
+ * @writable: set, if the page is there, to whether it may be written
  *
- * Returns 1 if the page is there; 0 if it has yet to be pinned; -EFAULT if that
- * has just been tried in vain; -EPERM if it is there for other access only.
+ * Return: 1 if the page is there; 0 if it has yet to be pinned; -EFAULT if that has
+ * just been tried in vain; -EPERM if the page is there, but not for @need.
  */
 int vum_dma_lookup(struct vum_device *dev, unsigned long index, int need,
 		   unsigned long *pfn, bool *writable)
@@ -132,7 +131,7 @@ static bool vum_dma_all_there(struct vum_dma *dma, unsigned long first,
 	unsigned long index, nr = 0;
 	void *entry;
 
-	/* Most often the block is not there, which its ends tell. */
+	/* Most often the block is not pinned, and then a look at its ends will do. */
 	if (!xa_load(&dma->pages, first) || !xa_load(&dma->pages, last))
 		return false;
 	xa_for_each_range(&dma->pages, index, entry, first, last)
@@ -141,10 +140,11 @@ static bool vum_dma_all_there(struct vum_dma *dma, unsigned long first,
 }
 
 /*
- * Choose what to pin for a touch of one page. That page alone, unless memory is
- * being touched piece by piece: if all of a block is there, then all of the next,
- * so that no more is pinned ahead than has been touched. Blocks, not runs: within
- * a piece, memcpy() may well go backwards.
+ * Choose the range to pin for a touch of one page: that page alone, unless the
+ * server touches memory block by block. If all of the block before is pinned, the
+ * rest of this one is chosen, so that no more is pinned ahead than has been touched.
+ * Blocks count, not the pages just before, since memcpy() may go backwards within a
+ * block.
  */
 static void vum_dma_choose(struct vum_dma *dma, unsigned long index,
 			   unsigned long *first, unsigned long *nr)
@@ -167,7 +167,7 @@ static void vum_dma_choose(struct vum_dma *dma, unsigned long index,
 	*nr = last - *first + 1;
 }
 
-/* Is the consumer unmapping any of this? See container.c for the reason to ask. */
+/* Is the consumer unmapping any of this? dma_container.c tells why pins must wait. */
 static bool vum_dma_unmapping(struct vum_device *dev, unsigned long index,
 			      unsigned long nr)
 {
@@ -176,14 +176,14 @@ static bool vum_dma_unmapping(struct vum_device *dev, unsigned long index,
 
 	if (seen >= 0)
 		return seen;
-	/* Which refuses to pin what is being unmapped by itself. */
+	/* iommufd itself refuses to pin what is being unmapped. */
 	if (vum_by_iommufd(&dev->vdev))
 		return false;
 	return atomic_read(&dma->unmaps) ||
 	       ktime_us_delta(ktime_get(), READ_ONCE(dma->unmapped_at)) < VUM_UNMAP_US;
 }
 
-/* Not all memory of devices can be had in the kernel, as RAM can. */
+/* Reserved pages may be a device's memory, which the kernel cannot copy like RAM. */
 static bool vum_pfn_reserved(unsigned long pfn)
 {
 	struct page *page = pfn_to_page(pfn);
@@ -191,7 +191,7 @@ static bool vum_pfn_reserved(unsigned long pfn)
 	return PageReserved(page) && page != ZERO_PAGE(0);
 }
 
-/* Under the lock, so that the consumer's unmap waits for it. Returns 0 or -EFAULT. */
+/* The lock makes the consumer's unmap wait for the copy. Returns 0 or -EFAULT. */
 static int vum_dma_copy_page(struct vum_dma *dma, unsigned long pfn,
 			     const struct vum_copy *copy)
 {
@@ -210,9 +210,9 @@ static int vum_dma_copy_page(struct vum_dma *dma, unsigned long pfn,
 }
 
 /*
- * Find the page, or become the one that pins it: then *@pins. Returns 0 or an
- * error, as vum_dma_pin(), or -EAGAIN if something is in the way:
- * vum_dma_wait_turn().
+ * Find the page, or claim dma->pinning for it: then *@pins is true, and the caller
+ * goes on with vum_dma_pin_chosen(). Returns 0 or an error, as vum_dma_pin(), or
+ * -EAGAIN if the caller must vum_dma_wait_turn() first.
  */
 static int vum_dma_pin_begin(struct vum_device *dev, u32 session,
 			     unsigned long index, int need,
@@ -234,7 +234,7 @@ static int vum_dma_pin_begin(struct vum_device *dev, u32 session,
 	found = vum_dma_lookup(dev, index, need, &pfn, &writable);
 	if (found > 0)
 		return copy ? vum_dma_copy_page(dma, pfn, copy) : 0;
-	/* What is there was pinned for all that the mapping permits. */
+	/* The page was pinned with all permissions that the mapping has. */
 	if (found == -EPERM)
 		return found;
 	if (pinning->nr || xa_get_mark(&dma->pages, index, VUM_REVOKED) ||
@@ -258,12 +258,12 @@ static bool vum_dma_revoked(struct vum_dma *dma, unsigned long first,
 }
 
 /*
- * Wait until it may be possible to pin a page: nobody else pins, and the page is
+ * Wait until it may be possible to pin a page: no other task pins, and the page is
  * neither being unpinned nor unmapped. Returns 0; -EINTR if the caller is being
- * killed; -EFAULT if the page has been unmapped since the access began (then the
- * caller finds *@unmapped set, and passes it in again) and is being unmapped once
- * more. Between the two, the access found nothing. Without this answer, a consumer
- * that maps and unmaps all the time would keep the server's thread waiting.
+ * killed; -EFAULT if the page has been unmapped since the access began (*@unmapped
+ * remembers that from one call to the next) and is being unmapped once more. Between
+ * the two unmaps, the access found nothing. Without this answer, a consumer that maps
+ * and unmaps all the time would keep the server's thread waiting.
  */
 static int vum_dma_wait_turn(struct vum_device *dev, unsigned long index,
 			     bool *unmapped)
@@ -285,9 +285,9 @@ static int vum_dma_wait_turn(struct vum_device *dev, unsigned long index,
 }
 
 /*
- * Have VFIO pin what was chosen, or if that cannot be had, the page at @index
- * alone; with all the permissions that there are, so that once is enough. Returns
- * the permissions; *@nr pages from *@first on are in dma->batch. Or an error.
+ * Have VFIO pin the chosen range or, if that fails, the page at @index alone; with
+ * all permissions that the mapping has, so that no page is pinned twice. Returns the
+ * permissions, and *@nr pages from *@first on are in dma->batch; or an error.
  */
 static int vum_dma_pin_pages(struct vum_device *dev, unsigned long index,
 			     int need, unsigned long *first, unsigned long *nr)
@@ -313,11 +313,11 @@ static int vum_dma_pin_pages(struct vum_device *dev, unsigned long index,
 	}
 	if (ret == 1)
 		return prot;
-	/* type1 says -EINVAL, iommufd -ENOENT as well, of what nobody has mapped. */
+	/* Where nothing is mapped, type1 returns -EINVAL, iommufd -ENOENT as well. */
 	return ret == -EINVAL || ret == -ENOENT || ret >= 0 ? -EFAULT : ret;
 }
 
-/* Remember what has been pinned, all of it or nothing. Returns 0 or -ENOMEM. */
+/* Store all that has been pinned in dma->pages, or nothing. Returns 0 or -ENOMEM. */
 static int vum_dma_store(struct vum_dma *dma, unsigned long first,
 			 unsigned long nr, int prot)
 {
@@ -351,9 +351,9 @@ static void vum_dma_pin_over(struct vum_dma *dma)
 }
 
 /*
- * Pin what vum_dma_pin_begin() has chosen. Returns 0 or an error, as
- * vum_dma_pin(), or -EAGAIN if it was unmapped meanwhile: then *@unmapped tells
- * whether the page itself was.
+ * Pin the range that vum_dma_pin_begin() has chosen. Returns 0 or an error, as
+ * vum_dma_pin(), or -EAGAIN if some of the range was unmapped meanwhile; *@unmapped
+ * is set if that was the page itself.
  */
 static int vum_dma_pin_chosen(struct vum_device *dev, int need,
 			      const struct vum_copy *copy, bool *unmapped)
@@ -387,18 +387,19 @@ give_back:
 }
 
 /**
- * vum_dma_pin - have a page pinned
- * @dev: device, dma lock not held
+ * vum_dma_pin - pin a page of the consumer's memory, or copy from or to it
+ * @dev: device, dma->lock not held
  * @session: the attachment that wants the page
  * @index: IOVA >> PAGE_SHIFT
  * @need: IOMMU_READ, IOMMU_WRITE
- * @copy: what to copy from or to it, or NULL
+ * @copy: what to copy from or to the page, or NULL
  *
- * Returns 0: it has been copied, or vum_dma_lookup() will find the page, unless it
- * has been unmapped again. -EFAULT if the consumer has mapped nothing there, or
- * -EPERM if not for this; -ENOMEM if it may not lock more memory, or there is
- * none; -ENODEV if there is no consumer; -EIO if the attachment has ended; -EINTR
- * if the caller is being killed.
+ * Return: 0 if @copy is done or, without @copy, if vum_dma_lookup() will find the
+ * page unless it has been unmapped again; -EFAULT if the consumer has mapped nothing
+ * there, or a device's memory, which cannot be copied; -EPERM if what is mapped is not
+ * for @need; -ENOMEM if the consumer may not lock more memory, or there is none;
+ * -ENODEV if there is no consumer; -EIO if the attachment has ended; -EINTR if the
+ * caller is being killed.
  */
 int vum_dma_pin(struct vum_device *dev, u32 session, unsigned long index, int need,
 		const struct vum_copy *copy)
@@ -423,12 +424,12 @@ int vum_dma_pin(struct vum_device *dev, u32 session, unsigned long index, int ne
 }
 
 /**
- * vum_dma_absorb - let the scratch page stand where another one would, for a moment
- * @dev: device, dma lock held
- * @index: IOVA >> PAGE_SHIFT; there is an entry for it
+ * vum_dma_absorb - let the scratch page stand in for a page, for VUM_ABSORB_MS
+ * @dev: device, dma->lock held
+ * @index: IOVA >> PAGE_SHIFT, for which there is an entry
  *
- * However the page comes to be there meanwhile, its entry stays marked: only
- * vum_dma_unabsorb() takes the scratch page away.
+ * Even if the page is pinned meanwhile, its entry stays marked, since only
+ * vum_dma_unabsorb() takes the scratch page out of the server's page tables.
  */
 void vum_dma_absorb(struct vum_device *dev, unsigned long index)
 {
@@ -452,23 +453,23 @@ static const char *vum_dma_absence(int error)
 }
 
 /**
- * vum_dma_absent - remember for a moment that an access has found nothing
- * @dev: device, dma lock held
+ * vum_dma_absent - remember for VUM_ABSORB_MS that an access has found nothing
+ * @dev: device, dma->lock held
  * @index: IOVA >> PAGE_SHIFT
- * @error: what vum_dma_pin() said
+ * @error: the error that vum_dma_pin() returned
  */
 void vum_dma_absent(struct vum_device *dev, unsigned long index, int error)
 {
 	struct vum_dma *dma = &dev->dma;
 
 	lockdep_assert_held(&dma->lock);
-	/* A page that is there is refused to this access, not to others. */
+	/* A pinned page keeps its entry, as other accesses to it are permitted. */
 	if (!xa_load(&dma->pages, index) &&
 	    xa_is_err(xa_store(&dma->pages, index, vum_page_entry(0, 0),
 			       GFP_KERNEL_ACCOUNT)))
 		return;
 	vum_dma_absorb(dev, index);
-	/* Touches of the mapping by which attach.c finds out the mode do not count. */
+	/* Do not count touches of the mapping with which attach.c tries out modes. */
 	if (dma->session == READ_ONCE(dev->announce.session) && !dma->faults++)
 		vum_warn(dev, "server touched IOVA 0x%llx: %s; more of this is counted, not told\n",
 			 (u64)index << PAGE_SHIFT, vum_dma_absence(error));
@@ -483,7 +484,7 @@ static void vum_dma_zap(struct vum_dma *dma, unsigned long index,
 		unmap_mapping_pages(dma->window->f_mapping, index, nr, true);
 }
 
-/* What was absorbed may be there by now: let the server fault again. */
+/* Let the server fault again where it found nothing: memory may be mapped by now. */
 static void vum_dma_unabsorb(struct work_struct *work)
 {
 	struct vum_dma *dma = container_of(to_delayed_work(work), struct vum_dma,
@@ -502,7 +503,7 @@ static void vum_dma_unabsorb(struct work_struct *work)
 	mutex_unlock(&dma->lock);
 }
 
-/* Where a range that leaves begins or ends within a piece, that becomes two. */
+/* End a piece at @last, since a revoked range ends there or begins after it. */
 static void vum_dma_split(struct vum_dma *dma, unsigned long last)
 {
 	void *entry = xa_load(&dma->pages, last);
@@ -515,11 +516,11 @@ static void vum_dma_split(struct vum_dma *dma, unsigned long last)
 
 /**
  * vum_dma_revoke - take a range away from the server
- * @dev: device, dma lock held
+ * @dev: device, dma->lock held
  * @first: first page, IOVA >> PAGE_SHIFT
  * @last: last page
  *
- * The server cannot reach any of it when this returns. A worker unpins it.
+ * The server cannot reach any of the range when this returns. A worker unpins it.
  */
 void vum_dma_revoke(struct vum_device *dev, unsigned long first, unsigned long last)
 {
@@ -563,8 +564,8 @@ void vum_dma_revoke(struct vum_device *dev, unsigned long first, unsigned long l
 }
 
 /*
- * Find the next pages to unpin: of one piece for iommufd, as many as there are in
- * a row for type1. Returns how many.
+ * Find the next pages to unpin: one piece for iommufd, up to VUM_BATCH_MAX pages in a
+ * row for type1. Returns their number.
  */
 static unsigned long vum_dma_next_piece(struct vum_device *dev, unsigned long *first)
 {
@@ -605,7 +606,7 @@ static void vum_dma_unpin(struct work_struct *work)
 	mutex_unlock(&dma->lock);
 }
 
-/* Does VFIO still find pages of ours in what was unmapped, or soon will? */
+/* Has this device pages pinned in the range, or is a stale pin yet to be undone? */
 static bool vum_dma_unpin_pending(struct vum_dma *dma, unsigned long first,
 				  unsigned long last)
 {
@@ -620,14 +621,14 @@ static bool vum_dma_spin_unpinned(struct vum_dma *dma, unsigned long first,
 	while (vum_dma_unpin_pending(dma, first, last)) {
 		if (ktime_after(ktime_get(), end))
 			return false;
-		/* The worker may want this CPU. */
+		/* The worker may be waiting for this CPU. */
 		cond_resched();
 		cpu_relax();
 	}
 	return true;
 }
 
-/* Wait until what was unmapped is unpinned: for type1, while there is progress. */
+/* Wait until the range is unpinned; for type1, only while there is progress. */
 static void vum_dma_wait_unpinned(struct vum_device *dev, unsigned long first,
 				  unsigned long last)
 {
@@ -640,7 +641,7 @@ static void vum_dma_wait_unpinned(struct vum_device *dev, unsigned long first,
 		WRITE_ONCE(dma->slow_unmaps, 0);
 		return;
 	}
-	/* Which holds no lock that the worker needs, and may not call again. */
+	/* iommufd holds no lock that the worker needs, and may not call again. */
 	if (vum_by_iommufd(&dev->vdev)) {
 		wait_event(dma->wait, !vum_dma_unpin_pending(dma, first, last));
 		return;
@@ -654,13 +655,13 @@ static void vum_dma_wait_unpinned(struct vum_device *dev, unsigned long first,
 }
 
 /**
- * vum_dma_unmap - take away what the consumer unmaps
+ * vum_dma_unmap - take a range that the consumer unmaps away from the server
  * @vdev: device
  * @iova: first byte
- * @length: bytes
+ * @length: number of bytes
  *
- * VFIO calls this if something there is pinned, by any device, and calls again as
- * long as that is so. No server can reach the range when this returns.
+ * VFIO calls this if any device has pages pinned in the range, and calls again as
+ * long as that is so. The device's server cannot reach the range when this returns.
  */
 void vum_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
 {
@@ -688,7 +689,7 @@ void vum_dma_open(struct vum_device *dev)
 	struct vum_dma *dma = &dev->dma;
 
 	mutex_lock(&dma->lock);
-	/* Not before, since most devices may never be opened. */
+	/* Allocate this no earlier, since most devices may never be opened. */
 	if (!dma->batch)
 		dma->batch = kcalloc(VUM_BATCH_MAX, sizeof(*dma->batch),
 				     GFP_KERNEL | __GFP_NOFAIL);
@@ -700,7 +701,7 @@ void vum_dma_open(struct vum_device *dev)
  * vum_dma_close - let go of the consumer's memory
  * @dev: device, still registered with its container
  *
- * VFIO takes nothing back from a device that is closed, so this waits.
+ * VFIO does not let a closed device unpin, so this waits until all is unpinned.
  */
 void vum_dma_close(struct vum_device *dev)
 {
@@ -722,7 +723,7 @@ void vum_dma_pin_init(struct vum_dma *dma)
 	INIT_WORK(&dma->unpin, vum_dma_unpin);
 }
 
-/* The last reference to the device goes: nobody is left who could fault. */
+/* The device's last reference has gone, so no window is left that could fault. */
 void vum_dma_pin_exit(struct vum_dma *dma)
 {
 	cancel_delayed_work_sync(&dma->unabsorb);

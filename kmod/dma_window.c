@@ -2,8 +2,8 @@
 /*
  * vfio-user-mdev: the DMA window, a file whose offset is the IOVA.
  *
- * Each attachment has one of its own, with an inode of its own: a server that
- * has been detached keeps a file in which nothing is left.
+ * Each attachment has a window of its own, with an inode of its own, so that a server
+ * that has been detached keeps a file that shows nothing.
  */
 
 #include <linux/file.h>
@@ -23,15 +23,15 @@
 #include "pseudofs.h"
 #include "work.h"
 
-/* As the kernel does around faults in files. */
+/* A fault maps neighbours back to a multiple of this, as the kernel does in files. */
 #define VUM_AROUND		SZ_64K
 
 /**
  * struct vum_touch - a page that a worker is to pin
- * @work: does it
- * @ref: its and the waiter's
- * @done: it has been tried
- * @file: window
+ * @work: work item that pins it
+ * @ref: one reference of the worker's, one of the waiter's
+ * @done: completed when the worker has tried
+ * @file: window, with a reference
  * @index: IOVA >> PAGE_SHIFT
  * @need: IOMMU_READ, IOMMU_WRITE
  */
@@ -53,8 +53,8 @@ static void vum_touch_put(struct vum_touch *touch)
 }
 
 /*
- * The attachment that the file is for; 0, which is none, if that has ended or
- * the caller is being killed.
+ * Returns the attachment that the window is for; 0, which is no attachment, if it has
+ * ended or the caller is being killed.
  */
 static u32 vum_window_session(struct vum_device *dev, const struct file *file)
 {
@@ -68,13 +68,13 @@ static u32 vum_window_session(struct vum_device *dev, const struct file *file)
 	return session;
 }
 
-/* The access finds out what came of this when it is made once more. */
+/* Try to pin a page. The access finds the result when it is made once more. */
 static void vum_window_touch(struct file *file, unsigned long index, int need)
 {
 	struct vum_device *dev = file->private_data;
 	int ret;
 
-	/* If the attachment ends after this look, a page too many is pinned. */
+	/* If the attachment ends after this check, one page too many is pinned. */
 	if (READ_ONCE(dev->dma.window) != file)
 		return;
 	ret = vum_dma_pin(dev, READ_ONCE(dev->dma.session), index, need, NULL);
@@ -97,9 +97,10 @@ static void vum_touch_work(struct work_struct *work)
 }
 
 /*
- * The kernel copies from or to the window. It may hold locks that pinning takes
- * as well (VFIO does, when it copies a dirty bitmap): then only a kill helps,
- * and it has to.
+ * Have a worker pin a page that the kernel touches while it copies from or to the
+ * window. The task may hold locks that pinning takes as well (VFIO does, when it
+ * copies a dirty bitmap): then only a kill ends the wait, so the wait must be
+ * killable.
  */
 static void vum_window_touch_later(struct file *file, unsigned long index, int need)
 {
@@ -118,7 +119,7 @@ static void vum_window_touch_later(struct file *file, unsigned long index, int n
 	vum_touch_put(touch);
 }
 
-/* Pin without the server's mmap lock, which may be the consumer's as well. */
+/* Pin without the server's mmap lock: pinning takes the consumer's, maybe the same. */
 static vm_fault_t vum_window_pin(struct vm_fault *vmf, int need)
 {
 	struct file *file = get_file(vmf->vma->vm_file);
@@ -134,7 +135,7 @@ static vm_fault_t vum_window_pin(struct vm_fault *vmf, int need)
 	return VM_FAULT_RETRY;
 }
 
-/* The page is not to be had. */
+/* Handle a fault at a page that cannot be pinned: SIGBUS, or the scratch page. */
 static vm_fault_t vum_window_refuse(struct vum_device *dev, struct vm_fault *vmf)
 {
 	struct vum_dma *dma = &dev->dma;
@@ -146,7 +147,7 @@ static vm_fault_t vum_window_refuse(struct vum_device *dev, struct vm_fault *vmf
 		dma->scratch = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	if (!dma->scratch)
 		return VM_FAULT_OOM;
-	/* Again: since the first pass that may have been and gone. */
+	/* The mark that the first pass has set may be gone already. */
 	vum_dma_absorb(dev, vmf->pgoff);
 	return vmf_insert_pfn_prot(vmf->vma, vmf->address,
 				   page_to_pfn(dma->scratch),
@@ -163,8 +164,8 @@ static vm_fault_t vum_window_insert(struct vm_area_struct *vma,
 }
 
 /*
- * The page goes into the page table, and so does what is at hand around it:
- * what was pinned in a batch shall not fault page by page.
+ * Put the page into the page table, and the pinned pages around it as well, so that
+ * what was pinned in a batch does not fault page by page.
  */
 static vm_fault_t vum_window_show(struct vum_device *dev, struct vm_fault *vmf,
 				  unsigned long pfn, bool writable)
@@ -192,9 +193,9 @@ static vm_fault_t vum_window_show(struct vum_device *dev, struct vm_fault *vmf,
 }
 
 /*
- * Two passes: in the first, what is not there is pinned; in the second, what
- * is there goes into the page table. Whenever the lock is not to be had at
- * once, or the page is gone again, the access is simply made once more.
+ * A fault takes two passes: the first pins the page if it is not there, the second
+ * puts it into the page table. If the lock is not free, or the page is gone again,
+ * the handler lets the access be made once more.
  */
 static vm_fault_t vum_window_fault(struct vm_fault *vmf)
 {
@@ -209,8 +210,8 @@ static vm_fault_t vum_window_fault(struct vm_fault *vmf)
 	int found;
 
 	/*
-	 * Not on behalf of whoever pins memory: it may be this very device, or
-	 * VFIO with a lock held that pinning takes.
+	 * Do not pin for a task that is itself pinning memory: it may do so for this
+	 * very device, or be in VFIO with a lock held that pinning takes.
 	 */
 	if (vmf->flags & FAULT_FLAG_REMOTE)
 		return VM_FAULT_SIGBUS;
@@ -233,7 +234,7 @@ static vm_fault_t vum_window_fault(struct vm_fault *vmf)
 	return ret;
 }
 
-/* A write where reading was allowed: from the beginning, as a write. */
+/* A write hit a page that was mapped for reading: let it fault anew, as a write. */
 static vm_fault_t vum_window_mkwrite(struct vm_fault *vmf)
 {
 	unmap_mapping_pages(vmf->vma->vm_file->f_mapping, vmf->pgoff, 1, true);
@@ -249,7 +250,7 @@ static int vum_window_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	u64 pages = i_size_read(file_inode(file)) >> PAGE_SHIFT;
 
-	/* A private copy would not be DMA. */
+	/* Writes to a private copy would not reach the consumer. */
 	if (!(vma->vm_flags & VM_SHARED))
 		return -EINVAL;
 	if (vma->vm_pgoff >= pages || vma_pages(vma) > pages - vma->vm_pgoff)
@@ -259,7 +260,7 @@ static int vum_window_mmap(struct file *file, struct vm_area_struct *vma)
 	return 0;
 }
 
-/* Exactly one of @to and @from is there. */
+/* Read into @to or write from @from; the other one is NULL. */
 static ssize_t vum_window_rw(struct file *file, char __user *to,
 			     const char __user *from, size_t count, loff_t *ppos)
 {
@@ -323,14 +324,16 @@ static const struct file_operations vum_window_fops = {
 	.read			= vum_window_read,
 	.write			= vum_window_write,
 	.mmap			= vum_window_mmap,
-	/* Addresses that agree with IOVAs modulo 2 MiB. */
+	/* Choose addresses that equal the IOVAs modulo 2 MiB. */
 	.get_unmapped_area	= thp_get_unmapped_area,
 	.llseek			= noop_llseek,
 };
 
 /**
- * vum_window_new - a window for a new attachment
+ * vum_window_new - create the window of a new attachment
  * @dev: device; the file holds a reference
+ *
+ * Return: the window, with a reference for the caller; or an error pointer.
  */
 struct file *vum_window_new(struct vum_device *dev)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vfio-user-mdev: VFIO_DEVICE_FEATURE, which the server answers, if it knows it.
+ * vfio-user-mdev: VFIO_DEVICE_FEATURE, which is forwarded to the server.
  */
 
 #include <linux/slab.h>
@@ -10,18 +10,18 @@
 #include "feature.h"
 #include "request.h"
 
-/* No feature is larger. */
+/* No feature has more data than this. */
 #define VUM_FEATURE_MAX		SZ_64K
 
 /**
- * vum_feature - VFIO_DEVICE_FEATURE, as far as VFIO does not deal with it
+ * vum_feature - forward a VFIO_DEVICE_FEATURE that VFIO does not handle itself
  * @vdev: device, open
- * @flags: VFIO_DEVICE_FEATURE_*, checked
- * @arg: the feature's data
- * @argsz: room there
+ * @flags: VFIO_DEVICE_FEATURE_*, checked by VFIO
+ * @arg: the feature's data, in the consumer's memory
+ * @argsz: size of the data, in bytes
  *
- * Returns 0; -ENOTTY if the server does not know the feature; what else it
- * says; -E2BIG; -ENOMEM.
+ * Return: 0; -ENOTTY if the server does not know the feature; -E2BIG if @argsz is
+ * above 64 KiB; -ENOMEM; -EFAULT; or an error as vum_req_call().
  */
 int vum_feature(struct vfio_device *vdev, u32 flags, void __user *arg, size_t argsz)
 {
@@ -46,7 +46,7 @@ int vum_feature(struct vfio_device *vdev, u32 flags, void __user *arg, size_t ar
 	req->reply_min = get ? sizeof(*msg) : 0;
 	if (!set || !copy_from_user(msg->data, arg, argsz))
 		ret = vum_req_call(dev, req);
-	/* Servers say in several ways that they have never heard of it. */
+	/* Servers reply with various errors to a feature that they do not know. */
 	if (ret == -EOPNOTSUPP || (probe && ret < 0 && ret != -EINTR && ret != -EIO))
 		ret = -ENOTTY;
 	if (!ret && get) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vfio-user-mdev: what the server says: replies, which are matched to their
- * requests by id, and commands of its own.
+ * vfio-user-mdev: messages from the server: replies, which are matched to their
+ * requests by id, and commands of the server's.
  */
 
 #include "device.h"
@@ -9,7 +9,7 @@
 #include "trace.h"
 #include "work.h"
 
-/* What is wrong with this reply? NULL if nothing is. */
+/* Check a reply against its request. Returns NULL, or what is wrong with it. */
 static const char *vum_reply_flaw(const struct vum_req *req,
 				  const struct vum_msg *reply)
 {
@@ -34,9 +34,9 @@ static const char *vum_reply_flaw(const struct vum_req *req,
 }
 
 /*
- * Find the request that this replies to, and end it, with a reference for the
- * caller; or say what is wrong. Its waiter may have gone: then there is neither.
- * A @reply that is not @small is taken over.
+ * End the request that @reply belongs to. Returns NULL, or what is wrong with @reply.
+ * The request, with a reference for the caller, goes to *@match, and takes over a
+ * @reply that is not @small. If its waiter has gone, *@match is left alone.
  */
 static const char *vum_reply_match(struct vum_device *dev, struct vum_msg *reply,
 				   bool small, struct vum_req **match)
@@ -68,7 +68,7 @@ static const char *vum_reply_match(struct vum_device *dev, struct vum_msg *reply
 	return NULL;
 }
 
-/* A @msg that is not @small is taken over. */
+/* A @msg that is not @small is taken over. Returns as vum_incoming(). */
 static int vum_incoming_reply(struct vum_device *dev, u32 session,
 			      struct vum_msg *msg, bool small)
 {
@@ -125,7 +125,7 @@ static const char *vum_command_flaw(const struct vum_msg *msg)
 	return NULL;
 }
 
-/* Takes @msg over. */
+/* Queue a command for conn->execute. Takes @msg over. Returns as vum_incoming(). */
 static int vum_incoming_command(struct vum_device *dev, u32 session,
 				struct vum_msg *msg)
 {
@@ -146,7 +146,7 @@ static int vum_incoming_command(struct vum_device *dev, u32 session,
 	} else if (vum_conn_answers_full(conn)) {
 		ret = -EAGAIN;
 	} else {
-		/* Counted from now on: it will need room. */
+		/* Counted as an answer from now on, since it will become one. */
 		conn->nr_answers++;
 		msg->session = session;
 		list_add_tail(&msg->node, &conn->commands);
@@ -165,14 +165,14 @@ static int vum_incoming_unknown(struct vum_device *dev, u32 session, u32 type)
 }
 
 /**
- * vum_incoming - take a message from the server
+ * vum_incoming - deal with a message from the server
  * @dev: device
- * @session: the attachment that it came by
- * @msg: the message, its size known to be that in its header; taken over
+ * @session: the attachment that the message came by
+ * @msg: the message, whose size is that in its header; taken over in any case
  *
- * Returns 0; -EAGAIN if the server shall first read the answers it has;
- * -EPROTO if the message breaks the protocol, and the attachment has ended;
- * -EPIPE if it had ended before; -ENOMEM.
+ * Return: 0; -EAGAIN if the server must first read the answers that it has been
+ * sent; -EPROTO if the message breaks the protocol, by which the attachment ends;
+ * -EPIPE if the attachment had ended before.
  */
 int vum_incoming(struct vum_device *dev, u32 session, struct vum_msg *msg)
 {
@@ -187,11 +187,13 @@ int vum_incoming(struct vum_device *dev, u32 session, struct vum_msg *msg)
 }
 
 /**
- * vum_incoming_small - the same, for what has no memory of its own
+ * vum_incoming_small - deal with a small message that stays in the caller's memory
  * @dev: device
- * @session: the attachment that it came by
+ * @session: the attachment that the message came by
  * @msg: the message, of at most VUM_SMALL_PAYLOAD bytes after the header, and
  *	without files
+ *
+ * Return: as vum_incoming(); -ENOMEM.
  */
 int vum_incoming_small(struct vum_device *dev, u32 session, struct vum_msg *msg)
 {

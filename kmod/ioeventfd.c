@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vfio-user-mdev: VFIO_DEVICE_IOEVENTFD: a signal of the consumer's eventfd is a
- * write to a region.
+ * vfio-user-mdev: VFIO_DEVICE_IOEVENTFD, by which a signal of the consumer's eventfd
+ * becomes a write to a region.
  *
- * Where the server has an eventfd of its own for that write, the one signals
- * the other and no message is sent. Else it is a posted write.
+ * If the server has an eventfd of its own for that write, the module signals that
+ * one, and sends no message. Else it sends a posted write.
  */
 
 #include <linux/eventfd.h>
@@ -17,22 +17,24 @@
 #include "device.h"
 #include "request.h"
 
-/* As vfio-pci has it. */
+/* vfio-pci has the same limit. */
 #define VUM_IOEVENTFD_MAX	1000
 
-/* KVM's, whose header modules do not see on every architecture. */
+/* KVM_IOEVENTFD_FLAG_DATAMATCH; some architectures hide KVM's header from modules. */
 #define VUM_IO_FD_DATAMATCH	BIT(0)
 
 /**
- * struct vum_ioeventfd - a write that waits for its signal
+ * struct vum_ioeventfd - a write that the consumer causes by an eventfd
  * @node: in dev->ioeventfds.list
  * @dev: device
- * @virqfd: the consumer's eventfd; VFIO's, which clears it when that is closed
- * @where: what to write to
- * @data: what to write
- * @server: the server's eventfd for this, or NULL
- * @session: the attachment that @server is of
- * @last: the last write, which need not be repeated while it is the last queued
+ * @virqfd: the consumer's eventfd, as VFIO watches it; VFIO sets this to NULL when
+ *	the eventfd is closed
+ * @where: region, offset and size of the write
+ * @data: the value to write
+ * @server: the server's eventfd for this write, with a reference, or NULL
+ * @session: the attachment that @server is from
+ * @last: the last write that was queued, with a reference, or NULL. While it is the
+ *	last message in conn->out, it need not be repeated
  */
 struct vum_ioeventfd {
 	struct list_head node;
@@ -50,7 +52,7 @@ static bool vum_ioeventfd_direct(const struct vum_ioeventfd *io)
 	return io->server && io->session == READ_ONCE(io->dev->conn.session);
 }
 
-/* Is the same write the last that is queued? */
+/* Is @io's write the last message in conn->out? */
 static bool vum_ioeventfd_queued(const struct vum_ioeventfd *io)
 {
 	struct vum_conn *conn = &io->dev->conn;
@@ -88,8 +90,8 @@ static void vum_ioeventfd_write(struct vum_ioeventfd *io)
 		return;
 	}
 	/*
-	 * Without a server there is no device to write to. One that is there must
-	 * not go on as if nothing had been written.
+	 * Without a server there is no device to write to. A server that is attached
+	 * must not go on as if nothing had been written.
 	 */
 	if (ret != -EIO && ret != -EPROBE_DEFER)
 		vum_conn_break(io->dev, req->session,
@@ -108,7 +110,7 @@ static void vum_ioeventfd_thread(void *opaque, void *unused)
 		vum_ioeventfd_write(io);
 }
 
-/* Does entry @fd of the server's answer stand for this write? */
+/* Does entry @fd of the server's reply stand for this write? */
 static bool vum_ioeventfd_match(const struct vum_ioeventfd *io,
 				const struct vfio_user_sub_region_ioeventfd *fd)
 {
@@ -140,7 +142,7 @@ static void vum_ioeventfd_take(struct vum_ioeventfd *io, const struct vum_msg *r
 	}
 }
 
-/* Has the server an eventfd for it? That it has not is no error. */
+/* Ask for the server's eventfd. Returns 0, even if it has none; -ENOMEM; -EINTR. */
 static int vum_ioeventfd_ask(struct vum_ioeventfd *io)
 {
 	struct vfio_user_region_io_fds ask = {
@@ -168,7 +170,7 @@ static int vum_ioeventfd_ask(struct vum_ioeventfd *io)
 
 static void vum_ioeventfd_free(struct vum_ioeventfd *io)
 {
-	/* Even if the eventfd was closed, and it is gone: this waits for it. */
+	/* Even if @virqfd is NULL by now, this waits until VFIO is done with it. */
 	vfio_virqfd_disable(&io->virqfd);
 	if (io->server)
 		eventfd_ctx_put(io->server);
@@ -214,8 +216,8 @@ static struct vum_ioeventfd *vum_ioeventfd_find(struct vum_device *dev,
 }
 
 /*
- * Without the lock while the server is asked. Who loses to another that sets
- * the same at the same time finds it there.
+ * The lock is not held while the server is asked. If two tasks set the same write at
+ * the same time, the later one finds the other's in the list.
  */
 static int vum_ioeventfd_add(struct vum_device *dev,
 			     const struct vfio_user_region_access *where,
@@ -257,7 +259,7 @@ static int vum_ioeventfd_del(struct vum_device *dev,
 	return 0;
 }
 
-/* A word of a BAR that can be written. */
+/* Find the word of a BAR at @pos. Returns 0; -EINVAL if it cannot be written. */
 static int vum_ioeventfd_where(struct vum_device *dev, u64 pos, u32 count,
 			       struct vfio_user_region_access *where)
 {
@@ -277,12 +279,13 @@ static int vum_ioeventfd_where(struct vum_device *dev, u64 pos, u32 count,
 }
 
 /**
- * vum_ioeventfd_set - VFIO_DEVICE_IOEVENTFD
+ * vum_ioeventfd_set - carry out VFIO_DEVICE_IOEVENTFD
  * @dev: device, open
  * @arg: the ioctl's argument
  *
- * Returns what vfio-pci does: 0; -EINVAL; -EEXIST if there is one already;
- * -ENODEV if there is none to be taken away; -ENOSPC beyond 1000; -ENOMEM.
+ * Return: as vfio-pci: 0; -EFAULT; -EINVAL; -EEXIST if the same ioeventfd exists;
+ * -ENODEV if there is none to be removed; -ENOSPC beyond 1000; -ENOMEM. Also -EINTR
+ * if the caller is being killed while it waits for the server.
  */
 long vum_ioeventfd_set(struct vum_device *dev,
 		       struct vfio_device_ioeventfd __user *arg)
@@ -308,7 +311,7 @@ long vum_ioeventfd_set(struct vum_device *dev,
 }
 
 /**
- * vum_ioeventfd_release - the consumer goes
+ * vum_ioeventfd_release - remove all ioeventfds of a consumer that closes the device
  * @dev: device
  */
 void vum_ioeventfd_release(struct vum_device *dev)

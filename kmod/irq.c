@@ -2,9 +2,9 @@
 /*
  * vfio-user-mdev: interrupts.
  *
- * The consumer's eventfds go to the server, which signals them itself. They
- * are kept here as well, to be handed to the server's successor. The REQ index
- * stays in the kernel: only the kernel knows that the mdev is to be removed.
+ * The consumer's eventfds go to the server, which signals them itself. The module
+ * keeps them as well, to hand them to the next server. The REQ index stays in the
+ * kernel, since only the kernel knows that the mdev is to be removed.
  */
 
 #include <linux/eventfd.h>
@@ -17,7 +17,7 @@
 #include "device.h"
 #include "request.h"
 
-/* The one index that the server has no part in. */
+/* The REQ index is the only one in which the server has no part. */
 static bool vum_irq_local(u32 index)
 {
 	return index == VFIO_PCI_REQ_IRQ_INDEX;
@@ -36,9 +36,11 @@ static u32 vum_irq_flags(const struct vum_device *dev, u32 index)
 }
 
 /**
- * vum_irq_info - VFIO_DEVICE_GET_IRQ_INFO
+ * vum_irq_info - answer VFIO_DEVICE_GET_IRQ_INFO
  * @dev: device, open
- * @info: @index is the question
+ * @info: the question is its index; flags and count are filled in
+ *
+ * Return: 0, or -EINVAL if there is no such index.
  */
 int vum_irq_info(struct vum_device *dev, struct vfio_irq_info *info)
 {
@@ -47,7 +49,7 @@ int vum_irq_info(struct vum_device *dev, struct vfio_irq_info *info)
 	info->index = array_index_nospec(info->index, dev->shape->num_irqs);
 	info->flags = vum_irq_flags(dev, info->index);
 	info->count = vum_irq_count(dev, info->index);
-	/* vfio-pci has no such index then, and QEMU warns if it is empty. */
+	/* In that case vfio-pci has no such index, and QEMU warns of an empty one. */
 	if (info->index == VFIO_PCI_ERR_IRQ_INDEX && !info->count)
 		return -EINVAL;
 	return 0;
@@ -56,12 +58,12 @@ int vum_irq_info(struct vum_device *dev, struct vfio_irq_info *info)
 /**
  * struct vum_irq_batch - SET_IRQS messages that make up one change
  * @dev: device
- * @kind: of the messages
- * @session: the attachment that they are for
- * @max_fds: most descriptors that its server takes in one message
- * @nr: how many are queued
+ * @kind: kind of the messages
+ * @session: the attachment that the messages are for
+ * @max_fds: most descriptors that the server takes in one message
+ * @nr: number of entries in @reqs
  * @max: room in @reqs
- * @reqs: the messages
+ * @reqs: the messages that have been queued; each entry holds a reference
  */
 struct vum_irq_batch {
 	struct vum_device *dev;
@@ -85,7 +87,7 @@ static int vum_batch_init(struct vum_irq_batch *b, struct vum_device *dev,
 	return b->reqs ? 0 : -ENOMEM;
 }
 
-/* Queue one message. @set->count of @files, or none. */
+/* Queue one message, with @set->count @files, or without if @files is NULL. */
 static int vum_batch_queue(struct vum_irq_batch *b,
 			   const struct vfio_user_irq_set *set,
 			   const void *data, u32 size, struct file **files)
@@ -127,8 +129,9 @@ err:
 }
 
 /*
- * Wait for all. Returns the first error. That the server went away is none if
- * what was said is @kept here: it will be told to the next one.
+ * Wait for all replies, and free the batch. Returns @ret, or else the first error.
+ * The end of the attachment is no error if the change is @kept here, since the next
+ * server will be told of it.
  */
 static int vum_batch_wait(struct vum_irq_batch *b, int ret, bool kept)
 {
@@ -146,9 +149,9 @@ static int vum_batch_wait(struct vum_irq_batch *b, int ret, bool kept)
 }
 
 /*
- * Queue what sets @files, of which some may be NULL: a message says either
- * "these, from here on" or "none, from here on", and carries so many
- * descriptors at most.
+ * Queue the messages that set @files, of which some may be NULL. One message either
+ * sets the eventfds of a run of sub-indexes or removes them, and carries at most
+ * @b->max_fds descriptors.
  */
 static int vum_batch_eventfds(struct vum_irq_batch *b,
 			      const struct vfio_user_irq_set *set,
@@ -164,7 +167,7 @@ static int vum_batch_eventfds(struct vum_irq_batch *b,
 		for (n = 1; i + n < set->count && !files[i + n] == none; n++)
 			if (!none && n == b->max_fds)
 				break;
-		/* A new server has none, and need not be told. */
+		/* A new server has no eventfds to be removed. */
 		if (none && b->kind == VUM_REQ_ATTACH)
 			continue;
 		run.start = set->start + i;
@@ -191,7 +194,7 @@ static const u32 vum_irq_action_flags[VUM_IRQ_ACTIONS] = {
 	[VUM_IRQ_TRIGGER]	= VFIO_IRQ_SET_ACTION_TRIGGER,
 };
 
-/* Swap @files with what is kept for the range. */
+/* Swap @files with the eventfds that are kept for @set. Returns 0 or -ENOMEM. */
 static int vum_irq_keep(struct vum_device *dev,
 			const struct vfio_user_irq_set *set,
 			struct file **files)
@@ -211,7 +214,7 @@ static int vum_irq_keep(struct vum_device *dev,
 	return 0;
 }
 
-/* Forget what is kept for the range. */
+/* Drop the eventfds that are kept for a range of sub-indexes. */
 static void vum_irq_forget(struct vum_device *dev, u32 index,
 			   enum vum_irq_action action, u32 start, u32 count)
 {
@@ -236,7 +239,7 @@ static void vum_irq_forget_index(struct vum_device *dev, u32 index)
 	__clear_bit(index, &dev->irqs.masked);
 }
 
-/* The files behind an array of descriptors, all of them eventfds. <0: none */
+/* Get the files of @fds, which have to be eventfds; a negative number is no file. */
 static struct file **vum_irq_files(const s32 *fds, u32 nr)
 {
 	struct eventfd_ctx *ctx;
@@ -267,7 +270,10 @@ static struct file **vum_irq_files(const s32 *fds, u32 nr)
 	return ERR_PTR(ret);
 }
 
-/* What must be, and what must not be enabled for this? */
+/*
+ * May the consumer do this now? A trigger's eventfds enable an index, but only one of
+ * INTx, MSI and MSI-X at a time. All else needs an enabled index.
+ */
 static bool vum_irq_in_order(const struct vum_device *dev,
 			     const struct vfio_user_irq_set *set)
 {
@@ -285,9 +291,10 @@ static bool vum_irq_in_order(const struct vum_device *dev,
 }
 
 /*
- * One attempt at a change of eventfds. With -EPROBE_DEFER, to be made again,
- * and with -EINVAL for what is not in order, nothing has been done. Otherwise
- * *@done, and @files are those that were kept before, or should have been.
+ * Try once to change eventfds. If *@done stays false, nothing has changed, and the
+ * error is -EPROBE_DEFER (try again once no server is being attached) or -EINVAL (not
+ * allowed now). Else @files are those that were kept before or, after an error, may
+ * still be the new ones.
  */
 static int vum_irq_try_eventfds(struct vum_device *dev,
 				const struct vfio_user_irq_set *set,
@@ -314,8 +321,8 @@ static int vum_irq_try_eventfds(struct vum_device *dev,
 }
 
 /*
- * As vfio-pci does when a block of vectors cannot be set: none of them is, and
- * if no other is either, then the index is disabled.
+ * Do as vfio-pci when a block of vectors cannot be set: remove the eventfds of the
+ * whole block, and disable the index if no other vector has one.
  */
 static void vum_irq_undo(struct vum_device *dev,
 			 const struct vfio_user_irq_set *set)
@@ -366,7 +373,7 @@ static int vum_irq_set_eventfds(struct vum_device *dev,
 	return ret;
 }
 
-/* Returns whether there is an eventfd. */
+/* Signal the consumer. Returns false if it has set no eventfd. */
 static bool vum_irq_signal(struct vum_device *dev, u32 index)
 {
 	struct file **kept = dev->irqs.eventfds[index][VUM_IRQ_TRIGGER];
@@ -383,7 +390,7 @@ static bool vum_irq_signal(struct vum_device *dev, u32 index)
 	return true;
 }
 
-/* What a message without eventfds changes here. */
+/* Record what a message without eventfds changes. */
 static void vum_irq_note(struct vum_device *dev,
 			 const struct vfio_user_irq_set *set, const u8 *bools)
 {
@@ -405,11 +412,11 @@ static void vum_irq_note(struct vum_device *dev,
 	}
 }
 
-/* DATA_NONE and DATA_BOOL: mask, unmask, trigger by hand, disable. */
+/* Try once to mask, unmask, trigger or disable, by DATA_NONE or DATA_BOOL. */
 static int vum_irq_try_act(struct vum_device *dev,
 			   const struct vfio_user_irq_set *set, const u8 *bools)
 {
-	/* All but triggering changes what is kept here. */
+	/* All but a trigger is recorded here, for the next server. */
 	bool kept = !set->count || !(set->flags & VFIO_IRQ_SET_ACTION_TRIGGER);
 	u32 size = bools ? set->count : 0;
 	struct vum_irq_batch b;
@@ -444,7 +451,7 @@ static int vum_irq_act(struct vum_device *dev,
 	return ret;
 }
 
-/* What vfio-pci refuses beyond vfio_set_irqs_validate_and_prepare(). */
+/* Refuse what vfio-pci refuses beyond vfio_set_irqs_validate_and_prepare(). */
 static int vum_irq_check(struct vum_device *dev, const struct vfio_irq_set *hdr)
 {
 	bool eventfd = hdr->flags & VFIO_IRQ_SET_DATA_EVENTFD;
@@ -455,7 +462,7 @@ static int vum_irq_check(struct vum_device *dev, const struct vfio_irq_set *hdr)
 	switch (hdr->flags & VFIO_IRQ_SET_ACTION_TYPE_MASK) {
 	case VFIO_IRQ_SET_ACTION_MASK:
 	case VFIO_IRQ_SET_ACTION_UNMASK:
-		/* vfio-pci takes these on INTx; libvfio-user does, but hides it. */
+		/* vfio-pci takes these on INTx. So does libvfio-user, undeclared. */
 		if (!(flags & VFIO_IRQ_INFO_MASKABLE) &&
 		    hdr->index != VFIO_PCI_INTX_IRQ_INDEX)
 			return -ENOTTY;
@@ -474,11 +481,14 @@ static int vum_irq_check(struct vum_device *dev, const struct vfio_irq_set *hdr)
 }
 
 /**
- * vum_irq_set - VFIO_DEVICE_SET_IRQS
+ * vum_irq_set - carry out VFIO_DEVICE_SET_IRQS
  * @dev: device, open
  * @arg: the consumer's struct vfio_irq_set
  *
- * While no server is attached, what the consumer sets is kept for the next.
+ * While no server is attached, what the consumer sets is kept for the next one.
+ *
+ * Return: 0; -EFAULT, -EINVAL, -ENOTTY or -EBADF as vfio-pci; -EIO for a trigger by
+ * hand without a server; -ENOMEM; or an error as vum_req_call().
  */
 long vum_irq_set(struct vum_device *dev, struct vfio_irq_set __user *arg)
 {
@@ -530,7 +540,7 @@ static int vum_irq_replay_action(struct vum_irq_batch *b, u32 index,
 	return kept ? vum_batch_eventfds(b, &set, kept) : 0;
 }
 
-/* Queue what brings one index of a new server to where it is here. */
+/* Queue the messages that bring one index of a new server into its state here. */
 static int vum_irq_replay_index(struct vum_irq_batch *b, u32 index)
 {
 	struct vum_device *dev = b->dev;
@@ -539,7 +549,7 @@ static int vum_irq_replay_index(struct vum_irq_batch *b, u32 index)
 	u32 before = b->nr;
 	int ret;
 
-	/* The trigger is what enables an index: nothing before it. */
+	/* The trigger goes first, since it enables the index. */
 	ret = vum_irq_replay_action(b, index, VUM_IRQ_TRIGGER);
 	if (ret || b->nr == before)
 		return ret;
@@ -548,8 +558,8 @@ static int vum_irq_replay_index(struct vum_irq_batch *b, u32 index)
 	if (ret || !(vum_irq_flags(dev, index) & VFIO_IRQ_INFO_MASKABLE))
 		return ret;
 	/*
-	 * An interrupt may have masked itself, and the consumer's unmask been
-	 * lost with the old attachment: say which of the two it shall be.
+	 * An interrupt may have masked itself, and the consumer's unmask may have
+	 * been lost with the old attachment. So say whether it is masked.
 	 */
 	set.flags = VFIO_IRQ_SET_DATA_NONE |
 		    (masked ? VFIO_IRQ_SET_ACTION_MASK :
@@ -562,7 +572,7 @@ static int vum_irq_replay_index(struct vum_irq_batch *b, u32 index)
  * @dev: device, in VUM_STATE_ATTACHING
  * @session: the attachment to this server
  *
- * Returns 0 or the first error, the server's or ours.
+ * Return: 0, or the first error, which is the server's or the module's own.
  */
 int vum_irq_replay(struct vum_device *dev, u32 session)
 {
@@ -584,11 +594,13 @@ int vum_irq_replay(struct vum_device *dev, u32 session)
 }
 
 /**
- * vum_irq_release - the consumer is gone: no interrupts any more
+ * vum_irq_release - disable all interrupts of a consumer that closes the device
  * @dev: device
  *
- * Does not wait, see VUM_REQ_ASYNC. Tells the server of every index, since a
- * change that was interrupted may have been made there and not here.
+ * The server is told of every index, since a change that was interrupted may have
+ * been made there and not here.
+ *
+ * Context: does not wait for the server, see VUM_REQ_ASYNC.
  */
 void vum_irq_release(struct vum_device *dev)
 {
@@ -613,9 +625,9 @@ void vum_irq_release(struct vum_device *dev)
 }
 
 /**
- * vum_irq_request - ask the consumer to let go of the device
+ * vum_irq_request - ask the consumer to close the device
  * @dev: device that is to be removed
- * @count: how often this has been asked
+ * @count: number of times that the consumer has been asked before
  */
 void vum_irq_request(struct vum_device *dev, unsigned int count)
 {

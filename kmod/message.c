@@ -8,12 +8,12 @@
 
 #include "message.h"
 
-/* Requests whose message is small: one for each access to a register. */
+/* Requests whose message is small. Each access to a register takes one. */
 static struct kmem_cache *vum_req_cache;
-/* One of them that is free at present: most accesses find it, and put it back. */
+/* A free request of vum_req_cache. Most accesses find it, and put it back. */
 static DEFINE_PER_CPU(struct vum_req *, vum_req_spare);
 
-/* How many there are; no CPU's share means anything by itself. */
+/* Messages and requests that exist. Only the sum over all CPUs means anything. */
 static DEFINE_PER_CPU(long, vum_messages);
 
 long vum_live_messages(void)
@@ -27,9 +27,9 @@ long vum_live_messages(void)
 }
 
 /**
- * vum_files_put - let go of an array of files
- * @files: from kvcalloc(); some may be NULL
- * @nr: how many
+ * vum_files_put - put the files in an array, and free the array
+ * @files: from kvcalloc(); entries may be NULL
+ * @nr: number of entries in @files
  */
 void vum_files_put(struct file **files, u32 nr)
 {
@@ -40,8 +40,10 @@ void vum_files_put(struct file **files, u32 nr)
 }
 
 /**
- * vum_msg_alloc - room for a message from the server
+ * vum_msg_alloc - allocate a message from the server
  * @size: bytes, header included
+ *
+ * Return: the message, header and payload uninitialized; NULL if there is no memory.
  */
 struct vum_msg *vum_msg_alloc(size_t size)
 {
@@ -111,10 +113,11 @@ static struct vum_req *vum_req_new(enum vum_req_kind kind, u16 cmd, size_t paylo
  * @cmd: enum vfio_user_command
  * @payload: bytes after the header; zeroed
  *
- * Unless the caller says otherwise, the reply must have no payload.
+ * Unless the caller changes @reply_max, the reply must have no payload.
  *
- * Returns NULL if there is no memory, but for the kinds VUM_REQ_ASYNC and
- * VUM_REQ_ATTACH: these are small, of a bounded number, and nobody could be told.
+ * Return: the message, with a reference for the caller; NULL if there is no memory,
+ * but not for VUM_REQ_ASYNC and VUM_REQ_ATTACH: these are small and of a bounded
+ * number, and there is no task to which a failure could be reported.
  */
 struct vum_req *vum_req_alloc(enum vum_req_kind kind, u16 cmd, size_t payload)
 {
@@ -124,7 +127,7 @@ struct vum_req *vum_req_alloc(enum vum_req_kind kind, u16 cmd, size_t payload)
 }
 
 /**
- * vum_req_alloc_nofail - the same where nobody could be told of a failure
+ * vum_req_alloc_nofail - allocate a message to the server, and never fail
  * @kind: who waits for the reply
  * @cmd: enum vfio_user_command
  * @payload: bytes after the header, few; zeroed
@@ -136,7 +139,7 @@ struct vum_req *vum_req_alloc_nofail(enum vum_req_kind kind, u16 cmd,
 }
 
 /**
- * vum_req_keep_small - a reply that is kept within its request
+ * vum_req_keep_small - copy a small reply into its request
  * @req: request
  * @reply: of at most VUM_SMALL_PAYLOAD bytes after the header, without files
  */
@@ -146,7 +149,7 @@ void vum_req_keep_small(struct vum_req *req, const struct vum_msg *reply)
 	memcpy(req->room, reply, offsetof(struct vum_msg, hdr) + reply->size);
 }
 
-/* The last reference has gone: see vum_req_put(). */
+/* Free a request whose last reference vum_req_put() has put. */
 void vum_req_free(struct vum_req *req)
 {
 	if (req->msg.files)
@@ -167,7 +170,7 @@ int vum_message_init(void)
 {
 	size_t size = sizeof(struct vum_req) + VUM_SMALL_PAYLOAD;
 
-	/* Consumers and helpers copy from and to messages directly. */
+	/* Consumers' accesses and VUM_RECV copy to and from requests directly. */
 	vum_req_cache = kmem_cache_create_usercopy("vum_req", size, 0,
 						   SLAB_HWCACHE_ALIGN, 0, size,
 						   NULL);

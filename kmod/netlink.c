@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vfio-user-mdev: the generic netlink family: what mdevs there are, how they
- * fare, and what happens to them.
+ * vfio-user-mdev: the generic netlink family, which lists mdevs, shows their state
+ * and counters, and sends events.
  */
 
 #include <linux/sizes.h>
@@ -10,17 +10,17 @@
 #include "device.h"
 #include "netlink.h"
 
-/* All of a device's latencies fit into this. */
+/* A reply with the latencies of every command fits into this. */
 #define VUM_GENL_SIZE	SZ_8K
 
 static struct genl_family vum_genl;
 
-/* Every mdev from probe to remove, and how often that has changed. */
+/* The mdevs from probe to remove, and a count of the changes to this list. */
 static LIST_HEAD(vum_devices);
 static unsigned int vum_devices_seq = 1;
-static DEFINE_MUTEX(vum_netlink_lock);	/* both of these */
+static DEFINE_MUTEX(vum_netlink_lock);	/* guards both */
 
-/* What is told of a device, taken in one go so that it fits together. */
+/* What is told of a device, copied with conn's lock held to be consistent. */
 struct vum_snapshot {
 	enum vum_state state;
 	bool open;
@@ -70,7 +70,10 @@ static int vum_put_server(struct sk_buff *skb, const struct vum_snapshot *s)
 	       nla_put_u32(skb, VUM_ATTR_SERVER_GID, s->peer.server_gid);
 }
 
-/* Without the locks, which may be held for as long as memory takes. */
+/*
+ * Reads without the mutexes of dma and announce: they may be held for long, and an
+ * event is sent with conn's lock held.
+ */
 static int vum_put_dma(struct sk_buff *skb, struct vum_device *dev)
 {
 	const struct vum_dma *dma = &dev->dma;
@@ -141,7 +144,6 @@ static int vum_put_latency(struct sk_buff *skb, const struct vum_conn *conn)
 	return 0;
 }
 
-/* The answer to VUM_CMD_GET_STATS. */
 static int vum_put_stats(struct sk_buff *skb, struct vum_device *dev)
 {
 	struct vum_stats stats;
@@ -154,7 +156,7 @@ static int vum_put_stats(struct sk_buff *skb, struct vum_device *dev)
 	       vum_put_latency(skb, &dev->conn);
 }
 
-/* What a command answers with of each device. */
+/* Appends to @skb what a command replies of one device. */
 typedef int (*vum_put_fn)(struct sk_buff *skb, struct vum_device *dev);
 
 static int vum_get(struct genl_info *info, u8 cmd, vum_put_fn put)
@@ -218,7 +220,7 @@ static int vum_dump(struct sk_buff *skb, struct netlink_callback *cb, u8 cmd,
 		cb->args[0]++;
 	}
 	mutex_unlock(&vum_netlink_lock);
-	/* One that does not fit, and none before it. */
+	/* Report @ret only if not even one device has fit. */
 	return skb->len ?: ret;
 }
 
@@ -306,7 +308,7 @@ void vum_netlink_event(struct vum_device *dev, enum vum_event event)
 }
 
 /**
- * vum_netlink_add - show a device
+ * vum_netlink_add - add a device to those that netlink shows
  * @dev: device
  */
 void vum_netlink_add(struct vum_device *dev)
@@ -318,7 +320,7 @@ void vum_netlink_add(struct vum_device *dev)
 }
 
 /**
- * vum_netlink_del - show a device no longer
+ * vum_netlink_del - remove a device from those that netlink shows
  * @dev: device
  */
 void vum_netlink_del(struct vum_device *dev)

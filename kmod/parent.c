@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vfio-user-mdev: the parent device, the mdev type, and the mdevs' coming and
- * going.
+ * vfio-user-mdev: the parent device and the mdev type; creating and removing mdevs;
+ * loading and unloading the module.
  */
 
 #include <linux/mdev.h>
@@ -39,7 +39,7 @@ static int vum_probe(struct mdev_device *mdev)
 	struct vum_device *dev;
 	int ret;
 
-	/* A module with mdevs is in use, whether or not they are. */
+	/* A module with mdevs is in use, even if no consumer has them open. */
 	if (!try_module_get(THIS_MODULE))
 		return -ENODEV;
 	dev = vfio_alloc_device(vum_device, vdev, &mdev->dev, &vum_device_ops);
@@ -74,7 +74,7 @@ static void vum_remove(struct mdev_device *mdev)
 {
 	struct vum_device *dev = dev_get_drvdata(&mdev->dev);
 
-	/* Returns once the last consumer has let go. */
+	/* This waits until the consumer has closed the device. */
 	vum_device_unregister(dev);
 
 	vum_netlink_del(dev);
@@ -122,7 +122,7 @@ static int __init vum_init(void)
 {
 	int ret;
 
-	/* As many can be attaching at once: see vum_work_init(). */
+	/* All mdevs can be attaching at once, each on its own worker: see work.c. */
 	if (max_instances > WQ_MAX_ACTIVE) {
 		pr_err("max_instances must be at most %u\n", WQ_MAX_ACTIVE);
 		return -EINVAL;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vfio-user-mdev: files of our own, whose inodes stand for one device's memory
- * alone, so that pages can be taken away from whoever has mapped it.
+ * vfio-user-mdev: files of the module's own. Each inode is for one device only, so
+ * that its pages can be taken away from every process that has mapped them.
  */
 
 #include <linux/file.h>
@@ -35,10 +35,13 @@ struct inode *vum_pseudofs_inode(struct vum_device *dev, loff_t size)
 }
 
 /**
- * vum_pseudofs_file - a file with such an inode
- * @inode: one reference on it goes to the file, or is dropped
- * @name: in /proc/<pid>/maps
- * @fops: file operations, of this module
+ * vum_pseudofs_file - create a file
+ * @inode: inode; the caller's reference goes to the file, or is dropped on error
+ * @name: name of the file in /proc/<pid>/maps
+ * @fops: file operations, whose owner is this module
+ *
+ * Return: the file, with a reference for the caller; -ENODEV if the module is being
+ * unloaded; or an error as alloc_file_pseudo().
  */
 struct file *vum_pseudofs_file(struct inode *inode, const char *name,
 			       const struct file_operations *fops)
@@ -62,7 +65,7 @@ static int vum_pseudofs_init_fs(struct fs_context *fc)
 	return init_pseudo(fc, VUM_PSEUDOFS_MAGIC) ? 0 : -ENOMEM;
 }
 
-/* Without an owner, or the mount would pin the module: it is ours to unmount. */
+/* No .owner: the mount would pin the module, whose exit is what ends the mount. */
 static struct file_system_type vum_pseudofs = {
 	.name		= "vfio_user_mdev",
 	.init_fs_context = vum_pseudofs_init_fs,

@@ -2,8 +2,8 @@
 /*
  * vfio-user-mdev: regions.
  *
- * A consumer's accesses are checked against the shapes that the server
- * declared, and become REGION_READ and REGION_WRITE messages.
+ * A consumer's accesses are checked against the shape that the server declared, and
+ * become REGION_READ and REGION_WRITE messages.
  */
 
 #include <linux/nospec.h>
@@ -16,8 +16,9 @@
 #include "request.h"
 
 /*
- * Where in which region? Errors are vfio-pci's: config space refuses what does
- * not fit, anything else is cut at the region's end. @count is cut as well.
+ * Find the region and the offset that @pos stands for. As in vfio-pci, config space
+ * refuses an access that does not fit, while any other region has *@count cut at its
+ * end; the errors are vfio-pci's as well.
  */
 static int vum_region_find(struct vum_device *dev, loff_t pos, size_t *count,
 			   bool write, struct vfio_user_region_access *access)
@@ -44,13 +45,16 @@ static int vum_region_find(struct vum_device *dev, loff_t pos, size_t *count,
 	return 0;
 }
 
-/* What is left of an access that is cut into pieces is for the same server. */
+/*
+ * Choose how much of an access goes into one message. The limit is that of
+ * *@session's server, so the message is for this server only.
+ */
 static u32 vum_region_chunk(struct vum_device *dev, size_t count, u32 *session)
 {
 	struct vum_conn *conn = &dev->conn;
 	u32 max;
 
-	/* There is no server that would not take so little, see VUM_ATTACH. */
+	/* Every server takes 8 bytes, see VUM_ATTACH, so the lock is not needed. */
 	if (count <= sizeof(u64)) {
 		*session = READ_ONCE(conn->session);
 		return count;
@@ -59,14 +63,14 @@ static u32 vum_region_chunk(struct vum_device *dev, size_t count, u32 *session)
 	max = conn->peer.max_data_xfer_size;
 	*session = conn->session;
 	vum_conn_unlock(conn);
-	/* Not attached, now or ever: the request will fail, whatever its size. */
+	/* If no server was ever attached, the request fails, whatever its size. */
 	return min_t(size_t, count, max ?: 1);
 }
 
 /*
- * What is wired needs no server. QEMU reads the interrupt pin whenever MSI or
- * MSI-X is turned off or the device is reset, and goes on with whatever comes:
- * an error is a pin to it that there is not, and soon an assertion that fails.
+ * The interrupt pin can be read without a server. QEMU reads it whenever MSI or
+ * MSI-X is turned off or the device is reset, and does not look for errors: after
+ * one it would go on with a pin that does not exist, and soon fail an assertion.
  */
 static const u8 *vum_region_wired(const struct vum_device *dev,
 				  const struct vfio_user_region_access *access)
@@ -77,7 +81,7 @@ static const u8 *vum_region_wired(const struct vum_device *dev,
 	return &dev->shape->interrupt_pin;
 }
 
-/* copy_to_user() looks closely at what it copies from, and needs longer for it. */
+/* put_user() is faster, since copy_to_user() checks the object it copies from. */
 static int vum_region_to_user(char __user *buf, const u8 *data, u32 count)
 {
 	switch (count) {
@@ -141,7 +145,7 @@ static int vum_region_read_chunk(struct vum_device *dev, char __user *buf,
 	return ret;
 }
 
-/* What PCI posts: a store to a memory BAR. */
+/* Is this a store to a memory BAR? PCI posts these, so the consumer need not wait. */
 static bool vum_region_posts(struct vum_device *dev,
 			     const struct vfio_user_region_access *access)
 {
@@ -175,7 +179,7 @@ static int vum_region_write_chunk(struct vum_device *dev, const char __user *buf
 	return ret;
 }
 
-/* Exactly one of @to and @from is there. */
+/* Read to @to, or write from @from; the other one is NULL. */
 static ssize_t vum_region_rw(struct vum_device *dev, char __user *to,
 			     const char __user *from, size_t count,
 			     loff_t *ppos)

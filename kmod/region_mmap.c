@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vfio-user-mdev: regions that the consumer maps.
+ * vfio-user-mdev: regions in the consumer's address space.
  *
- * What it maps is a file of ours, in which the pages of the server's file
- * appear as they are touched. So a mapping keeps the device open, as that of a
- * physical device does; a server that truncates its file takes nothing away;
- * and one that comes back with another file shows in the same mapping.
+ * The consumer's mmap() maps a file of the module's own, in which the pages of the
+ * server's file appear as they are touched. So an mmap keeps the device open, as that
+ * of a physical device does; a server that truncates its file takes nothing away;
+ * and if the next server has another file, the same mmap shows its pages.
  */
 
 #include <linux/file.h>
@@ -20,7 +20,7 @@
 
 #define VUM_REGION_PAGES	BIT_ULL(VUM_REGION_SHIFT - PAGE_SHIFT)
 
-/* The page at this offset of the device's file; once touched, it stays. */
+/* Get the page at @pgoff of the device's file. Once touched, the page is kept. */
 static struct page *vum_region_mmap_page(struct vum_device *dev, unsigned long pgoff)
 {
 	struct vum_region *region;
@@ -51,7 +51,7 @@ static vm_fault_t vum_region_mmap_fault(struct vm_fault *vmf)
 	struct page *page;
 	vm_fault_t ret;
 
-	/* Nothing can pin these; nobody shall make them on somebody's behalf. */
+	/* These pages cannot be pinned, so refuse faults on another task's behalf. */
 	if (vmf->flags & FAULT_FLAG_REMOTE)
 		return VM_FAULT_SIGBUS;
 	mutex_lock(&dev->region_mmap.lock);
@@ -72,7 +72,7 @@ static const struct vm_operations_struct vum_region_mmap_vm_ops = {
 
 static int vum_region_mmap_release(struct inode *inode, struct file *file)
 {
-	/* The device's own file, which keeps the device open. */
+	/* This is the consumer's file of the device, which keeps the device open. */
 	fput(file->private_data);
 	return 0;
 }
@@ -82,7 +82,7 @@ static const struct file_operations vum_region_mmap_fops = {
 	.release	= vum_region_mmap_release,
 };
 
-/* All of it in one area, if there are any. */
+/* Is the range in the region, or, if that has areas, in one of them? */
 static bool vum_region_mmap_inside(const struct vum_region *region, u64 offset,
 				   u64 size)
 {
@@ -121,7 +121,7 @@ static int vum_region_mmap_check(struct vum_device *dev, struct vm_area_struct *
 	return 0;
 }
 
-/* The inode, with a reference; made for the first that maps anything. */
+/* Get the inode, which the first mmap() creates, with a reference for the caller. */
 static struct inode *vum_region_mmap_inode(struct vum_device *dev)
 {
 	struct inode *inode;
@@ -141,12 +141,12 @@ static struct inode *vum_region_mmap_inode(struct vum_device *dev)
 }
 
 /**
- * vum_region_mmap - mmap() of the device
+ * vum_region_mmap - map a part of a region
  * @vdev: device, open
- * @vma: what is to be mapped where
+ * @vma: where to map it; the offset is that of the device's file
  *
- * Returns 0; -EINVAL if this may not be mapped, or only shared; -EACCES if not
- * for writing; -ENOMEM; -EINTR if the caller is being killed.
+ * Return: 0; -EINVAL if this part cannot be mapped, or @vma is private; -EACCES if it
+ * cannot be mapped for writing; -ENOMEM; -EINTR if the caller is being killed.
  */
 int vum_region_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
 {
@@ -182,7 +182,7 @@ static void vum_region_mmap_forget(struct vum_device *dev)
 	unmap_mapping_range(dev->region_mmap.inode->i_mapping, 0, 0, true);
 	xa_for_each(&dev->region_mmap.pages, pgoff, page) {
 		xa_erase(&dev->region_mmap.pages, pgoff);
-		/* Whoever wrote to it did so by its address. */
+		/* A store to a mapped page frame does not mark the page dirty. */
 		set_page_dirty_lock(page);
 		put_page(page);
 		cond_resched();
@@ -190,9 +190,10 @@ static void vum_region_mmap_forget(struct vum_device *dev)
 }
 
 /**
- * vum_region_mmap_adopt - a new server of the same shape: its files take over
+ * vum_region_mmap_adopt - replace the regions' files by those of a new server
  * @dev: device, in use
- * @shape: the new server's; gets the old files
+ * @shape: the new server's shape, which is the same as the device's; gets the old
+ *	files
  */
 void vum_region_mmap_adopt(struct vum_device *dev, struct vum_shape *shape)
 {
@@ -206,14 +207,15 @@ void vum_region_mmap_adopt(struct vum_device *dev, struct vum_shape *shape)
 		swap(now->file, next->file);
 		swap(now->offset, next->offset);
 	}
-	/* Even of the same file: it may have been truncated and filled anew. */
+	/* Even the same file may have been truncated and filled anew. */
 	vum_region_mmap_forget(dev);
 	mutex_unlock(&dev->region_mmap.lock);
 }
 
 /**
- * vum_region_mmap_close - the consumer has gone, and its mappings before it
- * @dev: device
+ * vum_region_mmap_close - drop the pages that the consumer has touched
+ * @dev: device that is being closed; every mmap has gone before, since it keeps the
+ *	device open
  */
 void vum_region_mmap_close(struct vum_device *dev)
 {
@@ -232,6 +234,6 @@ void vum_region_mmap_exit(struct vum_device *dev)
 {
 	xa_destroy(&dev->region_mmap.pages);
 	mutex_destroy(&dev->region_mmap.lock);
-	/* If there is one. */
+	/* NULL if no region was ever mapped. */
 	iput(dev->region_mmap.inode);
 }

@@ -15,7 +15,7 @@
 #include "relay.h"
 #include "trace.h"
 
-/* Are messages the helper's to carry? Returns 0 or an error. */
+/* May the helper carry messages? Returns 0, or an error as vum_relay_recv(). */
 static int vum_relay_check(const struct vum_conn *conn)
 {
 	vum_conn_assert_held(conn);
@@ -34,8 +34,8 @@ static bool vum_relay_idle(struct vum_conn *conn)
 }
 
 /*
- * Take the next message off the queue if it fits, with a reference on it.
- * Otherwise @room says what it takes.
+ * Take the oldest message off the queue if it fits into @room, which is set to what
+ * the message takes. Returns it, with a reference; or an error as vum_relay_recv().
  */
 static struct vum_req *vum_relay_next(struct vum_conn *conn, u32 *session,
 					struct vum_message *room)
@@ -70,7 +70,7 @@ out:
 	return ret ? ERR_PTR(ret) : req;
 }
 
-/* Put a message back that could not be delivered. Drops the reference. */
+/* Put a message back that could not be delivered. Takes over the reference. */
 static void vum_relay_unget(struct vum_conn *conn, u32 session,
 			      struct vum_req *req)
 {
@@ -82,7 +82,7 @@ static void vum_relay_unget(struct vum_conn *conn, u32 session,
 			list_add(&req->node, &conn->out);
 			req = NULL;
 		} else if (req->state == VUM_REQ_SENT) {
-			/* Else the waiter gave up, or the helper made up a reply. */
+			/* Not if the waiter gave up or the helper made up a reply. */
 			req->state = VUM_REQ_QUEUED;
 			conn->fds_wanted -= !!req->reply_fds;
 			list_add(&req->node, &conn->out);
@@ -93,7 +93,7 @@ static void vum_relay_unget(struct vum_conn *conn, u32 session,
 	vum_req_put(req);
 }
 
-/* New descriptors for the message's files, in the helper's table. */
+/* Open descriptors of the message's files in the helper's table. */
 static int vum_relay_give_fds(const struct vum_msg *msg, __s32 __user *ufds)
 {
 	int fds[VUM_MAX_MSG_FDS];

@@ -23,10 +23,11 @@
  * Requests reach the server in the order in which they were queued. If the
  * kernel has the server's socket, the request is sent at once where possible.
  *
- * Return: 0; -EIO if no server is attached, or another than the one that
- * @req->session was made for; -EPROBE_DEFER if a server is being attached and @req
- * is a consumer's: vum_conn_wait_settled() and try again; -EBUSY if 65536 requests
- * wait for their replies; -ENOMEM.
+ * Return: 0; -EIO if no server is attached, or not the one that @req->session is
+ * for, or if the reply may bring descriptors and there is no helper; -EPROBE_DEFER
+ * if a server is being attached and @req is a consumer's: call
+ * vum_conn_wait_settled() and try again; -EBUSY if 65536 requests wait for their
+ * replies; -ENOMEM.
  */
 int vum_req_queue(struct vum_device *dev, struct vum_req *req)
 {
@@ -47,7 +48,7 @@ int vum_req_queue(struct vum_device *dev, struct vum_req *req)
 	return 0;
 }
 
-/* End a request for which its waiter waits no longer. */
+/* End a request whose waiter no longer waits for the reply. */
 static void vum_req_abort(struct vum_device *dev, struct vum_req *req, int error)
 {
 	struct vum_conn *conn = &dev->conn;
@@ -72,25 +73,25 @@ static void vum_req_abort(struct vum_device *dev, struct vum_req *req, int error
 	}
 }
 
-/* The server's errno, if it is one that a consumer may see. */
+/* The error in a reply, as a negative errno; -EIO if no consumer may see it. */
 static int vum_reply_errno(const struct vfio_user_header *hdr)
 {
 	if (!(hdr->flags & VFIO_USER_F_ERROR))
 		return 0;
-	/* 512 and up are the kernel's own: ERESTARTSYS and its kin */
+	/* Errors from 512 on, such as ERESTARTSYS, are for use inside the kernel. */
 	if (hdr->error_no == 0 || hdr->error_no >= 512)
 		return -EIO;
 	return -(int)hdr->error_no;
 }
 
-/* Look again and again for so long. Returns whether it is done. */
+/* Poll for conn->spin_ns after @start. Returns true if @req is done. */
 static bool vum_req_spin(const struct vum_conn *conn, const struct vum_req *req,
 			 u64 start)
 {
 	u64 end = start + READ_ONCE(conn->spin_ns);
 
 	while (!vum_req_done(req)) {
-		/* As KVM: not while the CPU is of use to somebody, above all the server. */
+		/* As KVM: stop when the server or another task can use this CPU. */
 		if (local_clock() >= end || !single_task_running() ||
 		    need_resched() || signal_pending(current))
 			return false;
@@ -100,9 +101,9 @@ static bool vum_req_spin(const struct vum_conn *conn, const struct vum_req *req,
 }
 
 /*
- * As KVM's halt polling and the block layer's: a wait of which no more than @max
- * had to be spun is reason to spin longer the next time, any other is reason to
- * spin less.
+ * Adapt the time that is spent polling, as KVM's halt polling and the block layer
+ * do: after a wait that polling for up to @max would have covered, poll for longer
+ * the next time; after a longer wait, poll for less.
  */
 static void vum_req_adapt(struct vum_conn *conn, u64 max, u64 waited)
 {
@@ -115,14 +116,14 @@ static void vum_req_adapt(struct vum_conn *conn, u64 max, u64 waited)
 	WRITE_ONCE(conn->spin_ns, spin < VUM_SPIN_MIN_NS ? 0 : min(spin, max));
 }
 
-/* Sleeps until something happens to @req. */
+/* Sleep, for @left jiffies at most, until @req is done or the task is killed. */
 static void vum_req_sleep(const struct vum_conn *conn, const struct vum_req *req,
 			  long left)
 {
 	/*
-	 * Here a client that sends and receives by itself would leave the kernel
-	 * and come back, and so let a server run that waits for this CPU; most
-	 * often the answer is there then, and nobody has to fall asleep.
+	 * Let a server run that waits for this CPU, as a client with a socket of its
+	 * own does when it leaves the kernel between sending and receiving. Most
+	 * often the reply is there afterwards, and the task need not fall asleep.
 	 */
 	if (READ_ONCE(conn->path) == VUM_PATH_KERNEL && !single_task_running()) {
 		schedule();
@@ -151,12 +152,12 @@ static void vum_req_pause(struct vum_device *dev, const struct vum_req *req, lon
 }
 
 /**
- * vum_req_wait - wait for the reply
+ * vum_req_wait - wait for the reply to a request
  * @dev: device
  * @req: a queued request, with the caller as its @task
  *
- * Returns 0 with @req->reply; the server's error; -EIO if the server went away
- * or ran into timeout_ms; -EINTR if the caller is being killed.
+ * Return: 0 with @req->reply; the server's error; -EIO if the server went away, or
+ * was detached since it ran into timeout_ms; -EINTR if the caller is being killed.
  */
 int vum_req_wait(struct vum_device *dev, struct vum_req *req)
 {
@@ -184,14 +185,14 @@ int vum_req_wait(struct vum_device *dev, struct vum_req *req)
 }
 
 /**
- * vum_req_async - tell the server something and wait for nothing
+ * vum_req_async - send a request without waiting for its reply
  * @dev: device
  * @cmd: enum vfio_user_command
  * @payload: what follows the header
  * @size: bytes of @payload
  *
- * A server that cannot be told would go on as if nothing had happened, so it
- * is detached.
+ * If the request cannot be queued, the server is detached, since it would go on as
+ * if nothing had happened.
  */
 void vum_req_async(struct vum_device *dev, u16 cmd, const void *payload,
 		   size_t size)
@@ -212,7 +213,7 @@ void vum_req_async(struct vum_device *dev, u16 cmd, const void *payload,
  * @dev: device
  * @req: the request, of kind VUM_REQ_CONSUMER or VUM_REQ_POSTED
  *
- * Returns what vum_req_queue() or vum_req_wait() do, never -EPROBE_DEFER.
+ * Return: as vum_req_queue() or vum_req_wait(), but never -EPROBE_DEFER.
  */
 int vum_req_call(struct vum_device *dev, struct vum_req *req)
 {
@@ -230,7 +231,7 @@ int vum_req_call(struct vum_device *dev, struct vum_req *req)
 }
 
 /**
- * vum_req_answer - answer a command of the server
+ * vum_req_answer - answer a command of the server, if it asks for a reply
  * @dev: device
  * @session: the attachment that the command came by; no other gets the answer
  * @cmd: header of the command

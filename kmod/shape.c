@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vfio-user-mdev: what a server's device looks like: regions and what can be
- * done with them, taken from the server's word, compared, and told the consumer.
+ * vfio-user-mdev: the shape of a server's device: taking it from the server's
+ * replies, comparing it, and telling the consumer of its regions.
  */
 
 #include <linux/file.h>
@@ -12,12 +12,12 @@
 
 #include "device.h"
 
-/* NVMe needs one; more than this is a mistake. */
+/* NVMe needs one area; more than this can only be a mistake. */
 #define VUM_MAX_AREAS	256
 
 /*
- * The functions that take something from the server return NULL, or what is
- * wrong with it.
+ * The functions that check or take something of the server's return NULL, or a
+ * string that says what is wrong.
  */
 
 static const char *vum_region_check_areas(const struct vum_region *region)
@@ -39,7 +39,7 @@ static const char *vum_region_check_areas(const struct vum_region *region)
 	return NULL;
 }
 
-/* @cap: @size bytes from its header to the end of the message */
+/* @size is the number of bytes from @cap's header to the end of the message. */
 static const char *vum_region_take_sparse(struct vum_region *region,
 					  const void *cap, u32 size)
 {
@@ -63,7 +63,7 @@ static const char *vum_region_take_cap(struct vum_region *region,
 	const struct vfio_info_cap_header *header = cap;
 	const struct vfio_region_info_cap_type *type = cap;
 
-	/* Others are for consumers that do not exist yet. */
+	/* No consumer exists yet that would use any other capability. */
 	if (header->id > VFIO_REGION_INFO_CAP_MSIX_MAPPABLE || !header->id)
 		return NULL;
 	if (region->caps & BIT(header->id))
@@ -82,7 +82,7 @@ static const char *vum_region_take_cap(struct vum_region *region,
 	return NULL;
 }
 
-/* Offsets are from the start of the payload; each points beyond the last. */
+/* Offsets count from the payload's start, and must grow, so that the chain ends. */
 static const char *vum_region_take_caps(struct vum_region *region, u32 at,
 					const struct vum_msg *reply)
 {
@@ -101,7 +101,7 @@ static const char *vum_region_take_caps(struct vum_region *region, u32 at,
 	return flaw;
 }
 
-/* How much of the file is needed? */
+/* How many bytes of the file does the region need? */
 static u64 vum_region_extent(const struct vum_region *region)
 {
 	u64 end = 0;
@@ -114,7 +114,7 @@ static u64 vum_region_extent(const struct vum_region *region)
 	return end;
 }
 
-/* May it be mapped for writing, as far as is known today? */
+/* May the file be mapped for writing? A seal that is added later may forbid it. */
 static bool vum_file_writable(const struct file *file)
 {
 	return file->f_mode & FMODE_WRITE &&
@@ -126,7 +126,7 @@ static const char *vum_region_take_file(struct vum_region *region, u64 offset,
 {
 	u64 extent = vum_region_extent(region);
 
-	/* Pages of other files come and go as those files please. */
+	/* Other kinds of files may drop or replace their pages at any time. */
 	if (!shmem_mapping(file->f_mapping))
 		return "server's region is in a file that is neither a memfd nor on tmpfs";
 	if (!PAGE_ALIGNED(offset))
@@ -146,12 +146,12 @@ static const char *vum_region_take_file(struct vum_region *region, u64 offset,
 }
 
 /**
- * vum_region_take - what the server says of a region
- * @region: filled in; zeroed before
- * @index: the one that it was asked about
- * @reply: its answer, of sufficient size
+ * vum_region_take - take a region's description from the server
+ * @region: filled in; zeroed by the caller, who frees what it holds even after a flaw
+ * @index: index of the region that the server was asked about
+ * @reply: the server's reply, at least as large as struct vfio_user_region_info
  *
- * Returns NULL, or what is wrong with it.
+ * Return: NULL, or what is wrong with the description.
  */
 const char *vum_region_take(struct vum_region *region, u32 index,
 			    const struct vum_msg *reply)
@@ -169,7 +169,7 @@ const char *vum_region_take(struct vum_region *region, u32 index,
 			(VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE);
 	if (info.flags & VFIO_REGION_INFO_FLAG_CAPS)
 		flaw = vum_region_take_caps(region, info.cap_offset, reply);
-	/* Without a file it can be reached by messages all the same. */
+	/* A region without a file can still be accessed by messages. */
 	if (!flaw && info.flags & VFIO_REGION_INFO_FLAG_MMAP && region->size &&
 	    reply->nr_files)
 		flaw = vum_region_take_file(region, info.offset, reply->files[0]);
@@ -185,9 +185,11 @@ static bool vum_region_same(const struct vum_region *a, const struct vum_region 
 }
 
 /**
- * vum_shape_same - could a consumer tell one from the other?
+ * vum_shape_same - compare two shapes
  * @a: shape
  * @b: shape
+ *
+ * Return: true if a consumer could not tell one from the other.
  */
 bool vum_shape_same(const struct vum_shape *a, const struct vum_shape *b)
 {
@@ -205,9 +207,11 @@ bool vum_shape_same(const struct vum_shape *a, const struct vum_shape *b)
 }
 
 /**
- * vum_shape_alloc - a shape of nothing
- * @num_regions: how many it has room for, and has
+ * vum_shape_alloc - allocate a shape
+ * @num_regions: number of regions, all of which have a size of 0
  * @gfp: how to allocate
+ *
+ * Return: the shape, which the caller frees with vum_shape_free(); or NULL.
  */
 struct vum_shape *vum_shape_alloc(u32 num_regions, gfp_t gfp)
 {
@@ -220,8 +224,8 @@ struct vum_shape *vum_shape_alloc(u32 num_regions, gfp_t gfp)
 }
 
 /**
- * vum_shape_free - let go of a shape and all that it holds
- * @shape: shape
+ * vum_shape_free - free a shape, and release the files of its regions
+ * @shape: shape, or NULL
  */
 void vum_shape_free(struct vum_shape *shape)
 {
@@ -275,7 +279,7 @@ static int vum_region_add_caps(const struct vum_region *region,
 	};
 	int ret = 0;
 
-	/* What cannot be mapped has no areas that can. */
+	/* A region without a file cannot be mapped, so it has no areas to map. */
 	if (region->caps & BIT(VFIO_REGION_INFO_CAP_SPARSE_MMAP) && region->file)
 		ret = vum_region_add_sparse(region, caps);
 	if (!ret && region->caps & BIT(VFIO_REGION_INFO_CAP_TYPE))
@@ -286,12 +290,12 @@ static int vum_region_add_caps(const struct vum_region *region,
 }
 
 /**
- * vum_region_info - VFIO_DEVICE_GET_REGION_INFO
+ * vum_region_info - answer VFIO_DEVICE_GET_REGION_INFO
  * @vdev: device, open
- * @info: @index is the question
- * @caps: to be added to
+ * @info: the question is its index; all but argsz is filled in
+ * @caps: the region's capabilities are added to these
  *
- * Returns 0; -EINVAL if there is no such index; -ENOMEM.
+ * Return: 0; -EINVAL if there is no such index; -ENOMEM.
  */
 int vum_region_info(struct vfio_device *vdev, struct vfio_region_info *info,
 		    struct vfio_info_cap *caps)

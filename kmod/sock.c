@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vfio-user-mdev: the server's socket, driven by the kernel itself.
+ * vfio-user-mdev: the data path "kernel": the kernel itself sends and receives on
+ * the server's socket.
  *
- * Whoever queues a message sends what is queued, without ever blocking in the
- * socket: what does not fit stays with the link until the socket takes it. What
- * the server says is read by the server: from within the system call by which it
- * says so, since its CPU is awake and has it all at hand, while the CPU of whoever
- * waits may take longer to wake up than all the rest. A worker does what is left.
+ * The task that queues a message sends what is queued, without ever blocking in the
+ * socket: what does not fit waits, in vs->rest and conn->out, until the socket takes
+ * it. What the server sends is read in the server's context, from within the system
+ * call by which the server sends it: the server's CPU is awake and has the data at
+ * hand, while that of the waiting task may take longer to wake up than all the rest
+ * takes. A worker does what is left.
  *
- * Only descriptors need a process to pass through: messages with some wait for
- * the helper to carry them, and while a reply may bring some, it alone reads.
+ * Only descriptors have to pass through the table of a process: messages that carry
+ * some wait for the helper, and while a reply may bring some, only the helper reads.
  */
 
 #include <linux/fdtable.h>
@@ -22,10 +24,10 @@
 #include "device.h"
 #include "sock.h"
 
-/* Whoever is in the middle of vum_sock_data_ready(). */
+/* The readers are the tasks in vum_sock_data_ready(). */
 DEFINE_STATIC_SRCU(vum_sock_callers);
 
-/* The last reference has gone: see vum_sock_put(). */
+/* Free a socket whose last reference vum_sock_put() has put. */
 void vum_sock_free(struct vum_sock *vs)
 {
 	vum_req_put(vs->rest);
@@ -50,9 +52,9 @@ static void vum_sock_work(struct work_struct *work)
 }
 
 /*
- * The server has said something. Called by it, or whoever else holds the other
- * end, in process context and without a lock of the socket's; that is so for
- * AF_UNIX.
+ * The socket's sk_data_ready(): read what the server has sent. The server calls
+ * this, or another process that holds the other end: for AF_UNIX, in process context
+ * and without a lock of the socket's.
  */
 static void vum_sock_data_ready(struct sock *sk)
 {
@@ -62,10 +64,13 @@ static void vum_sock_data_ready(struct sock *sk)
 	might_sleep();
 	idx = srcu_read_lock(&vum_sock_callers);
 	vs = srcu_dereference(__sk_user_data(sk), &vum_sock_callers);
-	/* Who comes late may find a BPF map's, which has flags in its pointer. */
+	/* A late caller may find a BPF map's pointer, which has flags in it. */
 	if ((uintptr_t)vs & ~SK_USER_DATA_PTRMASK)
 		vs = NULL;
-	/* Either this sees what has changed, or vum_sock_go_on() does. */
+	/*
+	 * vum_conn_finish() lowers fds_wanted and queues vum_sock_work(): either the
+	 * new value is seen here, or vum_sock_work() sees the data.
+	 */
 	smp_mb();
 	if (vs && READ_ONCE(vs->conn->fds_wanted))
 		wake_up_poll(&vs->conn->helper_wait, EPOLLIN);
@@ -75,13 +80,13 @@ static void vum_sock_data_ready(struct sock *sk)
 }
 
 /*
- * The server has taken the request, so the answer is near: a CPU that is idle
- * takes its time to wake up, and had better begin now. As the socket does to its
- * own readers; but there is no point in it on the CPU that the server needs.
+ * Wake up the waiting task early. The server has taken the request, so the reply is
+ * near, and an idle CPU takes its time to wake up. The socket does the same to its
+ * own readers. It is of no use on the CPU that the server needs.
  */
 static void vum_sock_forewarn(struct vum_sock *vs, int sync, void *key)
 {
-	/* It may have left, but is not freed while the queue's lock is held. */
+	/* The task may have gone, but is not freed while the queue's lock is held. */
 	struct task_struct *task = READ_ONCE(vs->conn->waiter);
 	wait_queue_entry_t waiter = { .private = task };
 
@@ -90,8 +95,8 @@ static void vum_sock_forewarn(struct vum_sock *vs, int sync, void *key)
 }
 
 /*
- * The socket has something to say that is not data. Its wait queue's lock is
- * held, so there is little that can be done here.
+ * Handle an event of the socket's other than data. The lock of its wait queue is
+ * held, so the worker or the helper has to do what there is to do.
  */
 static int vum_sock_event(wait_queue_entry_t *wait, unsigned int mode, int sync,
 			  void *key)
@@ -116,7 +121,7 @@ static int vum_sock_event(wait_queue_entry_t *wait, unsigned int mode, int sync,
  * The helper
  */
 
-/* Is the helper to read? */
+/* Is there anything that the helper has to read? */
 static bool vum_sock_calls_reader(const struct vum_sock *vs)
 {
 	vum_conn_assert_held(vs->conn);
@@ -129,7 +134,7 @@ static struct vum_sock *vum_sock_of(struct vum_transport *transport)
 	return container_of(transport, struct vum_sock, transport);
 }
 
-/* Is there anything that only the helper can do? */
+/* EPOLLIN if there is anything that only the helper can send or receive. */
 static __poll_t vum_sock_poll(struct vum_conn *conn)
 {
 	struct vum_sock *vs = vum_sock_of(conn->transport);
@@ -152,7 +157,7 @@ static struct vum_sock *vum_sock_get(struct vum_conn *conn)
 	return vs;
 }
 
-/* May this process open as many as a message can bring or take? */
+/* Check that this process can open as many descriptors as a message may carry. */
 static int vum_sock_room_for_fds(void)
 {
 	int fds[VUM_MAX_MSG_FDS], nr, ret = 0;
@@ -169,12 +174,13 @@ static int vum_sock_room_for_fds(void)
 }
 
 /**
- * vum_sock_carry - the helper is here: do what only it can
+ * vum_sock_carry - send and receive the messages that carry descriptors
  * @dev: device
- * @carrier: its memory
+ * @carrier: the helper's memory
  *
- * Returns 0; -EMFILE if it has too few descriptors left; -EFAULT if @carrier is
- * no good; -EPIPE if there is no socket here; -EINTR if it is being killed.
+ * Context: the helper's, whose table of descriptors the descriptors pass through.
+ * Return: 0; -EMFILE if the helper has too few descriptors left; -EPIPE if no
+ * attachment uses the kernel's data path; or an error as vum_sock_read().
  */
 int vum_sock_carry(struct vum_device *dev, struct vum_carrier *carrier)
 {
@@ -189,7 +195,7 @@ int vum_sock_carry(struct vum_device *dev, struct vum_carrier *carrier)
 	vs = vum_sock_get(conn);
 	if (!vs)
 		return -EPIPE;
-	/* Nobody is reading when a message goes whose reply is for us to read. */
+	/* Hold rx, so that no other reader takes the reply with descriptors. */
 	ret = mutex_lock_killable(&vs->rx);
 	if (!ret) {
 		vum_conn_lock(conn);
@@ -208,7 +214,7 @@ int vum_sock_carry(struct vum_device *dev, struct vum_carrier *carrier)
  * Coming and going
  */
 
-/* Returns whether nobody else has plans with the socket's events. */
+/* Take over the socket's callback. Returns false if it has another user. */
 static bool vum_sock_hook(struct vum_sock *vs)
 {
 	struct sock *sk = vs->socket->sk;
@@ -225,7 +231,7 @@ static bool vum_sock_hook(struct vum_sock *vs)
 	return mine;
 }
 
-/* Nobody is on his way into @vs from there when this returns. */
+/* Give the callback back, and wait for the tasks that are in it with @vs. */
 static void vum_sock_unhook(struct vum_sock *vs)
 {
 	struct sock *sk = vs->socket->sk;
@@ -234,18 +240,18 @@ static void vum_sock_unhook(struct vum_sock *vs)
 	WRITE_ONCE(sk->sk_data_ready, vs->data_ready);
 	rcu_assign_sk_user_data(sk, NULL);
 	write_unlock_bh(&sk->sk_callback_lock);
-	/* For other devices' servers as well, but these only copy and allocate. */
+	/* This waits for other devices' servers too, which only copy and allocate. */
 	synchronize_srcu_expedited(&vum_sock_callers);
 }
 
 /**
- * vum_sock_exit - nobody runs any of this when it returns
+ * vum_sock_exit - wait until no task is in vum_sock_data_ready()
  *
- * Who calls vum_sock_data_ready() has looked up where that is a moment before.
+ * A task may have looked up the callback before vum_sock_unhook(), and call it late.
  */
 void vum_sock_exit(void)
 {
-	/* Else it would not wait for who has been preempted there. */
+	/* Without TASKS_RCU, preempted tasks would not be waited for. */
 	BUILD_BUG_ON(IS_ENABLED(CONFIG_PREEMPTION) && !IS_ENABLED(CONFIG_TASKS_RCU));
 	synchronize_rcu_tasks();
 }
@@ -254,7 +260,7 @@ static void vum_sock_find_queue(struct file *file, wait_queue_head_t *head, poll
 {
 	struct vum_sock *vs = container_of(poll, struct vum_sock, poll);
 
-	/* A stream socket has one. */
+	/* A stream socket has only one wait queue. */
 	if (vs->head)
 		return;
 	vs->head = head;
@@ -308,14 +314,14 @@ static const struct vum_transport_ops vum_sock_ops = {
 };
 
 /**
- * vum_sock_new - take a socket over
+ * vum_sock_new - make a transport of a socket
  * @dev: device
- * @fd: the caller's descriptor of it
+ * @fd: the caller's descriptor of the socket
  *
- * Nothing is sent or read before it is the channel's.
+ * Nothing is sent or read before the transport is the connection's.
  *
- * Returns the link; -EBADF or -ENOTSOCK; -EPROTOTYPE if it is no connected
- * AF_UNIX stream; -EBUSY if the kernel uses it otherwise; -ENOMEM.
+ * Return: the transport; -EBADF or -ENOTSOCK; -EPROTOTYPE if the socket is no
+ * connected AF_UNIX stream; -EBUSY if the kernel uses it otherwise; -ENOMEM.
  */
 struct vum_transport *vum_sock_new(struct vum_device *dev, int fd)
 {

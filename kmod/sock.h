@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * vfio-user-mdev: the server's socket, driven by the kernel itself: see sock.c.
+ * vfio-user-mdev: the data path "kernel", on the server's socket: see sock.c.
  */
 #ifndef VUM_SOCK_H
 #define VUM_SOCK_H
@@ -11,41 +11,42 @@
 #include "conn.h"
 #include "work.h"
 
-/* What is read ahead at most: a few replies of the usual size. */
+/* Bytes that are read ahead at most: a few replies of the usual size. */
 #define VUM_SOCK_ROOM	128
-/* How many messages are sent, or pieces read, before others have their turn. */
+/* Messages that are sent, or pieces read, before other work has its turn. */
 #define VUM_SOCK_BUDGET	64
 
 /**
  * struct vum_sock - a connected socket
- * @transport: what the connection knows of it
- * @ref: the channel's, and one for each consumer and helper that is busy with it
+ * @transport: what the connection knows of this
+ * @ref: one reference of the connection's, one for each task that queues a message
+ *	or carries descriptors at present
  * @dev: device
- * @conn: its connection
+ * @conn: the device's connection
  * @session: the attachment
  * @socket: connected, AF_UNIX, SOCK_STREAM; a reference on its file is held
- * @data_ready: what the socket did when it had data
- * @wait: in the socket's wait queue, at @head
+ * @data_ready: the socket's own sk_data_ready()
+ * @wait: entry in the socket's wait queue
  * @head: the socket's wait queue
- * @poll: for asking the socket where that is
- * @work: sends and reads when nobody else does
- * @closed: @work is not to be queued any more; this and what follows up to
- *	@sent is under the channel's lock
- * @sending: somebody is at it
+ * @poll: for asking the socket for its wait queue
+ * @work: sends and reads when no other task does
+ * @closed: @work is not to be queued any more; conn's lock guards it
+ * @sending: a task is sending. Set with conn's lock held; the task that has set it
+ *	owns @rest and @sent, which conn's lock guards otherwise
  * @full: the socket takes no more; @work goes on when it does
- * @rest: the message that is being sent, owned by who is @sending
- * @sent: bytes of it that the socket has taken
- * @rx: who reads, most often a thread of the server's; never held while anybody
- *	is waited for. What follows is under it.
- * @stuck: the command in @in has to wait until the server has taken answers
- * @big: a message that does not fit into @in, or NULL
- * @have: bytes of @big
- * @files: that came with the message that is being read, @nr_files of them
- * @nr_files: how many
- * @lost_files: there were more, and they are gone
- * @got: bytes from @in.hdr on
- * @in: a message, or the beginning of one, or several; last, since there is
- *	room behind it
+ * @rest: the message that is being sent, with a reference, or NULL
+ * @sent: bytes of @rest that the socket has taken
+ * @rx: held by the task that reads, most often a thread of the server's; never held
+ *	while a task waits for the server or a consumer. Guards all that follows
+ * @stuck: the command that is next has to wait until the server has read answers
+ * @big: a message that is too long for @in or has files, or NULL
+ * @have: bytes of @big that have been read
+ * @files: files that came with the message that is being read
+ * @nr_files: number of entries in @files
+ * @lost_files: more files came than could be received
+ * @got: bytes that have been read from @in.hdr on
+ * @in: a message, or the beginning of one, or several; last, since VUM_SOCK_ROOM
+ *	bytes follow
  */
 struct vum_sock {
 	struct vum_transport transport;
@@ -75,7 +76,7 @@ struct vum_sock {
 	struct vum_msg in;
 };
 
-/* Memory of the helper's for descriptors to pass through. */
+/* Memory of the helper's, into which recvmsg() puts control messages. */
 struct vum_carrier {
 	void __user *control;
 	size_t size;
@@ -94,8 +95,8 @@ static inline void vum_sock_put(struct vum_sock *vs)
 }
 
 /*
- * Have the worker go on. The caller holds conn's lock, or is where close() waits
- * for it before it sets @closed: in the socket's callback, or in its wait queue.
+ * Have the worker go on. The caller holds conn's lock, or is in the socket's callback
+ * or wait queue: vum_sock_close() waits for these before it sets @closed.
  */
 static inline void vum_sock_kick(struct vum_sock *vs)
 {
@@ -103,13 +104,13 @@ static inline void vum_sock_kick(struct vum_sock *vs)
 		vum_work_queue(&vs->work);
 }
 
-/* Is it this socket that the attachment goes by, and has that not ended? */
+/* Does the present attachment use this socket, and has it not ended? */
 static inline bool vum_sock_current(const struct vum_sock *vs)
 {
 	return vum_conn_current(vs->conn, vs->session);
 }
 
-/* Is there anything to be had from the socket: data, its end, or an error? */
+/* Is there anything to receive from the socket: data, its end, or an error? */
 static inline bool vum_sock_has_data(const struct vum_sock *vs)
 {
 	const struct sock *sk = vs->socket->sk;
@@ -118,7 +119,7 @@ static inline bool vum_sock_has_data(const struct vum_sock *vs)
 	       READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN || READ_ONCE(sk->sk_err);
 }
 
-/* May somebody who is not the helper go on with reading? */
+/* May a task other than the helper go on with reading? */
 static __always_inline bool vum_sock_readable(const struct vum_sock *vs)
 {
 	const struct vum_conn *conn = vs->conn;

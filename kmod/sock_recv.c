@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vfio-user-mdev: receiving from the server's socket.
+ * vfio-user-mdev: receiving on the server's socket.
  */
 
 #include <linux/fdtable.h>
@@ -14,7 +14,7 @@
 #include "incoming.h"
 #include "sock.h"
 
-/* The files that came with a control message, out of this process's table. */
+/* Take the files that came with a control message out of this process's table. */
 static int vum_sock_collect(struct vum_sock *vs, const struct cmsghdr *cmsg,
 			    const int __user *fds)
 {
@@ -41,7 +41,7 @@ static int vum_sock_collect(struct vum_sock *vs, const struct cmsghdr *cmsg,
 	return 0;
 }
 
-/* @used bytes of control messages have been received. */
+/* Take the files out of @used bytes of control messages. */
 static int vum_sock_control(struct vum_sock *vs, const struct vum_carrier *carrier,
 			    size_t used)
 {
@@ -65,8 +65,8 @@ static int vum_sock_control(struct vum_sock *vs, const struct vum_carrier *carri
 }
 
 /*
- * With @carrier, nothing is read beyond the message, so that descriptors belong
- * to it.
+ * Where to receive to. With @carrier, nothing is read beyond the end of the message,
+ * so that the descriptors that come belong to it.
  */
 static struct kvec vum_sock_where(struct vum_sock *vs, bool carrier)
 {
@@ -86,7 +86,7 @@ static struct kvec vum_sock_where(struct vum_sock *vs, bool carrier)
 	return vec;
 }
 
-/* Returns how many bytes there were; 0: the server has hung up; or an error. */
+/* Returns how many bytes have been read; 0 if the server has hung up; or an error. */
 static int vum_sock_recv(struct vum_sock *vs, const struct vum_carrier *carrier)
 {
 	struct kvec vec = vum_sock_where(vs, carrier);
@@ -99,7 +99,7 @@ static int vum_sock_recv(struct vum_sock *vs, const struct vum_carrier *carrier)
 		msg.msg_control_user = carrier->control;
 		msg.msg_controllen = carrier->size;
 	}
-	/* As vum_sock_sendmsg(). */
+	/* Without security checks, for the reason in vum_sock_sendmsg(). */
 	iov_iter_kvec(&msg.msg_iter, READ, &vec, 1, vec.iov_len);
 	ret = READ_ONCE(sock->ops)->recvmsg(sock, &msg, vec.iov_len,
 					    MSG_DONTWAIT);
@@ -117,7 +117,7 @@ static int vum_sock_recv(struct vum_sock *vs, const struct vum_carrier *carrier)
 	return flaw ?: ret;
 }
 
-/* @size bytes of what has been read are dealt with. */
+/* Remove the first @size bytes from @in. */
 static void vum_sock_consume(struct vum_sock *vs, u32 size)
 {
 	vs->got -= size;
@@ -126,7 +126,7 @@ static void vum_sock_consume(struct vum_sock *vs, u32 size)
 			vum_msg_bytes(&vs->in) + size, vs->got);
 }
 
-/* The message at hand is longer, or has files: it gets memory of its own. */
+/* Give the message in @in memory of its own: it is too long, or has files. */
 static int vum_sock_grow(struct vum_sock *vs, u32 size)
 {
 	struct vum_msg *big = vum_msg_alloc(size);
@@ -140,7 +140,7 @@ static int vum_sock_grow(struct vum_sock *vs, u32 size)
 	return 0;
 }
 
-/* A server's command that nobody could answer now is not even looked at. */
+/* Must this message wait, since it is a command that cannot be answered now? */
 static bool vum_sock_is_stuck(struct vum_sock *vs, const struct vfio_user_header *hdr)
 {
 	bool command = (hdr->flags & VFIO_USER_F_TYPE_MASK) ==
@@ -150,14 +150,14 @@ static bool vum_sock_is_stuck(struct vum_sock *vs, const struct vfio_user_header
 	WRITE_ONCE(vs->stuck, command && vum_conn_answers_full(conn));
 	if (!vs->stuck)
 		return false;
-	/* Whoever makes room from here on sees that; who did just before, not. */
+	/* Look again: a task that made room before this may not have seen @stuck. */
 	smp_mb();
 	if (!vum_conn_answers_full(conn))
 		WRITE_ONCE(vs->stuck, false);
 	return vs->stuck;
 }
 
-/* Returns 0, or -EAGAIN if it is not complete, or cannot be taken now. */
+/* Returns as vum_incoming(); -EAGAIN if the message is incomplete or must wait. */
 static int vum_sock_deliver_big(struct vum_sock *vs)
 {
 	struct vum_msg *msg = vs->big;
@@ -179,7 +179,7 @@ static int vum_sock_deliver_small(struct vum_sock *vs)
 	if (vs->got < size || vum_sock_is_stuck(vs, &vs->in.hdr))
 		return -EAGAIN;
 	vs->in.size = size;
-	/* They came with the last bytes that were read. */
+	/* The files came with the last bytes that were read. */
 	vs->in.lost_files = vs->lost_files && vs->got == size;
 	if (vs->in.lost_files)
 		vs->lost_files = false;
@@ -188,7 +188,7 @@ static int vum_sock_deliver_small(struct vum_sock *vs)
 	return ret;
 }
 
-/* Every message that is complete. Returns 0, or why nothing more can be read. */
+/* Deliver every complete message. Returns 0, or why no more may be read. */
 static int vum_sock_deliver(struct vum_sock *vs)
 {
 	u32 size;
@@ -217,7 +217,7 @@ static int vum_sock_deliver(struct vum_sock *vs)
 	return ret == -EAGAIN && !vs->stuck ? 0 : ret;
 }
 
-/* There is more, but others have their turn first. */
+/* Leave the rest to the worker, so that other work has its turn first. */
 static void vum_sock_pass_on(struct vum_sock *vs)
 {
 	struct vum_conn *conn = vs->conn;
@@ -227,7 +227,7 @@ static void vum_sock_pass_on(struct vum_sock *vs)
 	vum_conn_unlock(conn);
 }
 
-/* Read and deliver what there is, within reason. Returns why that ended. */
+/* Read and deliver, VUM_SOCK_BUDGET pieces at most. Returns 0, or why it stopped. */
 static int vum_sock_drain(struct vum_sock *vs, const struct vum_carrier *carrier)
 {
 	struct vum_conn *conn = vs->conn;
@@ -237,7 +237,7 @@ static int vum_sock_drain(struct vum_sock *vs, const struct vum_carrier *carrier
 	lockdep_assert_held(&vs->rx);
 	do {
 		ret = vum_sock_deliver(vs);
-		/* Nothing complete is left lying in the buffer from here on. */
+		/* From here on, no complete message is left in the buffer. */
 		if (ret || !vum_sock_has_data(vs))
 			return ret;
 		if (!carrier && READ_ONCE(conn->fds_wanted)) {
@@ -250,11 +250,11 @@ static int vum_sock_drain(struct vum_sock *vs, const struct vum_carrier *carrier
 		}
 		ret = vum_sock_recv(vs, carrier) ?: -EPIPE;
 	} while (ret > 0);
-	/* There was something, but no data: it would be there for ever. */
+	/* Readable without data is MSG_OOB: the socket would stay so for ever. */
 	return ret == -EAGAIN ? -EBADMSG : ret;
 }
 
-/* With the lock, which is dropped. Returns 0, or an error that is not the server's. */
+/* Called with rx held, which is released. Returns as vum_sock_read(). */
 static int vum_sock_read_locked(struct vum_sock *vs, const struct vum_carrier *carrier)
 {
 	int ret = vum_sock_drain(vs, carrier);
@@ -280,14 +280,14 @@ static int vum_sock_read_locked(struct vum_sock *vs, const struct vum_carrier *c
 }
 
 /**
- * vum_sock_read - take what the server has said
- * @vs: from where
- * @carrier: the helper's, for descriptors; or NULL
+ * vum_sock_read - read and deliver what the server has sent
+ * @vs: socket
+ * @carrier: the helper's memory, so that descriptors can be received; or NULL
  *
- * The socket is never waited for; the lock may be, by somebody who can be killed.
- *
- * Returns 0; -EINTR; or why it could not be received, and the attachment has
- * ended.
+ * Context: never blocks in the socket, but may wait for another reader.
+ * Return: 0, also if the server has ended the attachment; -EINTR if the caller is
+ * being killed; -EFAULT if @carrier is no good, or another error, which ends the
+ * attachment.
  */
 int vum_sock_read(struct vum_sock *vs, const struct vum_carrier *carrier)
 {
@@ -299,10 +299,11 @@ int vum_sock_read(struct vum_sock *vs, const struct vum_carrier *carrier)
 }
 
 /**
- * vum_sock_try_read - the same, if nobody else is at it
- * @vs: from where
+ * vum_sock_try_read - read and deliver what the server has sent, without descriptors
+ * @vs: socket
  *
- * Returns false if somebody is.
+ * Context: never waits for another reader.
+ * Return: false if another task is reading.
  */
 bool vum_sock_try_read(struct vum_sock *vs)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vfio-user-mdev: sending by the server's socket.
+ * vfio-user-mdev: sending on the server's socket.
  */
 
 #include <linux/fdtable.h>
@@ -12,7 +12,7 @@
 #include "sock.h"
 #include "trace.h"
 
-/* Descriptors for the files of @req in this process, as a control message. */
+/* Open descriptors of @req's files in this process, for a control message. */
 static int vum_sock_lend(const struct vum_req *req, struct cmsghdr *cmsg)
 {
 	int *fds = (int *)CMSG_DATA(cmsg);
@@ -40,9 +40,9 @@ static void vum_sock_take_back(struct cmsghdr *cmsg)
 }
 
 /*
- * Without the checks of sock_sendmsg(): the socket is the helper's, who was asked
- * when it was handed over, and not the consumer's, who may be confined as tightly
- * as you like.
+ * Do without the security checks of sock_sendmsg(): they would apply to the consumer,
+ * which may be tightly confined. The socket is the helper's, which was checked when
+ * the socket was handed over.
  */
 static int vum_sock_sendmsg(struct vum_sock *vs, struct msghdr *msg, struct kvec *vec)
 {
@@ -53,7 +53,7 @@ static int vum_sock_sendmsg(struct vum_sock *vs, struct msghdr *msg, struct kvec
 	return READ_ONCE(sock->ops)->sendmsg(sock, msg, vec->iov_len);
 }
 
-/* On a stack of its own, which is large. */
+/* noinline: keeps the control-message buffer off the fast path's stack. */
 static noinline int vum_sock_send_files(struct vum_sock *vs, struct vum_req *req,
 					struct kvec *vec)
 {
@@ -73,7 +73,7 @@ static noinline int vum_sock_send_files(struct vum_sock *vs, struct vum_req *req
 	return ret;
 }
 
-/* One attempt. The descriptors go with the first byte. */
+/* Try once to send what is left of @req. Descriptors go with the first byte. */
 static int vum_sock_send_some(struct vum_sock *vs, struct vum_req *req)
 {
 	struct kvec vec = {
@@ -87,7 +87,7 @@ static int vum_sock_send_some(struct vum_sock *vs, struct vum_req *req)
 	return vum_sock_sendmsg(vs, &msg, &vec);
 }
 
-/* Returns 0; -EAGAIN if the work goes on with it; or why it cannot be sent. */
+/* Returns 0; -EAGAIN if the socket is full, and vs->work goes on; or an error. */
 static int vum_sock_send(struct vum_sock *vs, struct vum_req *req)
 {
 	int ret;
@@ -96,7 +96,7 @@ static int vum_sock_send(struct vum_sock *vs, struct vum_req *req)
 		ret = vum_sock_send_some(vs, req);
 		if (ret > 0)
 			vs->sent += ret;
-		/* If there is room from here on, the socket's event sees this. */
+		/* Try again, since vum_sock_event() sees @full only from here on. */
 		if (ret == -EAGAIN && !vs->full) {
 			WRITE_ONCE(vs->full, true);
 			smp_mb();
@@ -109,29 +109,29 @@ static int vum_sock_send(struct vum_sock *vs, struct vum_req *req)
 }
 
 /*
- * Is this one for the helper to send? A reply with descriptors is for it to
- * receive, which nobody else may begin from when the request can be answered.
+ * Must the helper send this message? If its reply may bring descriptors, only the
+ * helper may begin to read from the moment that the server can reply.
  */
 static bool vum_sock_for_carrier(const struct vum_req *req)
 {
 	return req->msg.nr_files || req->reply_fds;
 }
 
-/* Is the message that is next such a one? */
+/* Must the helper send the message that is next? */
 static bool vum_sock_needs_carrier(struct vum_sock *vs)
 {
 	struct vum_conn *conn = vs->conn;
 	const struct vum_req *req = vs->rest;
 
 	vum_conn_assert_held(conn);
-	/* Once the descriptors are on their way, anybody can send what is left. */
+	/* Once the descriptors are on their way, any task can send what is left. */
 	if (req)
 		return vum_sock_for_carrier(req) && !vs->sent;
 	req = list_first_entry_or_null(&conn->out, struct vum_req, node);
 	return req && vum_sock_for_carrier(req);
 }
 
-/* The next message is vs->rest, if there is one that can be sent here and now. */
+/* Make the next message vs->rest. Returns false if this task has none to send. */
 static bool vum_sock_next(struct vum_sock *vs, bool carrier)
 {
 	struct vum_conn *conn = vs->conn;
@@ -147,13 +147,13 @@ static bool vum_sock_next(struct vum_sock *vs, bool carrier)
 	full = vum_conn_answers_full(conn);
 	vs->rest = vum_conn_take(conn);
 	vs->sent = 0;
-	/* There is room for an answer again. */
+	/* The worker can now take a command that had to wait. */
 	if (full && !vum_conn_answers_full(conn))
 		vum_sock_kick(vs);
 	return true;
 }
 
-/* Send @vs's rest. Returns 0; -EAGAIN, the work goes on with it; or an error. */
+/* Send vs->rest. Returns as vum_sock_send(); but for -EAGAIN, an error detaches. */
 static int vum_sock_send_rest(struct vum_sock *vs)
 {
 	struct vum_req *req = vs->rest;
@@ -179,7 +179,7 @@ static int vum_sock_send_rest(struct vum_sock *vs)
 	return ret;
 }
 
-/* Is the helper to be woken up? */
+/* Is there a message that only the helper can send, and room for it? */
 bool vum_sock_calls_carrier(struct vum_sock *vs)
 {
 	vum_conn_assert_held(vs->conn);
@@ -188,8 +188,8 @@ bool vum_sock_calls_carrier(struct vum_sock *vs)
 }
 
 /*
- * Send what can be sent, within reason: it may be somebody else's. Under the
- * channel's lock, which is dropped meanwhile.
+ * Send what can be sent, up to VUM_SOCK_BUDGET messages, which may be other tasks'.
+ * The lock is dropped meanwhile.
  */
 void vum_sock_push(struct vum_sock *vs, bool carrier)
 	__must_hold(&vum_conn_lock_of(vs->conn))
@@ -199,7 +199,7 @@ void vum_sock_push(struct vum_sock *vs, bool carrier)
 	int ret = 0;
 
 	vum_conn_assert_held(conn);
-	/* Between what has been queued and this look, see vum_sock_send_first(). */
+	/* Order the queueing before this look: pairs with vum_sock_send_first(). */
 	smp_mb();
 	if (smp_load_acquire(&vs->sending))
 		return;
@@ -219,7 +219,7 @@ void vum_sock_push(struct vum_sock *vs, bool carrier)
 		wake_up_poll(&conn->helper_wait, EPOLLIN);
 }
 
-/* Is there nothing that @req would have to wait for? */
+/* Can @req be sent at once, by this task? */
 static bool vum_sock_is_free(const struct vum_sock *vs, const struct vum_req *req)
 {
 	vum_conn_assert_held(vs->conn);
@@ -228,8 +228,8 @@ static bool vum_sock_is_free(const struct vum_sock *vs, const struct vum_req *re
 }
 
 /*
- * The common case of vum_sock_push(), which takes the lock once. Whoever queues
- * a message meanwhile leaves it to us.
+ * Send @req at once. This is the common case of vum_sock_push(), and takes the lock
+ * once. A task that queues a message meanwhile leaves it to this task.
  */
 static void vum_sock_send_first(struct vum_sock *vs, struct vum_req *req)
 	__releases(&vum_conn_lock_of(vs->conn))
@@ -245,7 +245,7 @@ static void vum_sock_send_first(struct vum_sock *vs, struct vum_req *req)
 	vum_sock_send_rest(vs);
 	all = !vs->rest;
 	smp_store_release(&vs->sending, false);
-	/* Either we see it, or he sees that we have finished. */
+	/* This task sees the message, or vum_sock_push() sees @sending cleared. */
 	smp_mb();
 	if (all && list_empty(&conn->out))
 		return;
@@ -255,7 +255,7 @@ static void vum_sock_send_first(struct vum_sock *vs, struct vum_req *req)
 }
 
 /**
- * vum_sock_submit - send a message, or queue it for when that is possible
+ * vum_sock_submit - send a message, or queue it until it can be sent
  * @vs: socket, with a reference of the caller's; conn's lock is held, and released
  * @req: message
  */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vfio-user-mdev: attributes of an mdev, in vfio_user/, and of the parent.
+ * vfio-user-mdev: attributes in sysfs: those of an mdev, in vfio_user/, and those of
+ * the parent device.
  */
 
 #include <linux/sysfs.h>
@@ -26,7 +27,7 @@ static ssize_t socket_show(struct device *device, struct device_attribute *attr,
 	return ret;
 }
 
-/* Another server is another device: not under a consumer's feet. */
+/* Another socket means another device, so it is fixed while this one is open. */
 static ssize_t socket_store(struct device *device,
 			    struct device_attribute *attr, const char *buf,
 			    size_t count)
@@ -51,7 +52,7 @@ static ssize_t socket_store(struct device *device,
 		dev->socket[len] = '\0';
 		stopped = vum_conn_stop(dev, dev->conn.session,
 					VUM_STATE_DETACHED, &dead);
-		/* In this order, so that the helper does not go back to the old one. */
+		/* CHANGED goes first, or the helper would retry the old socket. */
 		vum_conn_event(dev, VUM_EVENT_CHANGED);
 		if (stopped)
 			vum_conn_event(dev, VUM_EVENT_DETACHED);
@@ -72,7 +73,7 @@ static ssize_t state_show(struct device *device, struct device_attribute *attr,
 			  vum_state_names[READ_ONCE(dev->conn.state)]);
 }
 
-/* A server that is to go, or to be attached another way, without being killed. */
+/* Detach the server without killing it: to stop it, or to attach it another way. */
 static ssize_t state_store(struct device *device, struct device_attribute *attr,
 			   const char *buf, size_t count)
 {
@@ -85,7 +86,7 @@ static ssize_t state_store(struct device *device, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RW(state);
 
-/* "pid uid gid", or nothing while no server is attached */
+/* The content is "pid uid gid", or nothing while no server is attached. */
 static ssize_t server_show(struct device *device, struct device_attribute *attr,
 			   char *buf)
 {
@@ -156,7 +157,7 @@ static ssize_t dma_mode_show(struct device *device,
 			  vum_dma_mode_names[READ_ONCE(dma->mode)]);
 }
 
-/* For the next server: this one has been told. */
+/* The mode is for the next server; the present one has been told. */
 static ssize_t dma_mode_store(struct device *device,
 			      struct device_attribute *attr, const char *buf,
 			      size_t count)
@@ -203,7 +204,7 @@ static ssize_t dma_announce_store(struct device *device,
 }
 static DEVICE_ATTR_RW(dma_announce);
 
-/* For the next server as well. */
+/* The aperture is for the next server. */
 static ssize_t dma_aperture_store(struct device *device,
 				  struct device_attribute *attr,
 				  const char *buf, size_t count)
@@ -274,7 +275,7 @@ static ssize_t data_path_show(struct device *device,
 			  vum_data_path_names[READ_ONCE(dev->data_path)]);
 }
 
-/* For the next server, too. */
+/* The path is for the next server. */
 static ssize_t data_path_store(struct device *device,
 			       struct device_attribute *attr, const char *buf,
 			       size_t count)
@@ -329,7 +330,7 @@ const struct attribute_group *vum_mdev_groups[] = {
 	NULL,
 };
 
-/* Messages in the whole module; 0 once everything has been given back. */
+/* The number of all devices' messages in memory; 0 once all of them are freed. */
 static ssize_t live_messages_show(struct device *device,
 				  struct device_attribute *attr, char *buf)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * vfio-user-mdev: tracepoints, vum:*. A message's way: submit (queued), send
- * (handed to the helper or taken by the socket), answer or abort.
+ * vfio-user-mdev: tracepoints, vum:*. A request passes vum_submit when it is queued,
+ * vum_send when the helper or the socket has taken it, and then, if it is to have a
+ * reply, vum_answer or vum_abort.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM vum

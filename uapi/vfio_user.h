@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
 /*
- * The vfio-user protocol, version 0.0 up to 0.1: what travels on the socket.
+ * The vfio-user protocol, versions 0.0 and 0.1: the messages between a client, which
+ * is this project, and a server.
  *
- * The rules are those of docs/interop/vfio-user.rst in the QEMU tree; the
- * names here follow it, and where it names no struct, the ioctl of
- * <linux/vfio.h> that the command mirrors. Flags and indexes which the
- * protocol takes from VFIO (VFIO_DEVICE_FLAGS_*, VFIO_REGION_INFO_FLAG_*,
- * VFIO_IRQ_INFO_*, VFIO_IRQ_SET_*, VFIO_PCI_*_INDEX) are not repeated.
+ * The rules are those of docs/interop/vfio-user.rst in the QEMU tree. Names follow
+ * that document or, where it names no struct, the ioctl of <linux/vfio.h> that the
+ * command mirrors. Flags and indexes that the protocol takes from VFIO
+ * (VFIO_DEVICE_FLAGS_*, VFIO_REGION_INFO_FLAG_*, VFIO_IRQ_INFO_*, VFIO_IRQ_SET_*,
+ * VFIO_PCI_*_INDEX) are not repeated.
  *
  * All fields are in host byte order. All sizes are in bytes.
  */
@@ -23,7 +24,7 @@
 #define VFIO_USER_MAJOR			0
 #define VFIO_USER_MINOR			1
 
-/* What a peer that does not name the capability has agreed to. */
+/* A peer that does not name a capability has agreed to these. */
 #define VFIO_USER_DEFAULT_MAX_MSG_FDS		1
 #define VFIO_USER_DEFAULT_MAX_DATA_XFER_SIZE	1048576
 #define VFIO_USER_DEFAULT_MAX_DMA_MAPS		65535
@@ -32,24 +33,25 @@
 /**
  * enum vfio_user_command - what a message asks for
  * @VFIO_USER_VERSION: first message on a connection
- * @VFIO_USER_DMA_MAP: these addresses may now be accessed
- * @VFIO_USER_DMA_UNMAP: and these no longer
+ * @VFIO_USER_DMA_MAP: let the server access a range of IOVAs
+ * @VFIO_USER_DMA_UNMAP: take back an earlier DMA_MAP
  * @VFIO_USER_DEVICE_GET_INFO: as VFIO_DEVICE_GET_INFO
  * @VFIO_USER_DEVICE_GET_REGION_INFO: as VFIO_DEVICE_GET_REGION_INFO
- * @VFIO_USER_DEVICE_GET_REGION_IO_FDS: fds that stand for parts of a region
+ * @VFIO_USER_DEVICE_GET_REGION_IO_FDS: get descriptors that stand for parts of a
+ *	region
  * @VFIO_USER_DEVICE_GET_IRQ_INFO: as VFIO_DEVICE_GET_IRQ_INFO
  * @VFIO_USER_DEVICE_SET_IRQS: as VFIO_DEVICE_SET_IRQS
  * @VFIO_USER_REGION_READ: read from a region
  * @VFIO_USER_REGION_WRITE: write to a region
- * @VFIO_USER_DMA_READ: server to client: read client memory
- * @VFIO_USER_DMA_WRITE: server to client: write client memory
+ * @VFIO_USER_DMA_READ: from server to client: read the client's memory
+ * @VFIO_USER_DMA_WRITE: from server to client: write to the client's memory
  * @VFIO_USER_DEVICE_RESET: as VFIO_DEVICE_RESET
  * @VFIO_USER_REGION_WRITE_MULTI: several small region writes at once
  * @VFIO_USER_DEVICE_FEATURE: as VFIO_DEVICE_FEATURE
  * @VFIO_USER_MIG_DATA_READ: read migration data
  * @VFIO_USER_MIG_DATA_WRITE: write migration data
  *
- * Unless said otherwise a command goes from client to server. 14 is unused.
+ * Unless said otherwise, a command goes from client to server. 14 is unused.
  */
 enum vfio_user_command {
 	VFIO_USER_VERSION			= 1,
@@ -72,9 +74,9 @@ enum vfio_user_command {
 };
 
 /**
- * struct vfio_user_header - what every message starts with
- * @msg_id: chosen by the sender of the command, echoed in the reply
- * @cmd: enum vfio_user_command; the same in the reply
+ * struct vfio_user_header - the start of every message
+ * @msg_id: chosen by the sender of the command, repeated in the reply
+ * @cmd: enum vfio_user_command; repeated in the reply
  * @msg_size: bytes of the whole message, this header included
  * @flags: VFIO_USER_F_*
  * @error_no: in a reply with VFIO_USER_F_ERROR: an errno value, or 0 if the
@@ -115,20 +117,20 @@ static_assert(sizeof(struct vfio_user_version) == 4, "wire format");
  * struct vfio_user_dma_map - VFIO_USER_DMA_MAP; the reply has no payload
  * @argsz: size of this struct
  * @flags: VFIO_USER_F_DMA_REGION_*
- * @offset: where the memory starts in the file whose descriptor rides with
- *	the message, or 0 if none does
+ * @offset: where the memory starts in the file whose descriptor comes with the
+ *	message; 0 if there is none
  * @addr: IOVA of the first byte
  * @size: bytes
  *
- * Without a descriptor the server reaches the memory by VFIO_USER_DMA_READ
- * and VFIO_USER_DMA_WRITE. A map over an existing one fails with EEXIST.
+ * Without a descriptor, the server reaches the memory by VFIO_USER_DMA_READ and
+ * VFIO_USER_DMA_WRITE. A map over an existing one fails with EEXIST.
  */
 struct vfio_user_dma_map {
 	__u32 argsz;
 	__u32 flags;
 #define VFIO_USER_F_DMA_REGION_READ	0x1
 #define VFIO_USER_F_DMA_REGION_WRITE	0x2
-/* libvfio-user's additions; refused with EINVAL by its releases before 2024 */
+/* libvfio-user has added these; its releases before 2024 refuse them with EINVAL. */
 #define VFIO_USER_F_DMA_REGION_MMAP	0x4
 #define VFIO_USER_F_DMA_REGION_FILE_IO	0x8
 	__u64 offset;
@@ -139,11 +141,11 @@ struct vfio_user_dma_map {
 static_assert(sizeof(struct vfio_user_dma_map) == 32, "wire format");
 
 /**
- * struct vfio_user_dma_unmap - VFIO_USER_DMA_UNMAP, echoed in the reply
+ * struct vfio_user_dma_unmap - VFIO_USER_DMA_UNMAP, repeated in the reply
  * @argsz: largest reply payload that the sender takes
  * @flags: 0
- * @addr: as in an earlier map, exactly
- * @size: as in that map, exactly
+ * @addr: exactly as in an earlier map
+ * @size: exactly as in that map
  */
 struct vfio_user_dma_unmap {
 	__u32 argsz;
@@ -159,7 +161,7 @@ static_assert(sizeof(struct vfio_user_dma_unmap) == 24, "wire format");
  * @argsz: in the command, the largest reply payload; in the reply, the
  *	payload's full size
  * @flags: reply: VFIO_DEVICE_FLAGS_RESET, VFIO_DEVICE_FLAGS_PCI
- * @num_regions: reply
+ * @num_regions: reply: number of regions
  * @num_irqs: reply: number of IRQ indexes
  */
 struct vfio_user_device_info {
@@ -175,11 +177,11 @@ static_assert(sizeof(struct vfio_user_device_info) == 16, "wire format");
  * struct vfio_user_region_info - VFIO_USER_DEVICE_GET_REGION_INFO
  * @argsz: as in struct vfio_user_device_info
  * @flags: reply: VFIO_REGION_INFO_FLAG_*
- * @index: which region; the only field set in the command besides @argsz
+ * @index: region index; besides @argsz, the only field that is set in the command
  * @cap_offset: reply: where the capability chain starts, counted from @argsz
  * @size: reply: bytes of the region; 0 if it does not exist
- * @offset: reply: where the region starts in the file whose descriptor rides
- *	with the reply (VFIO_REGION_INFO_FLAG_MMAP)
+ * @offset: reply: where the region starts in the file whose descriptor comes with
+ *	the reply (VFIO_REGION_INFO_FLAG_MMAP)
  */
 struct vfio_user_region_info {
 	__u32 argsz;
@@ -196,7 +198,7 @@ static_assert(sizeof(struct vfio_user_region_info) == 32, "wire format");
  * struct vfio_user_region_io_fds - VFIO_USER_DEVICE_GET_REGION_IO_FDS
  * @argsz: as in struct vfio_user_device_info
  * @flags: 0
- * @index: which region
+ * @index: region index
  * @count: reply: number of sub-regions that follow; 0 in the command
  *
  * Entry i of the reply is (argsz - sizeof(header)) / count bytes from entry
@@ -215,14 +217,14 @@ static_assert(sizeof(struct vfio_user_region_io_fds) == 16, "wire format");
 #define VFIO_USER_IO_FD_TYPE_IOREGIONFD		1
 
 /**
- * struct vfio_user_sub_region_ioeventfd - a write to these bytes signals an fd
+ * struct vfio_user_sub_region_ioeventfd - bytes that signal an eventfd when written
  * @offset: first byte, within the region
  * @size: bytes; 0 if the access size does not matter
- * @fd_index: which of the descriptors that ride with the reply
+ * @fd_index: index of the eventfd among the descriptors that come with the reply
  * @type: VFIO_USER_IO_FD_TYPE_IOEVENTFD
  * @flags: KVM_IOEVENTFD_FLAG_*
  * @padding: 0
- * @datamatch: value, with KVM_IOEVENTFD_FLAG_DATAMATCH
+ * @datamatch: with KVM_IOEVENTFD_FLAG_DATAMATCH, the only value that signals it
  */
 struct vfio_user_sub_region_ioeventfd {
 	__u64 offset;
@@ -237,10 +239,11 @@ struct vfio_user_sub_region_ioeventfd {
 static_assert(sizeof(struct vfio_user_sub_region_ioeventfd) == 40, "wire format");
 
 /**
- * struct vfio_user_sub_region_ioregionfd - accesses become messages on an fd
+ * struct vfio_user_sub_region_ioregionfd - bytes whose accesses become messages
  * @offset: first byte, within the region
  * @size: bytes; 0 if the access size does not matter
- * @fd_index: which of the descriptors that ride with the reply
+ * @fd_index: index, among the descriptors that come with the reply, of the one that
+ *	carries these messages
  * @type: VFIO_USER_IO_FD_TYPE_IOREGIONFD
  * @flags: KVM_IOREGION_PIO, KVM_IOREGION_POSTED_WRITES
  * @padding: 0
@@ -259,7 +262,7 @@ struct vfio_user_sub_region_ioregionfd {
 static_assert(sizeof(struct vfio_user_sub_region_ioregionfd) == 40, "wire format");
 
 /**
- * union vfio_user_sub_region_io_fd - one entry; @type is at the same place in both
+ * union vfio_user_sub_region_io_fd - one entry; its type is at the same place in both
  * @ioeventfd: for VFIO_USER_IO_FD_TYPE_IOEVENTFD
  * @ioregionfd: for VFIO_USER_IO_FD_TYPE_IOREGIONFD
  */
@@ -272,7 +275,7 @@ union vfio_user_sub_region_io_fd {
  * struct vfio_user_irq_info - VFIO_USER_DEVICE_GET_IRQ_INFO, command and reply
  * @argsz: as in struct vfio_user_device_info
  * @flags: reply: VFIO_IRQ_INFO_*
- * @index: which IRQ index
+ * @index: IRQ index
  * @count: reply: number of sub-indexes
  */
 struct vfio_user_irq_info {
@@ -288,14 +291,14 @@ static_assert(sizeof(struct vfio_user_irq_info) == 16, "wire format");
  * struct vfio_user_irq_set - VFIO_USER_DEVICE_SET_IRQS; the reply has no payload
  * @argsz: size of the payload, @data included
  * @flags: one VFIO_IRQ_SET_DATA_* and one VFIO_IRQ_SET_ACTION_*
- * @index: which IRQ index
+ * @index: IRQ index
  * @start: first sub-index
- * @count: number of sub-indexes. 0 with a @start of 0, DATA_NONE and
- *	ACTION_TRIGGER: disable the whole index.
- * @data: DATA_BOOL only: one byte for each sub-index
+ * @count: number of sub-indexes; 0, with a @start of 0, DATA_NONE and ACTION_TRIGGER,
+ *	disables the whole index
+ * @data: with DATA_BOOL only: one byte for each sub-index
  *
- * With DATA_EVENTFD, @count descriptors ride with the message; none at all
- * takes the descriptors of the range away.
+ * With DATA_EVENTFD, @count descriptors come with the message; a message without
+ * descriptors removes those of the range.
  */
 struct vfio_user_irq_set {
 	__u32 argsz;
@@ -313,7 +316,7 @@ static_assert(sizeof(struct vfio_user_irq_set) == 20, "wire format");
  * @offset: first byte, within the region
  * @region: region index
  * @count: bytes; at most the peer's max_data_xfer_size
- * @data: what to write (REGION_WRITE), what was read (reply to REGION_READ)
+ * @data: the bytes to write (REGION_WRITE), or those read (reply to REGION_READ)
  *
  * The reply repeats @offset, @region and @count.
  */
@@ -330,7 +333,7 @@ static_assert(sizeof(struct vfio_user_region_access) == 16, "wire format");
  * struct vfio_user_dma_access - VFIO_USER_DMA_READ, VFIO_USER_DMA_WRITE
  * @addr: IOVA of the first byte
  * @count: bytes; at most the peer's max_data_xfer_size
- * @data: what to write (DMA_WRITE), what was read (reply to DMA_READ)
+ * @data: the bytes to write (DMA_WRITE), or those read (reply to DMA_READ)
  *
  * The reply repeats @addr and @count. (The specification's table gives the
  * DMA_WRITE reply's count as 4 bytes; libvfio-user and QEMU use 8.)
@@ -348,7 +351,7 @@ static_assert(sizeof(struct vfio_user_dma_access) == 16, "wire format");
  * @offset: first byte, within the region
  * @region: region index
  * @count: bytes, at most 8
- * @data: what to write, from its first byte on
+ * @data: the bytes to write, in the first @count bytes of this field
  */
 struct vfio_user_write_single {
 	__u64 offset;
@@ -361,7 +364,7 @@ static_assert(sizeof(struct vfio_user_write_single) == 24, "wire format");
 
 /**
  * struct vfio_user_write_multi - VFIO_USER_REGION_WRITE_MULTI
- * @wr_cnt: number of writes; the reply holds this field only, the number done
+ * @wr_cnt: number of writes; the reply has this field only, the number of writes done
  * @wrs: the writes
  */
 struct vfio_user_write_multi {
@@ -376,7 +379,7 @@ static_assert(sizeof(struct vfio_user_write_multi) == 8, "wire format");
  * @argsz: as in struct vfio_user_device_info
  * @flags: VFIO_DEVICE_FEATURE_GET, _SET or _PROBE, and the feature's index in
  *	VFIO_DEVICE_FEATURE_MASK
- * @data: as the feature says
+ * @data: the feature's data
  */
 struct vfio_user_device_feature {
 	__u32 argsz;
@@ -390,8 +393,8 @@ static_assert(sizeof(struct vfio_user_device_feature) == 8, "wire format");
  * struct vfio_user_mig_data - VFIO_USER_MIG_DATA_READ, VFIO_USER_MIG_DATA_WRITE
  * @argsz: MIG_DATA_READ: as in struct vfio_user_device_info; MIG_DATA_WRITE:
  *	size of the payload
- * @size: bytes of migration data. A reply with less than was asked for means
- *	that no more is there.
+ * @size: bytes of migration data. A reply with less than was asked for means that
+ *	there is no more.
  * @data: the data, in the READ's reply and the WRITE's command
  */
 struct vfio_user_mig_data {
@@ -417,10 +420,10 @@ static_assert(sizeof(struct vfio_user_device_feature_dma_logging_range) == 16,
 
 /**
  * struct vfio_user_device_feature_dma_logging_control - start and stop logging
- * @page_size: granularity wished for; the reply has the one in use
+ * @page_size: granularity that the client wants; the reply has the one in use
  * @num_ranges: number of @ranges; 0 logs every write
  * @reserved: 0
- * @ranges: what to log
+ * @ranges: the IOVAs to log
  */
 struct vfio_user_device_feature_dma_logging_control {
 	__u64 page_size;
@@ -433,10 +436,10 @@ static_assert(sizeof(struct vfio_user_device_feature_dma_logging_control) == 16,
 	      "wire format");
 
 /**
- * struct vfio_user_device_feature_dma_logging_report - what was written
+ * struct vfio_user_device_feature_dma_logging_report - pages that were written
  * @iova: first byte of the range
  * @length: bytes
- * @page_size: what one bit stands for, a power of two
+ * @page_size: number of bytes for which one bit stands, a power of two
  * @bitmap: reply: one bit for each page, in 64-bit words
  */
 struct vfio_user_device_feature_dma_logging_report {

@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
 /*
- * vfio-user-mdev: between vfio_user_mdev.ko and its helper.
+ * vfio-user-mdev: the interface between vfio_user_mdev.ko and its helper.
  *
  * For each mdev there is a channel, /dev/vfio-user/<uuid>, mode 0600, with one
  * opener at a time (a second open() fails with EBUSY). The helper opens it,
  * connects to the mdev's server, negotiates VFIO_USER_VERSION, and attaches
  * the connection with VUM_ATTACH. From then on the channel carries vfio-user
- * messages as they are, header included: those read are for the server, those
- * written come from the server.
+ * messages as they are, header included: the helper reads messages for the server,
+ * and writes messages from the server.
  *
- * One read() returns one whole message, one write() submits one. Messages
+ * Each read() returns one whole message, and each write() submits one. Messages
  * with file descriptors need VUM_RECV and VUM_SEND, which do the same and
  * carry messages without descriptors as well.
  *
- * If the connection is a local stream socket, the helper can hand that over:
- * see VUM_ATTACH. Then the kernel itself sends and receives. What is left to the
- * helper is to lend its table of descriptors to messages that carry some: when
- * poll() reports EPOLLIN, it calls VUM_CARRY. Such an attachment outlives the
- * helper: the next one takes it over with VUM_RESUME.
+ * If the connection is a local stream socket, the helper can hand the socket over:
+ * see VUM_ATTACH. Then the kernel itself sends and receives, and the helper only
+ * lends its table of descriptors to messages that carry some: when poll() reports
+ * EPOLLIN, it calls VUM_CARRY. Such an attachment, once in VUM_STATE_ATTACHED,
+ * outlives the helper: the next helper takes it over with VUM_RESUME.
  *
- * Any other attachment ends when the channel is closed, and each one when the
- * server hangs up or breaks the protocol, or when the mdev goes. poll() then
- * reports EPOLLHUP; everything else fails with EPIPE, or with ENODEV once the
- * mdev is gone. To attach again, close the channel and open it anew.
+ * Any other attachment ends when the channel is closed. Every attachment ends when
+ * the server hangs up, breaks the protocol or is detached, or when the mdev is
+ * removed. poll() then reports EPOLLHUP; all other calls fail with EPIPE, or with
+ * ENODEV once the mdev is gone. To attach again, close the channel and open it anew.
  */
 #ifndef _UAPI_VFIO_USER_MDEV_H
 #define _UAPI_VFIO_USER_MDEV_H
@@ -36,34 +36,35 @@
 #endif
 
 /*
- * Version of everything in this file. Module and helper must be of the same;
- * each refuses the other otherwise.
+ * The version of everything in this file. Module and helper refuse each other unless
+ * both have the same.
  */
 #define VUM_API_VERSION		2
 
-/* The channel of an mdev is this, followed by its uuid. */
+/* The path of an mdev's channel is this, followed by the mdev's uuid. */
 #define VUM_CHANNEL_DIR		"/dev/vfio-user/"
-/* The socket of an mdev, unless vfio_user/socket says otherwise. */
+/* The path of an mdev's socket is this, unless vfio_user/socket says otherwise. */
 #define VUM_SOCKET_DIR		"/run/vfio-user/"
 #define VUM_SOCKET_SUFFIX	".sock"
 
-/* What the client side of this project takes; told to servers in VERSION. */
+/* The limits of this project as a client, which VFIO_USER_VERSION tells servers. */
 #define VUM_MAX_MSG_FDS		64
 #define VUM_MAX_DATA_XFER_SIZE	1048576
-/* The longest message the channel carries: data, and room for any header. */
+/* The longest message that the channel carries: data, and room for any header. */
 #define VUM_MAX_MSG_SIZE	(VUM_MAX_DATA_XFER_SIZE + 4096)
 
 #define VUM_IOC_TYPE		0xb5
 
 /**
- * VUM_GET_API_VERSION - version of the interface that the module speaks
+ * VUM_GET_API_VERSION - get the version of the interface that the module speaks
  *
- * Returns VUM_API_VERSION as the module was built with it. Works before
- * VUM_ATTACH and will never change.
+ * Works before VUM_ATTACH. This ioctl will never change.
+ *
+ * Return: the VUM_API_VERSION that the module was built with.
  */
 #define VUM_GET_API_VERSION	_IO(VUM_IOC_TYPE, 0)
 
-/* In vum_attach.flags: @socket is there to be handed over. */
+/* In vum_attach.flags: @socket can be handed over. */
 #define VUM_ATTACH_SOCKET	(1 << 0)
 
 /**
@@ -71,24 +72,24 @@
  * @argsz: size of this struct
  * @api_version: the caller's VUM_API_VERSION
  * @flags: VUM_ATTACH_SOCKET, or 0
- * @max_msg_fds: how many descriptors the server takes in one message
- * @max_data_xfer_size: the most bytes in one data transfer message to the
- *	server; at least 8, or the registers of a device could not be accessed
- * @max_dma_maps: how many DMA mappings the server can hold
- * @pgsizes: page sizes that the server supports in DMA mappings, or'ed
+ * @max_msg_fds: most descriptors that the server takes in one message
+ * @max_data_xfer_size: most bytes in one data transfer message to the server; at
+ *	least 8, or the registers of a device could not be accessed
+ * @max_dma_maps: most mappings that the server can hold
+ * @pgsizes: page sizes that the server supports in mappings, or'ed
  * @minor: negotiated minor version
  * @reserved: 0
- * @server_pid: SO_PEERCRED of the socket; 0 if it has none
- * @server_uid: the same
- * @server_gid: the same
+ * @server_pid: the server's pid, by the socket's SO_PEERCRED; 0 if it has none
+ * @server_uid: the server's uid, likewise
+ * @server_gid: the server's gid, likewise
  * @socket: with VUM_ATTACH_SOCKET: the connection, a connected AF_UNIX stream
  *	socket, from which nothing has been read beyond the VFIO_USER_VERSION
  *	reply; else 0
  * @reserved2: 0
  * @reserved3: 0
  *
- * The values come from the server's VFIO_USER_VERSION reply, the defaults of
- * the specification filled in.
+ * The values come from the server's reply to VFIO_USER_VERSION. Those that it does
+ * not name have the specification's defaults.
  */
 struct vum_attach {
 	__u32 argsz;
@@ -115,17 +116,18 @@ static_assert(sizeof(struct vum_attach) == 64, "interface");
  *
  * Argument: struct vum_attach.
  *
- * Returns 0: the caller carries messages, with VUM_RECV and VUM_SEND; 1: the
- * kernel has taken the socket and closed the caller's descriptor, which has to
- * be the only one; the caller goes on with VUM_CARRY. The mdev's
- * vfio_user/data_path decides which.
+ * Return: 0 if the caller is to carry messages, with VUM_RECV and VUM_SEND; 1 if the
+ * kernel has taken the socket and closed the caller's descriptor of it, and the
+ * caller goes on with VUM_CARRY. The mdev's vfio_user/data_path decides which. If
+ * another descriptor of that socket is open anywhere, the attachment ends at once.
  *
  * Errors: EPROTONOSUPPORT if @api_version is not the module's; EINVAL if a
  * field is out of range, a reserved one not 0 or @argsz too small; EISCONN if
  * this opener has attached before, or VUM_RESUME would find an attachment;
  * ENODEV if the mdev is gone; EBADF, ENOTSOCK or EPROTOTYPE if @socket is not
- * what it shall be; EPROTOTYPE if there is none although data_path is "kernel";
- * EBUSY if @socket is in a BPF map or otherwise not the caller's alone.
+ * as described above; EPROTOTYPE if there is none although data_path is "kernel";
+ * EBUSY if the kernel uses @socket for something else, such as a BPF map; ENOMEM;
+ * EFAULT.
  */
 #define VUM_ATTACH		_IO(VUM_IOC_TYPE, 1)
 
@@ -136,8 +138,8 @@ static_assert(sizeof(struct vum_attach) == 64, "interface");
  * @buf: the message, header included
  * @size: VUM_SEND: bytes of the message. VUM_RECV: room at @buf; set to the
  *	message's size.
- * @nr_fds: VUM_SEND: number of descriptors. VUM_RECV: room at @fds; set to
- *	the number received.
+ * @nr_fds: VUM_SEND: number of descriptors. VUM_RECV: room at @fds, in descriptors;
+ *	set to the number received.
  * @fds: array of __s32
  */
 struct vum_message {
@@ -157,11 +159,11 @@ static_assert(sizeof(struct vum_message) == 32, "interface");
  * Argument: struct vum_message. The descriptors are new ones, close-on-exec,
  * owned by the caller. Blocks unless O_NONBLOCK is set.
  *
- * Returns 0; EAGAIN if there is none; ENOTCONN before VUM_ATTACH; EBUSY if the
- * kernel has the socket; EMSGSIZE if
- * @size or @nr_fds is too small, with what is needed stored there, and the
- * message stays the next one; EPIPE or ENODEV as said at the top. read() fails
- * with EMSGSIZE as well where the next message carries descriptors.
+ * Return: 0; EAGAIN if there is no message; ENOTCONN before VUM_ATTACH; EBUSY if the
+ * kernel has the socket; EMSGSIZE if @size or @nr_fds is too small: then the sizes
+ * needed are stored there, and the message stays the next one; EPIPE or ENODEV as
+ * said at the top. read() fails with EMSGSIZE also if the next message carries
+ * descriptors.
  */
 #define VUM_RECV		_IO(VUM_IOC_TYPE, 2)
 
@@ -170,22 +172,21 @@ static_assert(sizeof(struct vum_message) == 32, "interface");
  *
  * Argument: struct vum_message. The descriptors stay the caller's.
  *
- * Returns 0; EINVAL if this is not one message (too short, too long, or a
- * size in the header that differs from @size), which changes nothing; EAGAIN
- * if 64 answers to commands of the server are waiting: take one with VUM_RECV
- * and try again; EPROTO
- * if the message breaks the protocol: the attachment has ended; ENOTCONN
+ * Return: 0; EINVAL if this is not one message (too short, too long, or a size in the
+ * header that differs from @size), which changes nothing; EAGAIN if 64 replies to
+ * commands of the server are due or waiting: take one with VUM_RECV and try again;
+ * EPROTO if the message breaks the protocol, which has ended the attachment; ENOTCONN
  * before VUM_ATTACH; EBUSY if the kernel has the socket; EPIPE or ENODEV as said
  * at the top.
  */
 #define VUM_SEND		_IO(VUM_IOC_TYPE, 3)
 
 /**
- * struct vum_carry - memory for descriptors to pass through
+ * struct vum_carry - memory through which descriptors pass
  * @argsz: size of this struct
  * @size: bytes at @buf: at least CMSG_SPACE(VUM_MAX_MSG_FDS * 4)
- * @buf: where the kernel's own recvmsg() puts control messages; what is left
- *	there means nothing
+ * @buf: where the kernel's own recvmsg() puts control messages; its content after the
+ *	call has no meaning
  */
 struct vum_carry {
 	__u32 argsz;
@@ -196,15 +197,15 @@ struct vum_carry {
 static_assert(sizeof(struct vum_carry) == 16, "interface");
 
 /**
- * VUM_CARRY - send and receive what carries descriptors
+ * VUM_CARRY - send and receive the messages that carry descriptors
  *
  * Argument: struct vum_carry. Never blocks in the socket. Needs VUM_MAX_MSG_FDS
  * free descriptors for the time of the call.
  *
- * Returns 0, also if there was nothing to do; EINVAL if @argsz or @size is too
- * small; EMFILE if there are too few descriptors left, and nothing is lost;
+ * Return: 0, also if there was nothing to do; EINVAL if @argsz or @size is too
+ * small; EMFILE if there are too few free descriptors, and then nothing is lost;
  * EFAULT; ENOTCONN before VUM_ATTACH or VUM_RESUME; EPIPE or ENODEV as said at
- * the top, EPIPE as well if the kernel does not have the socket.
+ * the top; EPIPE also if the kernel does not have the socket.
  */
 #define VUM_CARRY		_IO(VUM_IOC_TYPE, 4)
 
@@ -214,9 +215,9 @@ static_assert(sizeof(struct vum_carry) == 16, "interface");
  * Argument: struct vum_attach with @argsz and @api_version; what the last helper
  * attached is stored there, without @flags and @socket.
  *
- * Returns 0: go on with VUM_CARRY; ENOTCONN if there is no such attachment: find
+ * Return: 0: go on with VUM_CARRY; ENOTCONN if there is no such attachment: find
  * a server, then VUM_ATTACH; EISCONN if this opener has attached before;
- * EPROTONOSUPPORT, EINVAL, ENODEV as VUM_ATTACH.
+ * EPROTONOSUPPORT, EINVAL, ENODEV, EFAULT as VUM_ATTACH.
  */
 #define VUM_RESUME		_IO(VUM_IOC_TYPE, 5)
 
@@ -228,9 +229,9 @@ static_assert(sizeof(struct vum_carry) == 16, "interface");
 #define VUM_GENL_MCGRP_EVENTS	"events"
 
 /*
- * Latency: of replies, by command. Bucket 0 counts those that took less than
- * 2^VUM_LATENCY_SHIFT ns, bucket n those below 2^(VUM_LATENCY_SHIFT + n) ns, the
- * last one all that took longer than the one before says.
+ * The latency of replies, by command. Bucket 0 counts the replies that took less than
+ * 2^VUM_LATENCY_SHIFT ns, bucket n those that took longer but less than
+ * 2^(VUM_LATENCY_SHIFT + n) ns, and the last bucket all that took longer still.
  */
 #define VUM_LATENCY_CMDS	19
 #define VUM_LATENCY_BUCKETS	24
@@ -239,12 +240,12 @@ static_assert(sizeof(struct vum_carry) == 16, "interface");
 /**
  * enum vum_cmd - generic netlink commands
  * @VUM_CMD_UNSPEC: invalid
- * @VUM_CMD_GET_DEVICE: request: one mdev (VUM_ATTR_UUID), or all of them
- *	(dump); answer: its VUM_ATTR_*
- * @VUM_CMD_EVENT: multicast to VUM_GENL_MCGRP_EVENTS: VUM_ATTR_EVENT and what
- *	VUM_CMD_GET_DEVICE answers
+ * @VUM_CMD_GET_DEVICE: request: one mdev (VUM_ATTR_UUID), or all of them (dump);
+ *	reply: the mdev's VUM_ATTR_*
+ * @VUM_CMD_EVENT: multicast to VUM_GENL_MCGRP_EVENTS: VUM_ATTR_EVENT and the
+ *	attributes that VUM_CMD_GET_DEVICE replies
  * @VUM_CMD_GET_STATS: request: one mdev (VUM_ATTR_UUID), or all of them (dump);
- *	answer: VUM_ATTR_UUID, the counters and VUM_ATTR_LATENCY
+ *	reply: VUM_ATTR_UUID, the counters and VUM_ATTR_LATENCY
  */
 enum vum_cmd {
 	VUM_CMD_UNSPEC,
@@ -261,7 +262,7 @@ enum vum_cmd {
  * @VUM_ATTR_PAD: padding
  * @VUM_ATTR_API_VERSION: u32, the module's VUM_API_VERSION
  * @VUM_ATTR_EVENT: u32, enum vum_event
- * @VUM_ATTR_UUID: string, as in sysfs
+ * @VUM_ATTR_UUID: string, the mdev's name in sysfs
  * @VUM_ATTR_TYPE: string, the mdev type ("vfio-user-pci")
  * @VUM_ATTR_STATE: u32, enum vum_state
  * @VUM_ATTR_OPEN: flag, a consumer has the device open
@@ -269,26 +270,26 @@ enum vum_cmd {
  * @VUM_ATTR_SERVER_PID: u32, while attached
  * @VUM_ATTR_SERVER_UID: u32, while attached
  * @VUM_ATTR_SERVER_GID: u32, while attached
- * @VUM_ATTR_REASON: string, why the device is broken
- * @VUM_ATTR_REQUESTS: u64, requests sent since the mdev was created
- * @VUM_ATTR_ABORTED: u64, requests that ended without an answer
- * @VUM_ATTR_ERRORS: u64, requests that the server answered with an error
- * @VUM_ATTR_ATTACHES: u64, how often a server was attached
+ * @VUM_ATTR_REASON: string, why the state is VUM_STATE_BROKEN
+ * @VUM_ATTR_REQUESTS: u64, requests queued since the mdev was created
+ * @VUM_ATTR_ABORTED: u64, requests that ended without a reply
+ * @VUM_ATTR_ERRORS: u64, requests to which the server replied with an error
+ * @VUM_ATTR_ATTACHES: u64, number of attachments
  * @VUM_ATTR_DMA: string, how the consumer's memory was announced to the server:
  *	"mmap", "file", "message" or "none"
- * @VUM_ATTR_PINNED: u64, pages of the consumer's that the server has touched
- * @VUM_ATTR_DMA_FAULTS: u64, accesses of the server's to IOVAs that nobody has
- *	mapped, or not for this
- * @VUM_ATTR_DMA_ANNOUNCE: string, what of it is announced: "exact", each of the
- *	consumer's mappings, or "aperture", one range for all that there may be
- * @VUM_ATTR_DMA_MAPPINGS: u32, how many DMA_MAPs the server knows at present
- * @VUM_ATTR_DMA_INEXACT: string, why it is an aperture although the mdev's
- *	vfio_user/dma_announce says "exact"
+ * @VUM_ATTR_PINNED: u64, pages of the consumer's that are pinned for the server
+ * @VUM_ATTR_DMA_FAULTS: u64, the server's accesses to IOVAs that the consumer has not
+ *	mapped, or not for this kind of access
+ * @VUM_ATTR_DMA_ANNOUNCE: string, what the server is told of memory: "exact", each of
+ *	the consumer's mappings, or "aperture", one range for all IOVAs
+ * @VUM_ATTR_DMA_MAPPINGS: u32, number of DMA_MAPs that the server knows at present
+ * @VUM_ATTR_DMA_INEXACT: string, why the server is told an aperture although the
+ *	mdev's vfio_user/dma_announce says "exact"
  * @VUM_ATTR_DATA_PATH: string, while attached: "relay", the helper carries
  *	messages, or "kernel", the module itself has the server's socket
  * @VUM_ATTR_HELPER: flag, a helper has the channel open
- * @VUM_ATTR_LATENCY: nested, one for each command that has been answered: enum
- *	vum_latency_attr
+ * @VUM_ATTR_LATENCY: nested enum vum_latency_attr, one for each command that has had
+ *	a reply
  */
 enum vum_attr {
 	VUM_ATTR_UNSPEC,
@@ -322,7 +323,7 @@ enum vum_attr {
 #define VUM_ATTR_MAX VUM_ATTR_LATENCY
 
 /**
- * enum vum_latency_attr - in VUM_ATTR_LATENCY
+ * enum vum_latency_attr - attributes within VUM_ATTR_LATENCY
  * @VUM_LATENCY_UNSPEC: invalid
  * @VUM_LATENCY_CMD: u32, enum vfio_user_command
  * @VUM_LATENCY_COUNTS: u64[VUM_LATENCY_BUCKETS], replies by the time they took
@@ -336,13 +337,13 @@ enum vum_latency_attr {
 #define VUM_LATENCY_MAX VUM_LATENCY_COUNTS
 
 /**
- * enum vum_state - of an mdev
- * @VUM_STATE_DETACHED: no server; accesses fail with EIO
- * @VUM_STATE_ATTACHING: a server is there and is being asked what its device
- *	looks like; accesses wait for the outcome
- * @VUM_STATE_ATTACHED: in working order
- * @VUM_STATE_BROKEN: the server misbehaved or ran into timeout_ms; as
- *	DETACHED, until a server is attached again
+ * enum vum_state - the state of an mdev's connection to its server
+ * @VUM_STATE_DETACHED: no server is attached; accesses fail with EIO
+ * @VUM_STATE_ATTACHING: a server is being asked what its device looks like; accesses
+ *	wait for the outcome
+ * @VUM_STATE_ATTACHED: the server is in working order
+ * @VUM_STATE_BROKEN: the server was detached since it misbehaved or ran into
+ *	timeout_ms; as VUM_STATE_DETACHED, until a server is attached again
  */
 enum vum_state {
 	VUM_STATE_DETACHED,
@@ -353,14 +354,14 @@ enum vum_state {
 
 /**
  * enum vum_event - what happened to an mdev
- * @VUM_EVENT_CREATED: it appeared
- * @VUM_EVENT_REMOVED: it went
- * @VUM_EVENT_ATTACHED: its server is attached and its device known
- * @VUM_EVENT_DETACHED: its server is gone
- * @VUM_EVENT_OPENED: a consumer has opened it
- * @VUM_EVENT_CLOSED: the consumer has closed it
- * @VUM_EVENT_BROKEN: its server misbehaved; VUM_ATTR_REASON says how
- * @VUM_EVENT_CHANGED: VUM_ATTR_SOCKET is a new one; connect to that
+ * @VUM_EVENT_CREATED: the mdev was created
+ * @VUM_EVENT_REMOVED: the mdev was removed
+ * @VUM_EVENT_ATTACHED: the server is attached and its device known
+ * @VUM_EVENT_DETACHED: the server is gone, or was detached
+ * @VUM_EVENT_OPENED: a consumer has opened the device
+ * @VUM_EVENT_CLOSED: the consumer has closed the device
+ * @VUM_EVENT_BROKEN: the server misbehaved; VUM_ATTR_REASON says how
+ * @VUM_EVENT_CHANGED: VUM_ATTR_SOCKET has changed; connect to the new socket
  */
 enum vum_event {
 	VUM_EVENT_CREATED,
