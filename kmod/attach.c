@@ -367,7 +367,7 @@ void vum_attach_work(struct work_struct *work)
 		else
 			vum_attach_ready(dev, a->session);
 		/* vum_detach_work() may have run before there was a window. */
-		if (flaw)
+		if (flaw || !vum_conn_current(&dev->conn, a->session))
 			vum_conn_detach(dev);
 	}
 	vum_shape_free(a->shape);

@@ -129,6 +129,15 @@ int live_messages(void)
 	return (int)strtol(buf, NULL, 10);
 }
 
+/* Each mdev, open channel and window has some; what is kept ready has none. */
+static int module_references(void)
+{
+	char buf[16];
+
+	CHECK_EQ(read_file("/sys/module/vfio_user_mdev/refcnt", buf, sizeof(buf)), 0);
+	return (int)strtol(buf, NULL, 10);
+}
+
 /* Programs are where this one is. */
 const char *world_bin(const char *program)
 {
@@ -362,11 +371,14 @@ const char *world_case_end(void)
 	wait(NULL);
 	end = test_now_ms() + TEST_SOON_MS;
 	while (test_now_ms() < end) {
-		if (!live_messages() && access("/dev/vfio-user", F_OK))
+		if (!live_messages() && access("/dev/vfio-user", F_OK) &&
+		    !module_references())
 			return NULL;
 		test_sleep_ms(10);
 	}
-	return live_messages() ? "messages in the module" : "an mdev";
+	if (live_messages())
+		return "messages in the module";
+	return access("/dev/vfio-user", F_OK) ? "references on the module" : "an mdev";
 }
 
 static void show(const char *title, const char *path)

@@ -7,6 +7,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../lib/puppet.h"
@@ -253,6 +254,21 @@ TEST(short_irq_info)
 TEST(irq_info_under_another_id)
 {
 	in_command(VFIO_USER_DEVICE_GET_IRQ_INFO, PUPPET_FAULT_WRONG_ID);
+}
+
+/* Between the description of the device and the announcement of memory. */
+TEST(server_exits_while_it_is_asked)
+{
+	up(NULL);
+	puppet_fault(&c, VFIO_USER_DEVICE_GET_IRQ_INFO, PUPPET_FAULT_EXIT, 0);
+	consumer_close(&c);
+	world_cut(&w);
+	world_wait_state(&w, "detached");
+	world_helper(&w, NULL);
+	CHECK_SOON(waitpid(w.server, NULL, WNOHANG) == w.server);
+	w.server = 0;
+	world_wait_state(&w, "detached");
+	/* The end of the case finds the module in use if anything is left. */
 }
 
 static void never_attaches(const char *const *args, const char *message)
