@@ -46,22 +46,19 @@ static int vum_region_find(struct vum_device *dev, loff_t pos, size_t *count,
 }
 
 /*
- * Choose how much of an access goes into one message. The limit is that of
- * *@session's server, so the message is for this server only.
+ * Choose how much of an access goes into one message. Should the limit be that of a
+ * server that has come since the access began, the message is refused anyway.
  */
-static u32 vum_region_chunk(struct vum_device *dev, size_t count, u32 *session)
+static u32 vum_region_chunk(struct vum_device *dev, size_t count)
 {
 	struct vum_conn *conn = &dev->conn;
 	u32 max;
 
 	/* Every server takes 8 bytes, see VUM_ATTACH, so the lock is not needed. */
-	if (count <= sizeof(u64)) {
-		*session = READ_ONCE(conn->session);
+	if (count <= sizeof(u64))
 		return count;
-	}
 	vum_conn_lock(conn);
 	max = conn->peer.max_data_xfer_size;
-	*session = conn->session;
 	vum_conn_unlock(conn);
 	/* If no server was ever attached, the request fails, whatever its size. */
 	return min_t(size_t, count, max ?: 1);
@@ -193,9 +190,11 @@ static ssize_t vum_region_rw(struct vum_device *dev, char __user *to,
 		return 0;
 	if (vum_announce_stale(dev) && vum_announce_now(dev))
 		return -EINTR;
+	/* One access goes to one server, even if it takes several messages. */
+	session = READ_ONCE(dev->conn.session);
 	ret = vum_region_find(dev, *ppos, &count, !!from, &access);
 	while (!ret && done < count) {
-		access.count = vum_region_chunk(dev, count - done, &session);
+		access.count = vum_region_chunk(dev, count - done);
 		if (to)
 			ret = vum_region_read_chunk(dev, to + done, &access,
 						    session);

@@ -2,8 +2,14 @@
 /* The helper or the server dies under a consumer's hands, and comes back. */
 
 #include <pthread.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -340,4 +346,59 @@ TEST(under_load)
 		before = good[0];
 		CHECK_SOON(*(volatile unsigned int *)&good[0] > before);
 	}
+}
+
+#define CHUNK	65536U
+
+/* Reads two chunks into memory whose first touch waits for the main thread. */
+static void *large_read(void *arg)
+{
+	void **into = arg;
+
+	return (void *)pread(c.device, *into, 2 * (size_t)CHUNK, region_at(0, 0));
+}
+
+static int watch_memory(void *mem, size_t size)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = {
+		.range = { (uintptr_t)mem, size },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+
+	CHECK(fd >= 0 && !ioctl(fd, UFFDIO_API, &api) &&
+	      !ioctl(fd, UFFDIO_REGISTER, &range));
+	return fd;
+}
+
+/* The consumer gets what the first server has read, and not more. */
+TEST(one_access_is_for_one_server)
+{
+	const char *const args[] = { "--bar0-size", "131072",
+				     "--max-data-xfer-size", "65536", NULL };
+	struct uffdio_zeropage zero = { .range.len = 2 * (size_t)CHUNK };
+	struct uffd_msg msg;
+	pthread_t thread;
+	void *mem, *result;
+	int fd;
+
+	up(args);
+	mem = mmap(NULL, zero.range.len, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(mem != MAP_FAILED);
+	fd = watch_memory(mem, zero.range.len);
+	CHECK(!pthread_create(&thread, NULL, large_read, &mem));
+	/* The first chunk has come, and is about to be copied. */
+	CHECK_EQ(read(fd, &msg, sizeof(msg)), sizeof(msg));
+	world_kill(&w.server, SIGKILL);
+	world_wait_state(&w, "detached");
+	world_server(&w, args);
+	world_wait_state(&w, "attached");
+	zero.range.start = (uintptr_t)mem;
+	CHECK(!ioctl(fd, UFFDIO_ZEROPAGE, &zero));
+	CHECK(!pthread_join(thread, &result));
+	CHECK_EQ((long)result, CHUNK);
+	CHECK_EQ(pread(c.device, mem, zero.range.len, region_at(0, 0)),
+		 zero.range.len);
 }
