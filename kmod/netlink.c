@@ -301,6 +301,7 @@ void vum_netlink_event(struct vum_device *dev, enum vum_event event)
 	if (!hdr || nla_put_u32(skb, VUM_ATTR_EVENT, event) ||
 	    vum_put_snapshot(skb, dev, &s)) {
 		nlmsg_free(skb);
+		genl_set_err(&vum_genl, &init_net, 0, 0, -ENOBUFS);
 		return;
 	}
 	genlmsg_end(skb, hdr);

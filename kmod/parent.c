@@ -148,7 +148,7 @@ static int __init vum_init(void)
 		goto err_chrdev;
 	ret = mdev_register_driver(&vum_driver);
 	if (ret)
-		goto err_control;
+		goto err_netlink;
 	ret = vum_parent_add();
 	if (ret)
 		goto err_driver;
@@ -156,7 +156,7 @@ static int __init vum_init(void)
 
 err_driver:
 	mdev_unregister_driver(&vum_driver);
-err_control:
+err_netlink:
 	vum_netlink_exit();
 err_chrdev:
 	vum_channel_chrdev_exit();
