@@ -318,10 +318,14 @@ int vum_announce_now(struct vum_device *dev)
  */
 bool vum_announce_heard(const struct vum_device *dev, unsigned long gen)
 {
+	unsigned long told;
+
 	if (!READ_ONCE(dev->dma.open) || !READ_ONCE(dev->announce.exact) ||
 	    READ_ONCE(dev->dma.announced) == VUM_DMA_NONE)
 		return true;
-	return (long)(smp_load_acquire(&dev->announce.gen) - gen) >= 0 &&
+	told = smp_load_acquire(&dev->announce.gen);
+	/* Other containers' changes make @gen grow, but are nothing to tell. */
+	return ((long)(told - gen) >= 0 || told == READ_ONCE(dev->member.gen)) &&
 	       !READ_ONCE(dev->conn.nr_async);
 }
 

@@ -67,6 +67,52 @@ TEST(map_waits_for_every_server)
 	CHECK_EQ(dma_show(&w2, "dma_mappings"), 2);
 }
 
+/* Maps and unmaps in a container of its own until it is killed, and counts. */
+static pid_t neighbour(const struct world *world, unsigned long *count)
+{
+	struct consumer other;
+	unsigned char *mem;
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	consumer_open(&other, world);
+	mem = dma_memory(PAGE);
+	for (;;) {
+		dma_map(&other, mem, IOVA, PAGE, 3);
+		dma_unmap(&other, IOVA, PAGE);
+		__atomic_fetch_add(count, 1, __ATOMIC_RELAXED);
+	}
+}
+
+/* What others map is not what this consumer waits for. */
+TEST(neighbours_do_not_hold_up_a_map)
+{
+	unsigned long *count = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+				    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	unsigned char *mem;
+	struct world w2;
+	pid_t pid;
+
+	CHECK(count != MAP_FAILED);
+	up_exact();
+	world_up_beside(&w2, NULL);
+	/* It waits for no server, and so never stops. */
+	world_attr_set(&w2, "dma_announce", "aperture");
+	pid = neighbour(&w2, count);
+	CHECK_SOON(__atomic_load_n(count, __ATOMIC_RELAXED) > 10);
+	mem = dma_memory(PAGE);
+	for (int i = 0; i < 200; i++) {
+		long long start = test_now_ms();
+
+		dma_map(&c, mem, IOVA, PAGE, 3);
+		dma_unmap(&c, IOVA, PAGE);
+		CHECK(test_now_ms() - start < TEST_SOON_MS);
+	}
+	world_kill(&pid, SIGKILL);
+	CHECK(*count > 100);
+}
+
 /* The memory has been taken away by then; the server may hear of it later. */
 TEST(unmap_does_not_wait)
 {
