@@ -128,7 +128,7 @@ static int vum_map_wait_release(struct inode *inode, struct file *file)
 
 /**
  * vum_map_wait_take - take a file that makes the task wait for the servers
- * @iommu: VFIO's name for the container, in which there is a device of this module
+ * @iommu: VFIO's name for the container, in which a device of this module was
  *
  * The caller fput()s the file, and the task waits in vum_map_wait_release() before it
  * leaves the kernel.
@@ -138,15 +138,18 @@ static int vum_map_wait_release(struct inode *inode, struct file *file)
  */
 struct file *vum_map_wait_take(const void *iommu)
 {
-	struct file *file = vum_map_wait_pop();
+	struct file *file;
 
+	/* The device that was in the container may have gone meanwhile. */
+	if (!try_module_get(THIS_MODULE))
+		return NULL;
+	file = vum_map_wait_pop();
 	if (READ_ONCE(vum_map_wait_nr) < VUM_MAP_WAIT_SPARE / 2)
 		vum_work_queue(&vum_map_wait_work);
-	if (!file)
-		return NULL;
-	/* The device in the container has a reference on the module already. */
-	__module_get(THIS_MODULE);
-	file->private_data = (void *)iommu;
+	if (file)
+		file->private_data = (void *)iommu;
+	else
+		module_put(THIS_MODULE);
 	return file;
 }
 
