@@ -249,8 +249,8 @@ static void vum_device_release(struct vfio_device *vdev)
 {
 	struct vum_device *dev = vum_from_vfio(vdev);
 
-	vum_dma_exit(dev);
 	vum_announce_exit(dev);
+	vum_dma_exit(dev);
 	vum_region_mmap_exit(dev);
 	vum_shape_free(dev->shape);
 	vum_conn_exit(&dev->conn);

@@ -233,6 +233,11 @@ static struct vum_mapping *vum_announce_wanted(struct vum_device *dev,
 			*nr = vum_announce_clip(maps, *nr);
 			return maps;
 		}
+		/* The consumer may have left meanwhile, and its container with it. */
+		if (!READ_ONCE(dev->dma.open)) {
+			*nr = 0;
+			return NULL;
+		}
 		vum_announce_fall_back(dev, why);
 	}
 	*nr = 1;

@@ -252,6 +252,7 @@ bool vum_container_call_begin(struct vum_call *call)
 	if (c && c->calls == VUM_CONTAINER_CALLS) {
 		c->blind = true;
 		vum_container_give_up(c, "the consumer maps and unmaps too much at once");
+		vum_container_changed(c);
 		c = NULL;
 	}
 	if (c) {

@@ -239,6 +239,8 @@ static const char *vum_observe_start(void)
 	vum_observing = !ret;
 	if (ret == -EOPNOTSUPP)
 		return "the kernel's probes run as in an NMI (no CONFIG_KPROBES_ON_FTRACE)";
+	if (ret == -ENOENT)
+		return "vfio_iommu_type1 is not loaded, or lacks the functions to observe";
 	return ret ? "the kernel's kretprobes do not work" : NULL;
 }
 
