@@ -30,8 +30,13 @@ run_test() {
 	esac
 }
 
-# A script that was cut off has left its mdevs to the next.
+# A test that was cut off has left its processes and mdevs to the next.
 clear_away() {
+	for exe in /proc/[0-9]*/exe; do
+		case $(readlink "$exe") in
+		"$(readlink -f "$VUM_BIN")"/*) kill -KILL "$(echo "$exe" | tr -dc 0-9)" ;;
+		esac
+	done
 	for mdev in /sys/bus/mdev/devices/*; do
 		[ ! -e "$mdev" ] || timeout 30 sh -c "echo 1 >$mdev/remove"
 	done
