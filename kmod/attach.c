@@ -385,8 +385,10 @@ void vum_detach_work(struct work_struct *work)
 	struct vum_conn *conn = &dev->conn;
 
 	vum_conn_lock(conn);
-	if (!vum_conn_alive(conn))
+	if (!vum_conn_alive(conn)) {
 		swap(transport, conn->transport);
+		WRITE_ONCE(conn->path, conn->transport->ops->path);
+	}
 	vum_conn_unlock(conn);
 	/* Memory first, since the helper can hold up the closing of the socket. */
 	vum_dma_drop(dev);

@@ -135,15 +135,13 @@ static int vum_conn_gate(const struct vum_conn *conn, const struct vum_req *req)
 {
 	if (req->session && req->session != conn->session)
 		return -EIO;
-	switch (conn->state) {
-	case VUM_STATE_ATTACHED:
-		return 0;
-	case VUM_STATE_ATTACHING:
-		return req->kind == VUM_REQ_CONSUMER ||
-		       req->kind == VUM_REQ_POSTED ? -EPROBE_DEFER : 0;
-	default:
+	if (!vum_conn_alive(conn))
 		return -EIO;
-	}
+	if (conn->state == VUM_STATE_ATTACHING &&
+	    (req->kind == VUM_REQ_CONSUMER || req->kind == VUM_REQ_POSTED))
+		return -EPROBE_DEFER;
+	/* Only a helper can receive the descriptors that the reply may bring. */
+	return req->reply_fds && !conn->helper ? -EIO : 0;
 }
 
 /* Give @req an id. May drop the lock for a while. */
@@ -153,7 +151,7 @@ static int vum_conn_number(struct vum_conn *conn, struct vum_req *req)
 
 	if (ret)
 		return ret;
-	/* The attachment may have ended while the lock was dropped. */
+	/* Attachment or helper may have gone while the lock was dropped. */
 	ret = vum_conn_gate(conn, req);
 	if (ret) {
 		vum_conn_free_id(conn, req->msg.hdr.msg_id);
@@ -179,9 +177,6 @@ int vum_conn_enqueue(struct vum_conn *conn, struct vum_req *req)
 	vum_conn_assert_held(conn);
 	if (ret)
 		return ret;
-	/* Only a helper can receive the descriptors that the reply may bring. */
-	if (req->reply_fds && !conn->helper)
-		return -EIO;
 	if (req->kind == VUM_REQ_POSTED && conn->nr_posted < VUM_MAX_POSTED) {
 		req->msg.hdr.flags = VFIO_USER_F_NO_REPLY;
 		conn->nr_posted++;
@@ -327,12 +322,15 @@ int vum_conn_wait_settled(struct vum_conn *conn)
 	return 0;
 }
 
-static void vum_conn_put_requests(struct list_head *dead)
+static void vum_conn_put_requests(struct vum_device *dev, struct list_head *dead)
 {
 	struct vum_req *req, *tmp;
 
-	list_for_each_entry_safe(req, tmp, dead, node)
+	list_for_each_entry_safe(req, tmp, dead, node) {
+		if (req->done)
+			req->done(dev, req);
 		vum_req_put(req);
+	}
 }
 
 /* End all that is in flight; the caller puts what is in @dead, without the lock. */
@@ -387,7 +385,7 @@ bool vum_conn_stop(struct vum_device *dev, u32 session, enum vum_state state,
  */
 void vum_conn_stopped(struct vum_device *dev, struct list_head *dead)
 {
-	vum_conn_put_requests(dead);
+	vum_conn_put_requests(dev, dead);
 	wake_up_all(&dev->conn.changed);
 	wake_up_poll(&dev->conn.helper_wait, EPOLLIN | EPOLLERR | EPOLLHUP);
 	vum_conn_detach(dev);
@@ -407,6 +405,24 @@ void vum_conn_detach(struct vum_device *dev)
 		vfio_put_device(&dev->vdev);
 }
 
+/* The first half of vum_conn_end(), with conn's lock held; see vum_conn_stop(). */
+static bool vum_conn_end_locked(struct vum_device *dev, u32 session,
+				struct list_head *dead)
+{
+	bool stopped = vum_conn_stop(dev, session, VUM_STATE_DETACHED, dead);
+
+	if (stopped)
+		vum_conn_event(dev, VUM_EVENT_DETACHED);
+	return stopped;
+}
+
+static void vum_conn_ended(struct vum_device *dev, struct list_head *dead)
+{
+	if (READ_ONCE(dev->open))
+		vum_warn(dev, "server went away while the device is in use; accesses fail with EIO until one is back\n");
+	vum_conn_stopped(dev, dead);
+}
+
 /**
  * vum_conn_end - end an attachment whose server is gone
  * @dev: device
@@ -416,21 +432,14 @@ void vum_conn_detach(struct vum_device *dev)
  */
 void vum_conn_end(struct vum_device *dev, u32 session)
 {
-	struct vum_conn *conn = &dev->conn;
-	bool open, stopped;
 	LIST_HEAD(dead);
+	bool stopped;
 
-	vum_conn_lock(conn);
-	stopped = vum_conn_stop(dev, session, VUM_STATE_DETACHED, &dead);
+	vum_conn_lock(&dev->conn);
+	stopped = vum_conn_end_locked(dev, session, &dead);
+	vum_conn_unlock(&dev->conn);
 	if (stopped)
-		vum_conn_event(dev, VUM_EVENT_DETACHED);
-	open = dev->open;
-	vum_conn_unlock(conn);
-	if (!stopped)
-		return;
-	if (open)
-		vum_warn(dev, "server went away while the device is in use; accesses fail with EIO until one is back\n");
-	vum_conn_stopped(dev, &dead);
+		vum_conn_ended(dev, &dead);
 }
 
 /**
@@ -480,27 +489,29 @@ void vum_conn_orphan(struct vum_device *dev)
 {
 	struct vum_conn *conn = &dev->conn;
 	unsigned long id = 0;
+	bool stopped = false;
 	struct vum_req *req;
 	LIST_HEAD(dead);
-	u32 session;
 	void *entry;
-	bool keep;
 
 	vum_conn_lock(conn);
-	session = conn->session;
 	conn->helper = false;
-	keep = conn->path == VUM_PATH_KERNEL && conn->state == VUM_STATE_ATTACHED;
-	for (; keep && (entry = vum_ids_next(conn, &id)); id++) {
-		req = entry;
-		if (xa_is_value(entry) || !req->reply_fds)
-			continue;
-		vum_conn_finish(dev, req, -EIO);
-		list_add_tail(&req->node, &dead);
+	if (conn->path != VUM_PATH_KERNEL || conn->state != VUM_STATE_ATTACHED) {
+		stopped = vum_conn_end_locked(dev, conn->session, &dead);
+	} else {
+		for (; (entry = vum_ids_next(conn, &id)); id++) {
+			req = entry;
+			if (xa_is_value(entry) || !req->reply_fds)
+				continue;
+			vum_conn_finish(dev, req, -EIO);
+			list_add_tail(&req->node, &dead);
+		}
 	}
 	vum_conn_unlock(conn);
-	vum_conn_put_requests(&dead);
-	if (!keep)
-		vum_conn_end(dev, session);
+	if (stopped)
+		vum_conn_ended(dev, &dead);
+	else
+		vum_conn_put_requests(dev, &dead);
 }
 
 /**

@@ -206,7 +206,8 @@ void vum_dma_init(struct vum_device *dev)
 /* The device's last reference has gone, so no window is left that could fault. */
 void vum_dma_exit(struct vum_device *dev)
 {
-	cancel_work_sync(&dev->conn.execute);
+	/* Not cancelled, since it frees the commands that are left. */
+	flush_work(&dev->conn.execute);
 	vum_dma_pin_exit(&dev->dma);
 	mutex_destroy(&dev->dma.lock);
 	if (dev->dma.scratch)

@@ -109,19 +109,22 @@ void vum_announce_later(struct vum_device *dev)
 	vum_work_queue(&dev->announce.work);
 }
 
-/* Handle the server's reply to a DMA_MAP or a DMA_UNMAP. */
+/* A DMA_MAP or a DMA_UNMAP has ended: look at the server's reply, if there is one. */
 static void vum_announce_done(struct vum_device *dev, const struct vum_req *req)
 {
 	const struct vfio_user_dma_map *msg = (const void *)req->msg.payload;
-	const struct vum_mapping *aperture = &dev->announce.aperture;
+	struct vum_announce *ann = &dev->announce;
+	const struct vum_mapping *aperture = &ann->aperture;
 
-	if (req->msg.hdr.cmd == VFIO_USER_DMA_MAP &&
-	    req->reply->hdr.flags & VFIO_USER_F_ERROR)
+	atomic_dec(&ann->pending);
+	if (req->reply && req->msg.hdr.cmd == VFIO_USER_DMA_MAP &&
+	    req->reply->hdr.flags & VFIO_USER_F_ERROR &&
+	    req->session == READ_ONCE(ann->session))
 		set_bit(msg->addr == aperture->iova && msg->size == aperture->size ?
 			VUM_REFUSED_APERTURE : VUM_REFUSED_MAPPING,
-			&dev->announce.refused);
+			&ann->refused);
 	/* There may be more to tell than VUM_ANNOUNCE_MAX allowed at a time. */
-	if (dev->announce.refused || vum_announce_stale(dev))
+	if (READ_ONCE(ann->refused) || vum_announce_stale(dev))
 		vum_announce_later(dev);
 }
 
@@ -134,7 +137,10 @@ static int vum_announce_queue(struct vum_device *dev, u32 session,
 		return -ENOMEM;
 	req->session = session;
 	req->done = vum_announce_done;
+	atomic_inc(&dev->announce.pending);
 	ret = vum_req_queue(dev, req);
+	if (ret)
+		atomic_dec(&dev->announce.pending);
 	vum_req_put(req);
 	return ret;
 }
@@ -262,7 +268,7 @@ static int vum_announce_update(struct vum_device *dev)
 	if (!window || session != dev->announce.session)
 		goto out;
 	/* The server has enough to do; vum_announce_done() queues the work again. */
-	if (READ_ONCE(dev->conn.nr_async) > VUM_ANNOUNCE_MAX) {
+	if (atomic_read(&dev->announce.pending) > VUM_ANNOUNCE_MAX) {
 		fput(window);
 		return 0;
 	}
@@ -295,11 +301,12 @@ out:
  */
 int vum_announce_now(struct vum_device *dev)
 {
+	struct vum_announce *ann = &dev->announce;
 	struct vum_conn *conn = &dev->conn;
 	int ret;
 
 	if (wait_event_killable(conn->changed,
-				READ_ONCE(conn->nr_async) <= VUM_ANNOUNCE_MAX))
+				atomic_read(&ann->pending) <= VUM_ANNOUNCE_MAX))
 		return -EINTR;
 	if (mutex_lock_killable(&dev->announce.lock))
 		return -EINTR;
@@ -395,7 +402,7 @@ void vum_announce_begin(struct vum_device *dev, u32 session,
 	mutex_lock(&ann->lock);
 	ann->aperture = *aperture;
 	vum_announce_tell(dev, told ? vum_mapping_list(aperture) : NULL, told);
-	ann->session = session;
+	WRITE_ONCE(ann->session, session);
 	ann->refused = 0;
 	WRITE_ONCE(ann->inexact, NULL);
 	vum_announce_update(dev);

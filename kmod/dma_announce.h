@@ -17,7 +17,7 @@ enum vum_refused {
 
 /**
  * struct vum_announce - what a device's server has been told of memory
- * @lock: guards all that follows but @exact and @refused, and with it the order in
+ * @lock: guards all that follows but @exact, @pending and @refused, and the order in
  *	which the server is told. Never held while a task waits for the server
  * @session: the attachment that this is for
  * @exact: announce the consumer's mappings, not the aperture
@@ -25,6 +25,7 @@ enum vum_refused {
  * @aperture: the range of all IOVAs that there may be
  * @told: the mappings that have been announced, by IOVA
  * @nr_told: number of entries in @told
+ * @pending: messages that the server has not replied to
  * @gen: dev->member.gen at that time
  * @refused: enum vum_refused, what the server has replied an error to
  * @work: work item that announces what is new
@@ -37,6 +38,7 @@ struct vum_announce {
 	struct vum_mapping aperture;
 	struct vum_mapping *told;
 	unsigned int nr_told;
+	atomic_t pending;
 	unsigned long gen;
 	unsigned long refused;
 	struct work_struct work;

@@ -90,9 +90,9 @@ static int vum_incoming_reply(struct vum_device *dev, u32 session,
 	if (req) {
 		trace_vum_answer(dev, req);
 		if (req->kind == VUM_REQ_ASYNC) {
-			wake_up_all(&conn->changed);
 			if (req->done)
 				req->done(dev, req);
+			wake_up_all(&conn->changed);
 		}
 		vum_req_put(req);
 	} else if (!small) {

@@ -96,8 +96,8 @@ enum vum_req_state {
  * @reply_fds: most descriptors that may come with the reply
  * @small: the request is from the cache for small messages
  * @queued_at: ktime_get_ns() when the request was queued
- * @done: called without locks once @reply of a VUM_REQ_ASYNC is there, not if the
- *	request is aborted; may be NULL
+ * @done: called without locks once a VUM_REQ_ASYNC has ended, with @reply or
+ *	@error; may be NULL
  * @reply: once @state is VUM_REQ_DONE without @error
  * @msg: the message; last, since its payload follows
  */

@@ -181,9 +181,10 @@ static void __exit vum_exit(void)
 	vum_channel_chrdev_exit();
 	class_unregister(&vum_class);
 	vum_observe_exit();
-	vum_pseudofs_exit();
 	vum_work_exit();
 	vum_sock_exit();
+	/* Work items may have dropped the last reference to an inode. */
+	vum_pseudofs_exit();
 	vum_message_exit();
 }
 
