@@ -1,26 +1,90 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Usage: [WORLD="world..."] check.sh [TEST...]
+#        check.sh --job WORLD KIND TEST...	(for itself: one of the jobs below)
 #
 # Builds all it takes and runs the tests, all of them or those named, in all
-# worlds or those named (see vm/kernel.sh; "WORLD/relay": with the helper, not
-# the kernel, to carry all messages; "WORLD/cdev": with consumers on iommufd):
-# the programs in selftests/tests/ and the scripts beside them, inside the test
-# VM, unless a script's first lines say "runs on: host", or "runs on: 1 CPU",
-# which is best for a machine that is emulated on an emulated one; "guest:" is
-# what guest.sh is to prepare for it. What a world leaves out if no test is named,
-# since other worlds have it: see leaves_out(). The output is TAP, then a table,
-# test by world, the last line a summary; it stays in .build/check.log, the VMs'
-# kernel logs beside it in check.*.console.
+# worlds or those named (see vm/kernel.sh; "WORLD/relay": with the helper to carry
+# all messages; "WORLD/cdev": with consumers on iommufd): the programs in
+# selftests/tests/ and the scripts beside them, inside a test VM, unless a script's
+# first lines say "runs on: host", or "runs on: 1 CPU", which is best for a machine
+# that is emulated on an emulated one; "guest:" is what guest.sh is to prepare for
+# it. If no test is named, a world leaves out what others have: see leaves_out().
+#
+# First everything is built; then the tests of each world are one job for each of
+# these places, and two jobs run at a time: more VMs are slower on two cores. Each
+# job's TAP is in .build/check/, the VMs' kernel logs beside it, all of it in
+# .build/check.log. At the end comes a table, test by world, and a summary.
 set -eu
 
 cd "$(dirname "$(readlink -f "$0")")/.."
 vm=selftests/vm
-log=.build/check.log
-worlds=${WORLD:-bookworm bookworm/relay trixie backports}
-mkdir -p .build
+logs=.build/check
 . selftests/build.sh
 
+# enter WORLD: set what its programs and VMs are to know.
+enter() {
+	case $1 in
+	*/cdev) export VUM_CONSUMER=cdev ;;
+	*/*) export VUM_DATA_PATH="${1#*/}" ;;
+	esac
+	# Sanitizers would cost too much where the kernel itself tells.
+	sanitize=1
+	case $1 in
+	debug* | race*) sanitize='' ;;
+	esac
+}
+
+# Where is a test to run?
+place() {
+	case $(head -n 5 "selftests/tests/$1.sh" 2>/dev/null) in
+	*'runs on: host'*) echo host ;;
+	*'runs on: 1 CPU'*) echo guests ;;
+	*) echo vm ;;
+	esac
+}
+
+# run_vm CPUS TEST...
+run_vm() {
+	cpus=$1
+	shift
+	VUM_CONSOLE=$log.console $vm/run.sh --timeout 3600 --smp "$cpus" -- \
+		selftests/in-vm.sh "$@" ||
+		echo "not ok - the VM: exit status $? (124: timeout, 125: it died; see $log.console)"
+}
+
+# run_job WORLD PLACE TEST...
+run_job() {
+	world=$1 place=$2
+	log=$logs/$(echo "$world" | tr / .).$place
+	shift 2
+	enter "$world"
+	use_world "${world%/*}" "$sanitize"
+	case $place in
+	vm) run_vm 2 "$@" ;;
+	# Here, sanitizers would cost what the guest needs.
+	guests) VUM_BIN=$build/bin run_vm 1 "$@" ;;
+	host)
+		for t; do
+			echo "# == $t"
+			"selftests/tests/$t.sh" || echo "not ok - $t: exit status $?"
+		done ;;
+	esac
+}
+
+if [ "${1:-}" = --job ]; then
+	shift
+	start=$(date +%s)
+	log=$logs/$(echo "$1" | tr / .).$2
+	{
+		echo "# world $1"
+		run_job "$@"
+		echo "# world $1 took $(($(date +%s) - start)) s ($2)"
+	} 2>&1 | tee "$log" | sed -u "s|^|$1: |"
+	exit 0
+fi
+
+worlds=${WORLD:-debug debug/cdev bookworm backports trixie bookworm/relay}
 all=$(find selftests/tests -name '*.c' -o -name '*.sh' |
 	sed 's|.*/\(.*\)\..*|\1|' | sort)
 tests=${*:-$all}
@@ -32,60 +96,58 @@ for t in $tests; do
 	fi
 done
 
-# Tests for which it matters who carries messages.
+# Tests for which it matters what carries messages.
 by_relay=' disk ioeventfd irq misbehave parallel posted region restart stall virtio_blk '
 # Guests that say something about a kernel with iommufd.
 by_cdev=' disk serial '
+# Programs that start QEMU, of which each of Debian's suites has another.
+by_qemu=' hotplug lifecycle remove_qemu '
+# Programs about what changed between 6.12 and 7.3: VFIO, mm, sockets, netlink.
+by_kernel=' announce dma hold hotplug ioeventfd irq lifecycle link mapping mdev mutual
+ open region remove remove_qemu restart stats virtio_blk window window_race '
 
-# leaves_out WORLD TEST WHERE: Is this test not to be run there? bookworm,
-# trixie and backports have all but what needs a kernel that lets allocations fail.
-leaves_out() {
-	[ -z "$named" ] || return 1
-	case $1:$2 in
-	debug*:nomem | race*:nomem) return 1 ;;
-	*:nomem) return 0 ;;
-	esac
-	case $1:$3 in
-	*/relay:host | */cdev:host) ;;
-	*/relay:*) case $by_relay in *[!a-z_]"$2"[!a-z_]*) return 1 ;; esac ;;
-	*/cdev:small) case $by_cdev in *" $2 "*) return 1 ;; esac ;;
-	debug:small | race:small) ;;
+# among WORD LIST
+among() {
+	case $2 in
+	*[!a-z_]"$1"[!a-z_]*) return 0 ;;
 	*) return 1 ;;
 	esac
 }
 
-# Sets in_vm, in_small_vm, on_host, and programs to what is to be run in a world.
+# leaves_out WORLD TEST: Is this test not to be run there? bookworm has all, and so
+# have debug and debug/cdev, but for guests.
+leaves_out() {
+	[ -z "$named" ] || return 1
+	case $2 in
+	nomem) case $1 in debug* | race*) return 1 ;; *) return 0 ;; esac ;;
+	esac
+	case $1:$(place "$2") in
+	*/*:host) return 0 ;;
+	*/relay:*) ! among "$2" "$by_relay" ;;
+	*/cdev:guests) ! among "$2" "$by_cdev" ;;
+	debug:guests | race:guests) return 0 ;;
+	trixie:vm) ! among "$2" "$by_qemu" ;;
+	backports:vm) ! among "$2" "$by_kernel" ;;
+	*) return 1 ;;
+	esac
+}
+
+# Sets vm, guests, host to a world's tests there, and programs to those to be built.
 choose() {
-	in_vm='' in_small_vm='' on_host='' programs=''
+	tests_vm='' tests_guests='' tests_host='' programs=''
 	for t in $tests; do
-		where=vm
-		case $(head -n 5 "selftests/tests/$t.sh" 2>/dev/null) in
-		*'runs on: host'*) where=host ;;
-		*'runs on: 1 CPU'*) where=small ;;
-		esac
-		! leaves_out "$1" "$t" $where || continue
-		case $where in
-		host) on_host="$on_host $t" ;;
-		small) in_small_vm="$in_small_vm $t" ;;
-		vm) in_vm="$in_vm $t" ;;
+		! leaves_out "$1" "$t" || continue
+		case $(place "$t") in
+		host) tests_host="$tests_host $t" ;;
+		guests) tests_guests="$tests_guests $t" ;;
+		vm) tests_vm="$tests_vm $t" ;;
 		esac
 		[ ! -f "selftests/tests/$t.c" ] || programs="$programs $t"
 	done
 }
 
-# run_vm CPUS TEST...
-run_vm() {
-	cpus=$1
-	shift
-	[ $# -gt 0 ] || return 0
-	console=$build/check${VUM_CONSUMER:+.$VUM_CONSUMER}.$cpus.console
-	VUM_CONSOLE=$console $vm/run.sh --timeout 3600 \
-		--smp "$cpus" -- selftests/in-vm.sh "$@" ||
-		echo "not ok - the VM: exit status $? (124: timeout, 125: it died; see $console)"
-}
-
 prepare_guests() {
-	for t in $in_small_vm; do
+	for t in $tests_guests; do
 		# shellcheck disable=SC2046	# a list of words
 		$vm/in-root.sh $vm/guest.sh \
 			$(sed -n '1,5s/^# guest: //p' "selftests/tests/$t.sh") \
@@ -93,95 +155,49 @@ prepare_guests() {
 	done
 }
 
-# What has to be there before the VMs of a world start.
-prepare_world() {
-	echo "# world $1"
-	echo "# == build"
-	case $1 in
-	*/cdev) export VUM_CONSUMER=cdev ;;
-	*/*) export VUM_DATA_PATH="${1#*/}" ;;
-	esac
-	# Where it is the kernel that tells, sanitizers in programs cost too much.
-	sanitize=1
-	case $1 in
-	debug* | race*) sanitize='' ;;
-	esac
+# prepare WORLD: build all that its jobs need, and write down these jobs. In a shell
+# of its own, with its own idea of VUM_*.
+prepare() {
+	echo "$1: building" >&2
+	enter "$1"
 	choose "$1"
-	build "${1%/*}" "$sanitize" "$programs" || { echo "not ok - build"; return 1; }
-	# There, sanitizers would cost what the guest needs.
-	if [ -n "$in_small_vm" ]; then
+	build "${1%/*}" "$sanitize" "$programs" || return 1
+	if [ -n "$tests_guests" ]; then
 		build_make programs TESTS= >>"$build/make.log" 2>&1 && prepare_guests
-	fi || { echo "not ok - build for the guest"; return 1; }
+	fi || return 1
 	# Not while a VM has the host's files in use.
-	[ -z "$on_host" ] || selftests/lint.sh --packages ||
-		{ echo "not ok - packages"; return 1; }
+	[ -z "$tests_host" ] || selftests/lint.sh --packages || return 1
+	[ -z "$tests_vm" ] || echo "$1 vm$tests_vm" >>$logs/jobs
+	[ -z "$tests_guests" ] || echo "$1 guests$tests_guests" >>$logs/jobs
+	[ -z "$tests_host" ] || echo "$1 host$tests_host" >>$logs/jobs
 }
 
-run_small_vm() {
-	# shellcheck disable=SC2086	# a list of words
-	VUM_BIN=$build/bin run_vm 1 $in_small_vm
-}
-
-# Tests with a guest wait for the emulator most of the time, the others for time
-# to pass: the two VMs of a world run side by side. Unless another world does so.
-test_world() {
-	case $1 in
-	*/cdev) ;;
-	*) run_small_vm >"$build/check.1.log" & ;;
-	esac
-	for t in $on_host; do
-		echo "# == $t"
-		"selftests/tests/$t.sh" || echo "not ok - $t: exit status $?"
-	done
-	# shellcheck disable=SC2086
-	run_vm 2 $in_vm
-	case $1 in
-	*/cdev) run_small_vm ;;
-	*) wait; cat "$build/check.1.log" ;;
-	esac
-}
-
-prepared=.build/check.prepared
-beside_log=.build/check.beside.log
-
-# run_world WORLD: in a shell of its own, with its own idea of VUM_*.
-run_world() {
-	start=$(date +%s)
-	prepare_world "$1" && ready=yes || ready=''
-	: >$prepared
-	[ -z "$ready" ] || test_world "$1"
-	echo "# world $1 took $(($(date +%s) - start)) s"
-}
-
-# Consumers by cdev run beside those by group of the same world, which has no VM
-# for guests: from when the one has built what both need.
-beside=''
+rm -rf $logs
+mkdir -p $logs
+: >$logs/jobs
+start=$(date +%s)
 for world in $worlds; do
-	if [ "$world" = "$beside" ]; then
-		wait
-		cat $beside_log
-		continue
-	fi
-	rm -f $prepared
-	case " $worlds " in
-	*" $world/cdev "*)
-		beside=$world/cdev
-		(
-			until [ -e $prepared ]; do sleep 1; done
-			run_world "$beside"
-		) >$beside_log 2>&1 &
-		;;
-	esac
-	(run_world "$world")
-done </dev/null 2>&1 | tee $log
+	(prepare "$world") >"$logs/build" 2>&1 || {
+		cat $logs/build
+		printf '# world %s\n# == build\nnot ok - build\n' "$world" |
+			tee "$logs/$(echo "$world" | tr / .).build"
+	}
+done </dev/null
+# The longest first, so that none is left alone at the end.
+for place in vm guests host; do
+	grep " $place " $logs/jobs || :
+done | xargs -r -P 2 -L 1 selftests/check.sh --job
+cat $logs/*.build $logs/*.host $logs/*.vm $logs/*.guests >.build/check.log 2>/dev/null || :
 
 # Of each test in each world, how many passed, and what else became of it; then
 # what failed, with what was said of it.
 left_out=''
-[ -n "$named" ] || left_out='Left out: with /relay, what does not depend on who carries messages; on debug and
-race, guests, but for two by cdev; nomem wherever the kernel lets no allocation fail.
+[ -n "$named" ] || left_out='Left out, since other columns have it: on debug and race, guests, but for two by cdev;
+on trixie, programs that start no QEMU; on backports, those for which its kernel
+makes no difference; on relay, those for which the data path makes none; nomem
+wherever the kernel lets no allocation fail.
 '
-awk -v worlds="$worlds" -v left_out="$left_out" '
+awk -v worlds="$worlds" -v left_out="$left_out" -v took_all=$(($(date +%s) - start)) '
 	function result(count) {
 		count[test, world]++
 		if (!(test in known)) {
@@ -189,7 +205,7 @@ awk -v worlds="$worlds" -v left_out="$left_out" '
 			row[++rows] = test
 		}
 	}
-	/^# world .* took / { took[$3] = $5; next }
+	/^# world .* took / { took[$3] += $5; next }
 	/^# world / { world = $3 }
 	/^# == / { test = $3; said = ""; next }
 	/^ok / { said = "" }
@@ -205,11 +221,11 @@ awk -v worlds="$worlds" -v left_out="$left_out" '
 	/^# / { said = said "    " $0 "\n" }
 	END {
 		columns = split(worlds, column)
-		printf "%-12s", ""
+		printf "\n%-20s", ""
 		for (w = 1; w <= columns; w++)
-			printf "  %-22s", column[w]
+			printf "  %-17s", column[w]
 		for (r = 1; r <= rows; r++) {
-			printf "\n%-12s", row[r]
+			printf "\n%-20s", row[r]
 			for (w = 1; w <= columns; w++) {
 				at = row[r] SUBSEP column[w]
 				cell = pass[at] ? pass[at] " ok" : ""
@@ -217,15 +233,15 @@ awk -v worlds="$worlds" -v left_out="$left_out" '
 					cell = cell " " fail[at] " FAILED"
 				if (skip[at])
 					cell = cell " " skip[at] " skipped"
-				printf "  %-22s", cell ? cell : "-"
+				printf "  %-17s", cell ? cell : "-"
 			}
 		}
-		printf "\n%-12s", "took"
+		printf "\n%-20s", "minutes of VMs"
 		for (w = 1; w <= columns; w++)
-			printf "  %-22s", sprintf("%d:%02d min",
+			printf "  %-17s", sprintf("%d:%02d",
 				took[column[w]] / 60, took[column[w]] % 60)
-		print "\n" failures left_out \
+		print "\n" failures left_out "It took " int(took_all / 60) " minutes in all.\n" \
 			passed + 0 " passed, " failed + 0 " failed, " \
 			skipped + 0 " skipped"
 		exit failed || !passed
-	}' $log
+	}' .build/check.log
