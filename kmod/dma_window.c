@@ -193,16 +193,27 @@ static vm_fault_t vum_window_show(struct vum_device *dev, struct vm_fault *vmf,
 }
 
 /*
+ * May the task wait until the page is pinned? Not if the fault cannot be retried, as
+ * a futex's, nor if the task exits: then it can be past its last signal.
+ */
+static bool vum_window_may_wait(const struct vm_fault *vmf)
+{
+	return fault_flag_allow_retry_first(vmf->flags) &&
+	       !(vmf->flags & FAULT_FLAG_RETRY_NOWAIT) &&
+	       !(current->flags & PF_EXITING);
+}
+
+/*
  * A fault takes two passes: the first pins the page if it is not there, the second
- * puts it into the page table. If the lock is not free, or the page is gone again,
- * the handler lets the access be made once more.
+ * puts it into the page table. If the lock is not free, or the page is gone again
+ * after the first pass, the handler lets the access be made once more. A task that
+ * may not wait finds only what is pinned.
  */
 static vm_fault_t vum_window_fault(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	struct vum_device *dev = vma->vm_file->private_data;
-	bool first = fault_flag_allow_retry_first(vmf->flags) &&
-		     !(vmf->flags & FAULT_FLAG_RETRY_NOWAIT);
+	bool may_wait = vum_window_may_wait(vmf);
 	int need = IOMMU_READ | (vmf->flags & FAULT_FLAG_WRITE ? IOMMU_WRITE : 0);
 	vm_fault_t ret = VM_FAULT_NOPAGE;
 	unsigned long pfn;
@@ -216,13 +227,13 @@ static vm_fault_t vum_window_fault(struct vm_fault *vmf)
 	if (vmf->flags & FAULT_FLAG_REMOTE)
 		return VM_FAULT_SIGBUS;
 	if (!mutex_trylock(&dev->dma.lock))
-		return first ? vum_window_pin(vmf, need) : VM_FAULT_NOPAGE;
+		return may_wait ? vum_window_pin(vmf, need) : VM_FAULT_NOPAGE;
 	if (dev->dma.window != vma->vm_file) {
 		mutex_unlock(&dev->dma.lock);
 		return VM_FAULT_SIGBUS;
 	}
 	found = vum_dma_lookup(dev, vmf->pgoff, need, &pfn, &writable);
-	if (found <= 0 && first) {
+	if (found <= 0 && may_wait) {
 		mutex_unlock(&dev->dma.lock);
 		return vum_window_pin(vmf, need);
 	}
@@ -230,6 +241,8 @@ static vm_fault_t vum_window_fault(struct vm_fault *vmf)
 		ret = vum_window_show(dev, vmf, pfn, writable);
 	else if (found < 0)
 		ret = vum_window_refuse(dev, vmf);
+	else if (!(vmf->flags & FAULT_FLAG_TRIED))
+		ret = VM_FAULT_SIGBUS;
 	mutex_unlock(&dev->dma.lock);
 	return ret;
 }
@@ -237,6 +250,9 @@ static vm_fault_t vum_window_fault(struct vm_fault *vmf)
 /* A write hit a page that was mapped for reading: let it fault anew, as a write. */
 static vm_fault_t vum_window_mkwrite(struct vm_fault *vmf)
 {
+	/* A futex's write is preceded by a read, which would map the page as before. */
+	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY))
+		return VM_FAULT_SIGBUS;
 	unmap_mapping_pages(vmf->vma->vm_file->f_mapping, vmf->pgoff, 1, true);
 	return VM_FAULT_NOPAGE;
 }
