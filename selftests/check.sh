@@ -9,7 +9,8 @@
 # selftests/tests/ and the scripts beside them, inside a test VM, unless a script's
 # first lines say "runs on: host", or "runs on: 1 CPU", which is best for a machine
 # that is emulated on an emulated one; "guest:" is what guest.sh is to prepare for
-# it. If no test is named, a world leaves out what others have: see leaves_out().
+# it. If neither test nor world is named, a world leaves out what others have: see
+# leaves_out().
 #
 # First everything is built; then the tests of each world are one job for each of
 # these places, and two jobs run at a time: more VMs are slower on two cores. Each
@@ -97,14 +98,20 @@ for t in $tests; do
 done
 
 # Tests for which it matters what carries messages.
-by_relay=' disk ioeventfd irq misbehave parallel posted region restart stall virtio_blk '
-# Guests that say something about a kernel with iommufd.
-by_cdev=' disk serial '
-# Programs that start QEMU, of which each of Debian's suites has another.
-by_qemu=' hotplug lifecycle remove_qemu '
+by_relay=' ioeventfd irq misbehave parallel posted region restart stall virtio_blk '
+# Tests for which it matters how the consumer has opened the device, and its memory.
+by_cdev=' announce dma hotplug link mutual nomem open remove restart virtio_blk window
+ window_futex window_race '
+# Programs that start QEMU, and guests, of which each suite has other versions.
+by_qemu=' disk hotplug lifecycle remove_qemu viommu virtio_blk virtio_blk_irq
+ virtio_blk_registers '
 # Programs about what changed between 6.12 and 7.3: VFIO, mm, sockets, netlink.
-by_kernel=' announce dma hold hotplug ioeventfd irq lifecycle link mapping mdev mutual
- open region remove remove_qemu restart stats virtio_blk window window_race '
+by_kernel=' announce dma hotplug ioeventfd irq link mapping mutual open reboot region
+ remove remove_qemu stats viommu virtio_blk window window_futex window_race '
+# Programs about the emulated disk, which two stock kernels have.
+about_disk=' virtio_blk_irq virtio_blk_registers '
+# Guests in a VM on debug take ten minutes; these say something about iommufd.
+guests_by_cdev=' disk serial '
 
 # among WORD LIST
 among() {
@@ -114,22 +121,38 @@ among() {
 	esac
 }
 
-# leaves_out WORLD TEST: Is this test not to be run there? bookworm has all, and so
-# have debug and debug/cdev, but for guests.
-leaves_out() {
-	[ -z "$named" ] || return 1
-	case $2 in
-	nomem) case $1 in debug* | race*) return 1 ;; *) return 0 ;; esac ;;
-	esac
-	case $1:$(place "$2") in
+# cannot WORLD TEST: Is there no point in running this test there?
+cannot() {
+	case $1:$2:$(place "$2") in
+	debug*:nomem:* | race*:nomem:*) return 1 ;;
+	*:nomem:*) return 0 ;;
 	*/*:host) return 0 ;;
-	*/relay:*) ! among "$2" "$by_relay" ;;
-	*/cdev:guests) ! among "$2" "$by_cdev" ;;
-	debug:guests | race:guests) return 0 ;;
-	trixie:vm) ! among "$2" "$by_qemu" ;;
-	backports:vm) ! among "$2" "$by_kernel" ;;
+	*/cdev:*:guests) ! among "$2" "$guests_by_cdev" ;;
+	debug:*:guests | race:*:guests) return 0 ;;
 	*) return 1 ;;
 	esac
+}
+
+# repeats WORLD TEST: Does the test say nothing there that it does not say in others?
+# bookworm has all, and debug has all programs.
+repeats() {
+	case $1:$(place "$2") in
+	*:host | bookworm:*) return 1 ;;
+	*/relay:*) ! among "$2" "$by_relay" ;;
+	*/cdev:vm) ! among "$2" "$by_cdev" ;;
+	*/cdev:guests) return 0 ;;
+	debug:*) among "$2" "$about_disk" ;;
+	trixie:*) ! among "$2" "$by_qemu" ;;
+	backports:*) ! among "$2" "$by_kernel" ;;
+	*) return 1 ;;
+	esac
+}
+
+# leaves_out WORLD TEST: Is this test not to be run there?
+leaves_out() {
+	[ -z "$named" ] || return 1
+	! cannot "$1" "$2" || return 0
+	[ -z "${WORLD:-}" ] && repeats "$1" "$2"
 }
 
 # Sets vm, guests, host to a world's tests there, and programs to those to be built.
@@ -192,11 +215,13 @@ cat $logs/*.build $logs/*.host $logs/*.vm $logs/*.guests >.build/check.log 2>/de
 # Of each test in each world, how many passed, and what else became of it; then
 # what failed, with what was said of it.
 left_out=''
-[ -n "$named" ] || left_out='Left out, since other columns have it: on debug and race, guests, but for two by cdev;
-on trixie, programs that start no QEMU; on backports, those for which its kernel
-makes no difference; on relay, those for which the data path makes none; nomem
-wherever the kernel lets no allocation fail.
+[ -n "$named" ] || left_out='Left out: guests on debug and race; nomem wherever the kernel lets no allocation fail.
 '
+[ -n "$named" ] || [ -n "${WORLD:-}" ] || left_out="${left_out}Left out since others have it, unless WORLD names the column: in debug/cdev, tests
+that have to do with neither opening nor memory; on trixie, those without QEMU; on
+backports, those for which its kernel makes no difference; on relay, those for which
+the data path makes none.
+"
 awk -v worlds="$worlds" -v left_out="$left_out" -v took_all=$(($(date +%s) - start)) '
 	function result(count) {
 		count[test, world]++
