@@ -523,7 +523,10 @@ void vum_conn_orphan(struct vum_device *dev)
 void vum_conn_init(struct vum_conn *conn, struct vum_transport *transport,
 		   void (*event)(struct vum_device *dev, enum vum_event event))
 {
+	static struct lock_class_key key;
+
 	xa_init_flags(&conn->ids.others, XA_FLAGS_ALLOC);
+	lockdep_set_class_and_name(&vum_conn_lock_of(conn), &key, "vum_conn");
 	INIT_LIST_HEAD(&conn->out);
 	INIT_LIST_HEAD(&conn->commands);
 	init_waitqueue_head(&conn->helper_wait);

@@ -6,20 +6,21 @@
  * comes up from a server comes by callbacks: vum_transport_ops, vum_req.done,
  * vum_conn.event, and work items.
  *
- * The order of the locks, outermost first; a lock may be taken while any that
- * stands to the left of it in the same line is held:
+ * The order of the locks, by the names that lockdep has for them: "A -> B" permits to
+ * take B while A is held. selftests/lock-order.sh compares that with what lockdep has
+ * seen. vum_conn is the connection's lock, &vs->rx that of a socket's receiver.
  *
- *	vum_netlink_lock	-> conn
- *	dev->irqs.lock		-> conn
- *	dev->announce.lock	-> dev->dma.lock
- *	dev->announce.lock	-> the containers' lock, conn
- *	dev->dma.lock		-> the containers' lock
- *	sock.rx			-> conn
- *	the containers' lock	-> (nothing)
- *	dev->region_mmap.lock, dev->ioeventfds.lock, the lock in dma_map_wait.c: leaves
+ *	vum_netlink_lock -> vum_conn
+ *	&dev->irqs.lock -> vum_conn
+ *	&dev->announce.lock -> &dma->lock, vum_container_lock, vum_conn
+ *	&dma->lock -> vum_container_lock
+ *	&vs->rx -> vum_conn
+ *	&dev->region_mmap.lock -> none
+ *	&dev->ioeventfds.lock -> none
+ *	vum_map_wait_lock -> none
  *
- * None of them is held while a task waits for a server or a consumer, nor while
- * VFIO pins or unpins.
+ * None of them is held while a task waits for a server or a consumer, nor while VFIO
+ * pins or unpins.
  */
 #ifndef VUM_DEVICE_H
 #define VUM_DEVICE_H

@@ -93,6 +93,15 @@ for t in "$@"; do
 	look "$t"
 done
 
+if [ -e /proc/lockdep ]; then
+	echo "# == locks"
+	if order=$(selftests/lock-order.sh); then
+		echo "ok - locks are taken in the order of kmod/device.h"
+	else
+		echo "not ok - locks are taken in the order of kmod/device.h"
+	fi
+	echo "$order" | sed 's/^/# /'
+fi
 echo "# == unload"
 if rmmod vfio_user_mdev; then
 	if [ -e $kmemleak ]; then
