@@ -457,8 +457,10 @@ static const char *vum_dma_absence(int error)
  * @dev: device, dma->lock held
  * @index: IOVA >> PAGE_SHIFT
  * @error: the error that vum_dma_pin() returned
+ *
+ * Return: 0, and vum_dma_lookup() fails for such an access; or -ENOMEM.
  */
-void vum_dma_absent(struct vum_device *dev, unsigned long index, int error)
+int vum_dma_absent(struct vum_device *dev, unsigned long index, int error)
 {
 	struct vum_dma *dma = &dev->dma;
 
@@ -467,12 +469,13 @@ void vum_dma_absent(struct vum_device *dev, unsigned long index, int error)
 	if (!xa_load(&dma->pages, index) &&
 	    xa_is_err(xa_store(&dma->pages, index, vum_page_entry(0, 0),
 			       GFP_KERNEL_ACCOUNT)))
-		return;
+		return -ENOMEM;
 	vum_dma_absorb(dev, index);
 	/* Do not count touches of the mapping with which attach.c tries out modes. */
 	if (dma->session == READ_ONCE(dev->announce.session) && !dma->faults++)
 		vum_warn(dev, "server touched IOVA 0x%llx: %s; more of this is counted, not told\n",
 			 (u64)index << PAGE_SHIFT, vum_dma_absence(error));
+	return 0;
 }
 
 /* Take pages out of the server's page tables. */
@@ -587,6 +590,17 @@ static unsigned long vum_dma_next_piece(struct vum_device *dev, unsigned long *f
 	return nr;
 }
 
+/* Drop the entry of an unpinned page, unless the scratch page stands in for it. */
+static void vum_dma_forget(struct vum_dma *dma, unsigned long index)
+{
+	if (!xa_get_mark(&dma->pages, index, VUM_ABSENT)) {
+		xa_erase(&dma->pages, index);
+		return;
+	}
+	xa_store(&dma->pages, index, vum_page_entry(0, 0), 0);
+	xa_clear_mark(&dma->pages, index, VUM_REVOKED);
+}
+
 static void vum_dma_unpin(struct work_struct *work)
 {
 	struct vum_dma *dma = container_of(work, struct vum_dma, unpin);
@@ -599,7 +613,7 @@ static void vum_dma_unpin(struct work_struct *work)
 		vfio_unpin_pages(&dev->vdev, (dma_addr_t)first << PAGE_SHIFT, nr);
 		mutex_lock(&dma->lock);
 		for (i = 0; i < nr; i++)
-			xa_erase(&dma->pages, first + i);
+			vum_dma_forget(dma, first + i);
 		WRITE_ONCE(dma->pinned, dma->pinned - nr);
 		wake_up_all(&dma->wait);
 	}

@@ -204,10 +204,30 @@ static bool vum_window_may_wait(const struct vm_fault *vmf)
 }
 
 /*
+ * Look up the page that a fault wants. Returns as vum_dma_lookup(), but 0 only if the
+ * page has yet to be pinned and the task may wait for that; -EAGAIN if it may not;
+ * -ENOMEM.
+ */
+static int vum_window_lookup(struct vum_device *dev, const struct vm_fault *vmf,
+			     int need, unsigned long *pfn, bool *writable)
+{
+	int found = vum_dma_lookup(dev, vmf->pgoff, need, pfn, writable);
+
+	if (found || vum_window_may_wait(vmf))
+		return found;
+	/*
+	 * After the first pass the page was pinned, or found absent. Either has been
+	 * undone, so there was a moment at which the access finds nothing. To begin
+	 * anew would take for ever if the consumer maps and unmaps all the time.
+	 */
+	if (vmf->flags & FAULT_FLAG_TRIED)
+		return vum_dma_absent(dev, vmf->pgoff, -EFAULT) ?: -EFAULT;
+	return -EAGAIN;
+}
+
+/*
  * A fault takes two passes: the first pins the page if it is not there, the second
- * puts it into the page table. If the lock is not free, or the page is gone again
- * after the first pass, the handler lets the access be made once more. A task that
- * may not wait finds only what is pinned.
+ * puts it into the page table. A task that may not wait finds only what is pinned.
  */
 static vm_fault_t vum_window_fault(struct vm_fault *vmf)
 {
@@ -215,9 +235,9 @@ static vm_fault_t vum_window_fault(struct vm_fault *vmf)
 	struct vum_device *dev = vma->vm_file->private_data;
 	bool may_wait = vum_window_may_wait(vmf);
 	int need = IOMMU_READ | (vmf->flags & FAULT_FLAG_WRITE ? IOMMU_WRITE : 0);
-	vm_fault_t ret = VM_FAULT_NOPAGE;
 	unsigned long pfn;
 	bool writable;
+	vm_fault_t ret;
 	int found;
 
 	/*
@@ -226,23 +246,28 @@ static vm_fault_t vum_window_fault(struct vm_fault *vmf)
 	 */
 	if (vmf->flags & FAULT_FLAG_REMOTE)
 		return VM_FAULT_SIGBUS;
-	if (!mutex_trylock(&dev->dma.lock))
-		return may_wait ? vum_window_pin(vmf, need) : VM_FAULT_NOPAGE;
+	/* Other threads need the mmap lock, so rather wait for this one without it. */
+	if (!may_wait)
+		mutex_lock(&dev->dma.lock);
+	else if (!mutex_trylock(&dev->dma.lock))
+		return vum_window_pin(vmf, need);
 	if (dev->dma.window != vma->vm_file) {
 		mutex_unlock(&dev->dma.lock);
 		return VM_FAULT_SIGBUS;
 	}
-	found = vum_dma_lookup(dev, vmf->pgoff, need, &pfn, &writable);
+	found = vum_window_lookup(dev, vmf, need, &pfn, &writable);
 	if (found <= 0 && may_wait) {
 		mutex_unlock(&dev->dma.lock);
 		return vum_window_pin(vmf, need);
 	}
 	if (found > 0)
 		ret = vum_window_show(dev, vmf, pfn, writable);
-	else if (found < 0)
-		ret = vum_window_refuse(dev, vmf);
-	else if (!(vmf->flags & FAULT_FLAG_TRIED))
+	else if (found == -ENOMEM)
+		ret = VM_FAULT_OOM;
+	else if (found == -EAGAIN)
 		ret = VM_FAULT_SIGBUS;
+	else
+		ret = vum_window_refuse(dev, vmf);
 	mutex_unlock(&dev->dma.lock);
 	return ret;
 }
