@@ -100,16 +100,16 @@ done
 # Tests for which it matters what carries messages.
 by_relay=' ioeventfd irq misbehave parallel posted region restart stall virtio_blk '
 # Tests for which it matters how the consumer has opened the device, and its memory.
-by_cdev=' announce dma hotplug link mutual nomem open remove restart virtio_blk window
- window_futex window_race '
+by_cdev=' announce dma mutual nomem open remove virtio_blk window window_futex
+ window_race '
 # Programs that start QEMU, and guests, of which each suite has other versions.
 by_qemu=' disk hotplug lifecycle remove_qemu viommu virtio_blk virtio_blk_irq
  virtio_blk_registers '
 # Programs about what changed between 6.12 and 7.3: VFIO, mm, sockets, netlink.
 by_kernel=' announce dma hotplug ioeventfd irq link mapping mutual open reboot region
- remove remove_qemu stats viommu virtio_blk window window_futex window_race '
-# Programs about the emulated disk, which two stock kernels have.
-about_disk=' virtio_blk_irq virtio_blk_registers '
+ remove remove_qemu stats virtio_blk window window_futex window_race '
+# Slow programs about the emulated disk and QEMU, which stock kernels have.
+by_stock=' hotplug remove_qemu virtio_blk_irq virtio_blk_registers '
 # Guests in a VM on debug take ten minutes; these say something about iommufd.
 guests_by_cdev=' disk serial '
 
@@ -141,7 +141,7 @@ repeats() {
 	*/relay:*) ! among "$2" "$by_relay" ;;
 	*/cdev:vm) ! among "$2" "$by_cdev" ;;
 	*/cdev:guests) return 0 ;;
-	debug:*) among "$2" "$about_disk" ;;
+	debug:*) among "$2" "$by_stock" ;;
 	trixie:*) ! among "$2" "$by_qemu" ;;
 	backports:*) ! among "$2" "$by_kernel" ;;
 	*) return 1 ;;
@@ -218,7 +218,8 @@ left_out=''
 [ -n "$named" ] || left_out='Left out: guests on debug and race; nomem wherever the kernel lets no allocation fail.
 '
 [ -n "$named" ] || [ -n "${WORLD:-}" ] || left_out="${left_out}Left out since others have it, unless WORLD names the column: in debug/cdev, tests
-that have to do with neither opening nor memory; on trixie, those without QEMU; on
+that have to do with neither opening nor memory; on debug, hotplug and three about
+the emulated disk and QEMU; on trixie, those without QEMU; on
 backports, those for which its kernel makes no difference; on relay, those for which
 the data path makes none.
 "
