@@ -32,7 +32,10 @@
 #include "device.h"
 #include "work.h"
 
-/* How long the scratch page absorbs accesses to a page, and hides a new mapping. */
+/*
+ * How long the scratch page absorbs accesses to a page, and hides a new mapping, after
+ * a fault has ended that found nothing.
+ */
 #define VUM_ABSORB_MS	2
 
 /* Smallest and largest block of pages that vum_dma_choose() considers. */
@@ -317,6 +320,17 @@ static int vum_dma_pin_pages(struct vum_device *dev, unsigned long index,
 	return ret == -EINVAL || ret == -ENOENT || ret >= 0 ? -EFAULT : ret;
 }
 
+/* Drop the entry of an unpinned page, unless the scratch page stands in for it. */
+static void vum_dma_forget(struct vum_dma *dma, unsigned long index)
+{
+	if (!xa_get_mark(&dma->pages, index, VUM_ABSENT)) {
+		xa_erase(&dma->pages, index);
+		return;
+	}
+	xa_store(&dma->pages, index, vum_page_entry(0, 0), 0);
+	xa_clear_mark(&dma->pages, index, VUM_REVOKED);
+}
+
 /* Store all that has been pinned in dma->pages, or nothing. Returns 0 or -ENOMEM. */
 static int vum_dma_store(struct vum_dma *dma, unsigned long first,
 			 unsigned long nr, int prot)
@@ -337,7 +351,7 @@ static int vum_dma_store(struct vum_dma *dma, unsigned long first,
 		return 0;
 	}
 	while (i--)
-		xa_erase(&dma->pages, first + i);
+		vum_dma_forget(dma, first + i);
 	return -ENOMEM;
 }
 
@@ -588,17 +602,6 @@ static unsigned long vum_dma_next_piece(struct vum_device *dev, unsigned long *f
 		entry = xa_load(&dma->pages, *first + nr);
 	}
 	return nr;
-}
-
-/* Drop the entry of an unpinned page, unless the scratch page stands in for it. */
-static void vum_dma_forget(struct vum_dma *dma, unsigned long index)
-{
-	if (!xa_get_mark(&dma->pages, index, VUM_ABSENT)) {
-		xa_erase(&dma->pages, index);
-		return;
-	}
-	xa_store(&dma->pages, index, vum_page_entry(0, 0), 0);
-	xa_clear_mark(&dma->pages, index, VUM_REVOKED);
 }
 
 static void vum_dma_unpin(struct work_struct *work)

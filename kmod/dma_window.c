@@ -96,24 +96,29 @@ static void vum_touch_work(struct work_struct *work)
 	vum_touch_put(touch);
 }
 
-/*
- * Have a worker pin a page that the kernel touches while it copies from or to the
- * window. The task may hold locks that pinning takes as well (VFIO does, when it
- * copies a dirty bitmap): then only a kill ends the wait, so the wait must be
- * killable.
- */
-static void vum_window_touch_later(struct file *file, unsigned long index, int need)
+static struct vum_touch *vum_touch_new(struct file *file, unsigned long index, int need)
 {
 	struct vum_touch *touch = kzalloc(sizeof(*touch), GFP_KERNEL_ACCOUNT);
 
 	if (!touch)
-		return;
+		return NULL;
 	INIT_WORK(&touch->work, vum_touch_work);
 	refcount_set(&touch->ref, 2);
 	init_completion(&touch->done);
 	touch->file = get_file(file);
 	touch->index = index;
 	touch->need = need;
+	return touch;
+}
+
+/*
+ * Have a worker pin a page that the kernel touches while it copies from or to the
+ * window. The task may hold locks that pinning takes as well (VFIO does, when it
+ * copies a dirty bitmap): then only a kill ends the wait, so the wait must be
+ * killable.
+ */
+static void vum_window_touch_later(struct vum_touch *touch)
+{
 	vum_work_queue_blocking(&touch->work);
 	wait_for_completion_killable(&touch->done);
 	vum_touch_put(touch);
@@ -122,15 +127,23 @@ static void vum_window_touch_later(struct file *file, unsigned long index, int n
 /* Pin without the server's mmap lock: pinning takes the consumer's, maybe the same. */
 static vm_fault_t vum_window_pin(struct vm_fault *vmf, int need)
 {
-	struct file *file = get_file(vmf->vma->vm_file);
+	struct file *file = vmf->vma->vm_file;
 	bool user = vmf->flags & FAULT_FLAG_USER;
 	unsigned long index = vmf->pgoff;
+	struct vum_touch *touch = NULL;
 
+	/* Before the lock goes: the second pass takes it that the first has looked. */
+	if (!user) {
+		touch = vum_touch_new(file, index, need);
+		if (!touch)
+			return VM_FAULT_OOM;
+	}
+	get_file(file);
 	vum_fault_unlock(vmf);
 	if (user)
 		vum_window_touch(file, index, need);
 	else
-		vum_window_touch_later(file, index, need);
+		vum_window_touch_later(touch);
 	fput(file);
 	return VM_FAULT_RETRY;
 }
@@ -218,10 +231,13 @@ static int vum_window_lookup(struct vum_device *dev, const struct vm_fault *vmf,
 	/*
 	 * After the first pass the page was pinned, or found absent. Either has been
 	 * undone, so there was a moment at which the access finds nothing. To begin
-	 * anew would take for ever if the consumer maps and unmaps all the time.
+	 * anew would take for ever if the consumer maps and unmaps all the time. Only
+	 * a server that replaces the mapping which it accesses can get here with a
+	 * page that the first pass has not looked for.
 	 */
 	if (vmf->flags & FAULT_FLAG_TRIED)
-		return vum_dma_absent(dev, vmf->pgoff, -EFAULT) ?: -EFAULT;
+		return vum_dma_absent(dev, vmf->pgoff,
+				      dev->dma.open ? -EFAULT : -ENODEV) ?: -EFAULT;
 	return -EAGAIN;
 }
 
@@ -272,13 +288,35 @@ static vm_fault_t vum_window_fault(struct vm_fault *vmf)
 	return ret;
 }
 
-/* A write hit a page that was mapped for reading: let it fault anew, as a write. */
+/* Would a fault map this page for writing, without waiting for anything? */
+static bool vum_window_writable(struct file *file, unsigned long index)
+{
+	struct vum_device *dev = file->private_data;
+	unsigned long pfn;
+	bool writable;
+	int found = 0;
+
+	mutex_lock(&dev->dma.lock);
+	if (dev->dma.window == file)
+		found = vum_dma_lookup(dev, index, IOMMU_READ | IOMMU_WRITE, &pfn,
+				       &writable);
+	mutex_unlock(&dev->dma.lock);
+	return found > 0;
+}
+
+/*
+ * A write hit a page that was mapped for reading: let it fault anew, as a write. But
+ * a futex's write is preceded by a read, which maps the page for reading again if
+ * that is all that is permitted.
+ */
 static vm_fault_t vum_window_mkwrite(struct vm_fault *vmf)
 {
-	/* A futex's write is preceded by a read, which would map the page as before. */
-	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY))
+	struct file *file = vmf->vma->vm_file;
+
+	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY) &&
+	    !vum_window_writable(file, vmf->pgoff))
 		return VM_FAULT_SIGBUS;
-	unmap_mapping_pages(vmf->vma->vm_file->f_mapping, vmf->pgoff, 1, true);
+	unmap_mapping_pages(file->f_mapping, vmf->pgoff, 1, true);
 	return VM_FAULT_NOPAGE;
 }
 

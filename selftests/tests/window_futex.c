@@ -95,6 +95,20 @@ TEST(futex_in_untouched_page_sigbus)
 	untouched("sigbus");
 }
 
+/* The page table says read-only, but the page may be written. */
+TEST(futex_in_page_that_became_writable)
+{
+	uint32_t *ro;
+
+	up("sigbus", READ | WRITE);
+	ro = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, window, (off_t)IOVA);
+	CHECK(ro != MAP_FAILED);
+	CHECK_LOAD(ro, 0);
+	CHECK(!mprotect(ro, PAGE, PROT_READ | PROT_WRITE));
+	CHECK_EQ(futex_add_in_child(ro), 0);
+	CHECK_EQ(mem[0], 1);
+}
+
 /* A thread's exit, in a process of its own, while another thread stays. */
 struct leaver {
 	struct robust_list_head head;
