@@ -11,7 +11,7 @@ use_world() {
 	kernel=$(selftests/vm/kernel.sh "$1") || return 1
 	eval "$kernel"
 	export VUM_ABI VUM_KERNEL VUM_VMLINUX VUM_MODDIR VUM_KDIR VUM_ROOT \
-		VUM_GUEST_ENV VUM_MEM
+		VUM_GUEST_ENV VUM_MEM VUM_SLOW
 	# Nobody removes a root that is in use.
 	if [ "$VUM_ROOT" != / ]; then
 		exec 8<"$VUM_ROOT/vum.env"

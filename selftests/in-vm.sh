@@ -15,13 +15,15 @@ bad="$bad|refcount_t|corruption|use-after-free|page fault for address|stack guar
 bad="$bad|scheduling while atomic|sleeping function called|leaked|list_(add|del) "
 bad="$bad|kmemleak: .*(disabled|empty|error)|stall(s|ed) "
 kmemleak=/sys/kernel/debug/kmemleak
+# Seconds for a test; a world whose kernel is slow has a VUM_SLOW.
+limit=$((900 * ${VUM_SLOW:-1}))
 lockdep=/proc/lockdep_stats
 
 run_test() {
 	if [ -x "$VUM_BIN/test-$1" ]; then
-		VUM_KEEP_LOGS=1 timeout -k 5 900 "$VUM_BIN/test-$1"
+		VUM_KEEP_LOGS=1 timeout -k 5 "$limit" "$VUM_BIN/test-$1"
 	else
-		timeout -k 5 900 "selftests/tests/$1.sh"
+		timeout -k 5 "$limit" "selftests/tests/$1.sh"
 	fi
 	case $? in
 	0) ;;

@@ -38,6 +38,7 @@ VUM_KDIR=$tree/build
 VUM_ROOT=$root
 VUM_GUEST_ENV=$root/vum.env
 VUM_MEM=1536
+VUM_SLOW=3
 END
 	exit 0
 }

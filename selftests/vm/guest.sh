@@ -8,7 +8,7 @@
 # for example, -device vfio-pci,sysfsdev=/sys/bus/mdev/devices/<uuid>, and runs
 # a busybox sh script in it, as root, with the drivers of $modules loaded.
 # stdout is the script's stdout and stderr; the exit status is the script's,
-# or 124 = timeout (of 600 s), 125 = QEMU failed, 126 = the guest died.
+# or 124 = timeout (600 s, times VUM_SLOW), 125 = QEMU failed, 126 = the guest died.
 # The guest's kernel log: $VUM_GUEST_CONSOLE, default $VUM_RESULT/guest.log.
 # With --viommu the guest has an Intel IOMMU, and for devices behind it (which
 # say bus=viommu) maps each buffer when it is used and unmaps it at once.
@@ -31,7 +31,7 @@ modules="virtio_pci virtio_blk nvme ext4 gpio-pci-idio-16"
 append="console=ttyS0,115200 quiet panic=-1 8250.nr_uarts=8 mitigations=off nokaslr \
 tsc=reliable cryptomgr.notests"
 
-timeout=600 mode=warm reboot='' programs=''
+timeout=$((600 * ${VUM_SLOW:-1})) mode=warm reboot='' programs=''
 qemu="qemu-system-x86_64 -accel tcg -M q35,hpet=off,vmport=off -m 256
 	-nodefaults -no-user-config -display none -no-reboot"
 while :; do
