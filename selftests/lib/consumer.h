@@ -31,7 +31,7 @@ bool consumer_by_cdev(void);
 /* The case is skipped by cdev, or by group: what it is about takes the other. */
 void consumer_needs_container(const char *what);
 void consumer_needs_iommufd(const char *what);
-/* Or it is skipped since nothing observes what consumers map: see kmod/observe.c. */
+/* Or it is skipped since nothing observes what consumers map: see kmod/dma_observe.c. */
 void consumer_needs_observer(void);
 bool consumer_kernel_has_ftrace(void);
 
