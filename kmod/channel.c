@@ -114,7 +114,7 @@ static int vum_attach_begin(struct vum_device *dev, const struct vum_attach *a,
 		WRITE_ONCE(conn->state, VUM_STATE_ATTACHING);
 		conn->transport->ops->start(conn);
 		/* Queued under the lock, so that a removal cancels the work later. */
-		vum_work_queue_blocking(&dev->attach);
+		vum_work_queue_server(&dev->attach);
 	}
 	vum_conn_unlock(conn);
 	return ret;

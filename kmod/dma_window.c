@@ -119,7 +119,7 @@ static struct vum_touch *vum_touch_new(struct file *file, unsigned long index, i
  */
 static void vum_window_touch_later(struct vum_touch *touch)
 {
-	vum_work_queue_blocking(&touch->work);
+	vum_work_queue_memory(&touch->work);
 	wait_for_completion_killable(&touch->done);
 	vum_touch_put(touch);
 }

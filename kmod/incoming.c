@@ -150,7 +150,7 @@ static int vum_incoming_command(struct vum_device *dev, u32 session,
 		conn->nr_answers++;
 		msg->session = session;
 		list_add_tail(&msg->node, &conn->commands);
-		vum_work_queue(&conn->execute);
+		vum_work_queue_memory(&conn->execute);
 	}
 	vum_conn_unlock(conn);
 	if (ret)

@@ -7,11 +7,17 @@
 #include "work.h"
 
 /*
- * Work items on this queue wait for a server, or for the consumer's memory. A
- * server that does not answer keeps its worker busy, so the queue allows as many
- * at a time as there can be devices: see max_instances in parent.c.
+ * Work items on this queue wait for a server. One that does not answer keeps its
+ * worker busy, so the queue allows as many at a time as there can be devices: see
+ * max_instances in parent.c.
  */
-static struct workqueue_struct *vum_blocking_wq;
+static struct workqueue_struct *vum_server_wq;
+
+/*
+ * Work items on this queue wait for a consumer's memory. A queue of their own, since
+ * a server that is being attached may wait for them.
+ */
+static struct workqueue_struct *vum_memory_wq;
 
 /* Work items on this queue never wait for a server or a consumer. */
 static struct workqueue_struct *vum_wq;
@@ -36,15 +42,27 @@ bool vum_work_queue(struct work_struct *work)
 }
 
 /**
- * vum_work_queue_blocking - queue work that may wait for a server or a consumer
+ * vum_work_queue_server - queue work that may wait for a server
  * @work: work item; its owner flushes it before the module goes
  *
  * Context: any.
  * Return: true if @work was not queued yet.
  */
-bool vum_work_queue_blocking(struct work_struct *work)
+bool vum_work_queue_server(struct work_struct *work)
 {
-	return queue_work(vum_blocking_wq, work);
+	return queue_work(vum_server_wq, work);
+}
+
+/**
+ * vum_work_queue_memory - queue work that may wait for a consumer's memory
+ * @work: work item; its owner flushes it before the module goes
+ *
+ * Context: any.
+ * Return: true if @work was not queued yet.
+ */
+bool vum_work_queue_memory(struct work_struct *work)
+{
+	return queue_work(vum_memory_wq, work);
 }
 
 /**
@@ -66,12 +84,15 @@ bool vum_work_queue_unpin(struct work_struct *work)
  */
 int vum_work_init(void)
 {
-	vum_blocking_wq = alloc_workqueue("vum_blocking", WQ_UNBOUND, WQ_MAX_ACTIVE);
-	if (!vum_blocking_wq)
+	vum_server_wq = alloc_workqueue("vum_server", WQ_UNBOUND, WQ_MAX_ACTIVE);
+	if (!vum_server_wq)
 		return -ENOMEM;
+	vum_memory_wq = alloc_workqueue("vum_memory", WQ_UNBOUND, WQ_MAX_ACTIVE);
+	if (!vum_memory_wq)
+		goto err_server;
 	vum_wq = alloc_workqueue("vum", WQ_UNBOUND, WQ_MAX_ACTIVE);
 	if (!vum_wq)
-		goto err_blocking;
+		goto err_memory;
 	vum_unpin_wq = alloc_workqueue("vum_unpin",
 				       WQ_UNBOUND | WQ_HIGHPRI | WQ_MEM_RECLAIM,
 				       WQ_MAX_ACTIVE);
@@ -81,8 +102,10 @@ int vum_work_init(void)
 
 err_wq:
 	destroy_workqueue(vum_wq);
-err_blocking:
-	destroy_workqueue(vum_blocking_wq);
+err_memory:
+	destroy_workqueue(vum_memory_wq);
+err_server:
+	destroy_workqueue(vum_server_wq);
 	return -ENOMEM;
 }
 
@@ -91,8 +114,9 @@ err_blocking:
  */
 void vum_work_exit(void)
 {
-	/* Blocking work queues other work, which may queue work that unpins. */
-	destroy_workqueue(vum_blocking_wq);
+	/* Work that waits queues other work, which may queue work that unpins. */
+	destroy_workqueue(vum_server_wq);
+	destroy_workqueue(vum_memory_wq);
 	destroy_workqueue(vum_wq);
 	destroy_workqueue(vum_unpin_wq);
 }

@@ -10,7 +10,8 @@
 int vum_work_init(void);
 void vum_work_exit(void);
 bool vum_work_queue(struct work_struct *work);
-bool vum_work_queue_blocking(struct work_struct *work);
+bool vum_work_queue_server(struct work_struct *work);
+bool vum_work_queue_memory(struct work_struct *work);
 bool vum_work_queue_unpin(struct work_struct *work);
 
 #endif /* VUM_WORK_H */
