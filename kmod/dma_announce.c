@@ -335,6 +335,7 @@ bool vum_announce_heard(const struct vum_device *dev, unsigned long gen)
 	if (!READ_ONCE(dev->dma.open) || !READ_ONCE(dev->announce.exact) ||
 	    READ_ONCE(dev->dma.announced) == VUM_DMA_NONE)
 		return true;
+	/* Pairs with vum_announce_update(), for @nr_async below. */
 	told = smp_load_acquire(&dev->announce.gen);
 	/* Other containers' changes make @gen grow, but are nothing to tell. */
 	return ((long)(told - gen) >= 0 || told == READ_ONCE(dev->member.gen)) &&

@@ -38,7 +38,7 @@ static bool vum_relay_idle(struct vum_conn *conn)
  * the message takes. Returns it, with a reference; or an error as vum_relay_recv().
  */
 static struct vum_req *vum_relay_next(struct vum_conn *conn, u32 *session,
-					struct vum_message *room)
+				      struct vum_message *room)
 {
 	struct vum_req *req = NULL;
 	bool writable = false;
@@ -72,7 +72,7 @@ out:
 
 /* Put a message back that could not be delivered. Takes over the reference. */
 static void vum_relay_unget(struct vum_conn *conn, u32 session,
-			      struct vum_req *req)
+			    struct vum_req *req)
 {
 	vum_conn_lock(conn);
 	if (conn->session == session && vum_conn_alive(conn)) {

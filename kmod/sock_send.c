@@ -99,6 +99,7 @@ static int vum_sock_send(struct vum_sock *vs, struct vum_req *req)
 		/* Try again, since vum_sock_event() sees @full only from here on. */
 		if (ret == -EAGAIN && !vs->full) {
 			WRITE_ONCE(vs->full, true);
+			/* Pairs with the lock of the socket's wait queue. */
 			smp_mb();
 			ret = 0;
 		} else if (ret > 0) {
@@ -201,6 +202,7 @@ void vum_sock_push(struct vum_sock *vs, bool carrier)
 	vum_conn_assert_held(conn);
 	/* Order the queueing before this look: pairs with vum_sock_send_first(). */
 	smp_mb();
+	/* Pairs with vum_sock_send_first(), whose vs->rest is seen then. */
 	if (smp_load_acquire(&vs->sending))
 		return;
 	vs->sending = true;
@@ -223,6 +225,7 @@ void vum_sock_push(struct vum_sock *vs, bool carrier)
 static bool vum_sock_is_free(const struct vum_sock *vs, const struct vum_req *req)
 {
 	vum_conn_assert_held(vs->conn);
+	/* Pairs with vum_sock_send_first(), whose vs->rest is seen then. */
 	return !smp_load_acquire(&vs->sending) && !vs->full && !vs->rest &&
 	       list_empty(&vs->conn->out) && !vum_sock_for_carrier(req);
 }
@@ -244,6 +247,7 @@ static void vum_sock_send_first(struct vum_sock *vs, struct vum_req *req)
 	vum_conn_unlock(conn);
 	vum_sock_send_rest(vs);
 	all = !vs->rest;
+	/* Pairs with vum_sock_push() and vum_sock_is_free(). */
 	smp_store_release(&vs->sending, false);
 	/* This task sees the message, or vum_sock_push() sees @sending cleared. */
 	smp_mb();
