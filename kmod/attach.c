@@ -367,7 +367,7 @@ void vum_attach_work(struct work_struct *work)
 		else
 			vum_attach_ready(dev, a->session);
 		/* vum_detach_work() may have run before there was a window. */
-		if (flaw || !vum_conn_current(&dev->conn, a->session))
+		if (!vum_conn_current(&dev->conn, a->session))
 			vum_conn_detach(dev);
 	}
 	vum_shape_free(a->shape);
@@ -385,10 +385,8 @@ void vum_detach_work(struct work_struct *work)
 	struct vum_conn *conn = &dev->conn;
 
 	vum_conn_lock(conn);
-	if (!vum_conn_alive(conn)) {
-		swap(transport, conn->transport);
-		WRITE_ONCE(conn->path, conn->transport->ops->path);
-	}
+	if (!vum_conn_alive(conn))
+		vum_conn_swap_transport(conn, &transport);
 	vum_conn_unlock(conn);
 	/* Memory first, since the helper can hold up the closing of the socket. */
 	vum_dma_drop(dev);

@@ -109,8 +109,7 @@ static int vum_attach_begin(struct vum_device *dev, const struct vum_attach *a,
 		conn->session++;
 		conn->peer = *a;
 		conn->stats.attaches++;
-		swap(conn->transport, *transport);
-		WRITE_ONCE(conn->path, conn->transport->ops->path);
+		vum_conn_swap_transport(conn, transport);
 		WRITE_ONCE(conn->state, VUM_STATE_ATTACHING);
 		conn->transport->ops->start(conn);
 		/* Queued under the lock, so that a removal cancels the work later. */

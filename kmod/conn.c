@@ -515,6 +515,18 @@ void vum_conn_orphan(struct vum_device *dev)
 }
 
 /**
+ * vum_conn_swap_transport - exchange what carries the connection's messages
+ * @conn: connection, locked
+ * @transport: the new transport; set to the old one, which the caller closes
+ */
+void vum_conn_swap_transport(struct vum_conn *conn, struct vum_transport **transport)
+{
+	vum_conn_assert_held(conn);
+	swap(conn->transport, *transport);
+	WRITE_ONCE(conn->path, conn->transport->ops->path);
+}
+
+/**
  * vum_conn_init - prepare the connection of a device that is being allocated
  * @conn: connection, zeroed
  * @transport: the transport while there is no server

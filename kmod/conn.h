@@ -107,6 +107,7 @@ extern const char *const vum_data_path_names[];
 void vum_conn_init(struct vum_conn *conn, struct vum_transport *transport,
 		   void (*event)(struct vum_device *dev, enum vum_event event));
 void vum_conn_exit(struct vum_conn *conn);
+void vum_conn_swap_transport(struct vum_conn *conn, struct vum_transport **transport);
 
 /* Requests on their way to the server and back. */
 int vum_conn_enqueue(struct vum_conn *conn, struct vum_req *req);
@@ -132,17 +133,18 @@ void vum_conn_break(struct vum_device *dev, u32 session, const char *fmt, ...)
 /* Is a server attached, or being attached? */
 static inline bool vum_conn_alive(const struct vum_conn *conn)
 {
-	return conn->state == VUM_STATE_ATTACHING ||
-	       conn->state == VUM_STATE_ATTACHED;
-}
-
-/* Is @session the present attachment, and has it not ended? Needs no lock. */
-static inline bool vum_conn_current(const struct vum_conn *conn, u32 session)
-{
 	enum vum_state state = READ_ONCE(conn->state);
 
-	return READ_ONCE(conn->session) == session &&
-	       (state == VUM_STATE_ATTACHING || state == VUM_STATE_ATTACHED);
+	return state == VUM_STATE_ATTACHING || state == VUM_STATE_ATTACHED;
+}
+
+/*
+ * Is @session the present attachment, and has it not ended? Needs no lock: the state
+ * is read before the session, since a new attachment sets the session first.
+ */
+static inline bool vum_conn_current(const struct vum_conn *conn, u32 session)
+{
+	return vum_conn_alive(conn) && READ_ONCE(conn->session) == session;
 }
 
 /*
