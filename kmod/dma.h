@@ -134,6 +134,7 @@ int vum_dma_pin(struct vum_device *dev, u32 session, unsigned long index, int ne
 		const struct vum_copy *copy);
 void vum_dma_revoke(struct vum_device *dev, unsigned long first, unsigned long last);
 void vum_dma_absorb(struct vum_device *dev, unsigned long index);
+void vum_dma_count_fault(struct vum_device *dev, unsigned long index, int error);
 int vum_dma_absent(struct vum_device *dev, unsigned long index, int error);
 void vum_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length);
 

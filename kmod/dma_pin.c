@@ -323,6 +323,7 @@ static int vum_dma_pin_pages(struct vum_device *dev, unsigned long index,
 /* Drop the entry of an unpinned page, unless the scratch page stands in for it. */
 static void vum_dma_forget(struct vum_dma *dma, unsigned long index)
 {
+	lockdep_assert_held(&dma->lock);
 	if (!xa_get_mark(&dma->pages, index, VUM_ABSENT)) {
 		xa_erase(&dma->pages, index);
 		return;
@@ -461,9 +462,28 @@ static const char *vum_dma_absence(int error)
 		return "the consumer has mapped it for other access";
 	case -ENODEV:
 		return "no consumer has the device open";
+	case -EAGAIN:
+		return "the page is not pinned, and the access (a futex's, for one) cannot wait for that";
 	default:
 		return "the consumer has mapped nothing there";
 	}
+}
+
+/**
+ * vum_dma_count_fault - count an access that is refused, and log the first one
+ * @dev: device, dma->lock held
+ * @index: IOVA >> PAGE_SHIFT
+ * @error: the error that vum_dma_pin() returned; -EAGAIN if it was not called
+ */
+void vum_dma_count_fault(struct vum_device *dev, unsigned long index, int error)
+{
+	struct vum_dma *dma = &dev->dma;
+
+	lockdep_assert_held(&dma->lock);
+	/* Do not count touches of the mapping with which attach.c tries out modes. */
+	if (dma->session == READ_ONCE(dev->announce.session) && !dma->faults++)
+		vum_warn(dev, "server touched IOVA 0x%llx: %s; more of this is counted, not told\n",
+			 (u64)index << PAGE_SHIFT, vum_dma_absence(error));
 }
 
 /**
@@ -485,10 +505,7 @@ int vum_dma_absent(struct vum_device *dev, unsigned long index, int error)
 			       GFP_KERNEL_ACCOUNT)))
 		return -ENOMEM;
 	vum_dma_absorb(dev, index);
-	/* Do not count touches of the mapping with which attach.c tries out modes. */
-	if (dma->session == READ_ONCE(dev->announce.session) && !dma->faults++)
-		vum_warn(dev, "server touched IOVA 0x%llx: %s; more of this is counted, not told\n",
-			 (u64)index << PAGE_SHIFT, vum_dma_absence(error));
+	vum_dma_count_fault(dev, index, error);
 	return 0;
 }
 

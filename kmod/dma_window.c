@@ -132,7 +132,10 @@ static vm_fault_t vum_window_pin(struct vm_fault *vmf, int need)
 	unsigned long index = vmf->pgoff;
 	struct vum_touch *touch = NULL;
 
-	/* Before the lock goes: the second pass takes it that the first has looked. */
+	/*
+	 * Allocate while the access can still fail: the second pass relies on it that
+	 * the first one has tried to pin the page.
+	 */
 	if (!user) {
 		touch = vum_touch_new(file, index, need);
 		if (!touch)
@@ -216,18 +219,14 @@ static bool vum_window_may_wait(const struct vm_fault *vmf)
 	       !(current->flags & PF_EXITING);
 }
 
-/*
- * Look up the page that a fault wants. Returns as vum_dma_lookup(), but 0 only if the
- * page has yet to be pinned and the task may wait for that; -EAGAIN if it may not;
- * -ENOMEM.
- */
-static int vum_window_lookup(struct vum_device *dev, const struct vm_fault *vmf,
-			     int need, unsigned long *pfn, bool *writable)
+/* Handle a fault of a task that may not wait, at a page that has yet to be pinned. */
+static vm_fault_t vum_window_missing(struct vum_device *dev, struct vm_fault *vmf)
 {
-	int found = vum_dma_lookup(dev, vmf->pgoff, need, pfn, writable);
-
-	if (found || vum_window_may_wait(vmf))
-		return found;
+	lockdep_assert_held(&dev->dma.lock);
+	if (!(vmf->flags & FAULT_FLAG_TRIED)) {
+		vum_dma_count_fault(dev, vmf->pgoff, -EAGAIN);
+		return VM_FAULT_SIGBUS;
+	}
 	/*
 	 * After the first pass the page was pinned, or found absent. Either has been
 	 * undone, so there was a moment at which the access finds nothing. To begin
@@ -235,10 +234,9 @@ static int vum_window_lookup(struct vum_device *dev, const struct vm_fault *vmf,
 	 * a server that replaces the mapping which it accesses can get here with a
 	 * page that the first pass has not looked for.
 	 */
-	if (vmf->flags & FAULT_FLAG_TRIED)
-		return vum_dma_absent(dev, vmf->pgoff,
-				      dev->dma.open ? -EFAULT : -ENODEV) ?: -EFAULT;
-	return -EAGAIN;
+	if (vum_dma_absent(dev, vmf->pgoff, dev->dma.open ? -EFAULT : -ENODEV))
+		return VM_FAULT_OOM;
+	return vum_window_refuse(dev, vmf);
 }
 
 /*
@@ -271,24 +269,22 @@ static vm_fault_t vum_window_fault(struct vm_fault *vmf)
 		mutex_unlock(&dev->dma.lock);
 		return VM_FAULT_SIGBUS;
 	}
-	found = vum_window_lookup(dev, vmf, need, &pfn, &writable);
+	found = vum_dma_lookup(dev, vmf->pgoff, need, &pfn, &writable);
 	if (found <= 0 && may_wait) {
 		mutex_unlock(&dev->dma.lock);
 		return vum_window_pin(vmf, need);
 	}
 	if (found > 0)
 		ret = vum_window_show(dev, vmf, pfn, writable);
-	else if (found == -ENOMEM)
-		ret = VM_FAULT_OOM;
-	else if (found == -EAGAIN)
-		ret = VM_FAULT_SIGBUS;
-	else
+	else if (found < 0)
 		ret = vum_window_refuse(dev, vmf);
+	else
+		ret = vum_window_missing(dev, vmf);
 	mutex_unlock(&dev->dma.lock);
 	return ret;
 }
 
-/* Would a fault map this page for writing, without waiting for anything? */
+/* Would a fault map this page for writing, without waiting? If not, count that. */
 static bool vum_window_writable(struct file *file, unsigned long index)
 {
 	struct vum_device *dev = file->private_data;
@@ -297,9 +293,12 @@ static bool vum_window_writable(struct file *file, unsigned long index)
 	int found = 0;
 
 	mutex_lock(&dev->dma.lock);
-	if (dev->dma.window == file)
+	if (dev->dma.window == file) {
 		found = vum_dma_lookup(dev, index, IOMMU_READ | IOMMU_WRITE, &pfn,
 				       &writable);
+		if (found <= 0)
+			vum_dma_count_fault(dev, index, found ?: -EAGAIN);
+	}
 	mutex_unlock(&dev->dma.lock);
 	return found > 0;
 }

@@ -9,12 +9,12 @@
 #include <linux/futex.h>
 #include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../lib/dma.h"
 #include "../lib/test.h"
 #include "../lib/window.h"
 
@@ -78,6 +78,8 @@ static void untouched(const char *fault)
 	/* Mapped, and beyond what is mapped. */
 	CHECK_EQ(futex_add_in_child(p), EFAULT);
 	CHECK_EQ(futex_add_in_child(p + 2 * WORDS), EFAULT);
+	CHECK_EQ(dma_show(&w, "dma_faults"), 2);
+	CHECK_EQ(kernel_log_count(w.uuid, "cannot wait for that"), 1);
 	/* What is there is at hand. */
 	CHECK_LOAD(p, 0);
 	CHECK_EQ(window_store(p, 5), 0);
@@ -143,23 +145,14 @@ static bool thread_is_there(pid_t pid, pid_t tid)
 	return !access(path, F_OK);
 }
 
-static void *shared_memory(size_t size)
-{
-	void *m = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	CHECK(m != MAP_FAILED);
-	return m;
-}
-
 /* @robust: a word in the window. @tid_at: the same word of the consumer's. */
 static void check_thread_exits(uint32_t *robust, uint32_t *tid_at)
 {
 	const int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |
 			  CLONE_THREAD | CLONE_SYSVSEM;
-	struct leaver *l = shared_memory(sizeof(*l));
-	pid_t *tid = shared_memory(sizeof(*tid));
-	char *stack = shared_memory(64 * PAGE);
+	struct leaver *l = (void *)remote_memory(sizeof(*l));
+	pid_t *tid = (void *)remote_memory(sizeof(*tid));
+	char *stack = (void *)remote_memory(64 * PAGE);
 	pid_t pid;
 
 	l->robust = robust;
@@ -191,6 +184,8 @@ static void robust_list(const char *fault)
 	up(fault, READ);
 	CHECK_LOAD(p, 0);
 	check_thread_exits(p, mem);
+	CHECK_EQ(dma_show(&w, "dma_faults"), 1);
+	CHECK_EQ(kernel_log_count(w.uuid, "mapped it for other access"), 1);
 }
 
 TEST(robust_list_in_read_only_page_absorb)
