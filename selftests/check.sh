@@ -45,6 +45,9 @@ place() {
 	esac
 }
 
+# log_of WORLD PLACE
+log_of() { echo "$logs/$(echo "$1" | tr / .).$2"; }
+
 # run_vm CPUS TEST...
 run_vm() {
 	cpus=$1
@@ -54,13 +57,12 @@ run_vm() {
 		echo "not ok - the VM: exit status $? (124: timeout, 125: it died; see $log.console)"
 }
 
-# run_job WORLD PLACE TEST...
+# run_job WORLD PLACE TEST...: with its output in $log
 run_job() {
 	world=$1 place=$2
-	log=$logs/$(echo "$world" | tr / .).$place
 	shift 2
 	enter "$world"
-	use_world "${world%/*}" "$sanitize"
+	use_world "${world%/*}" "$sanitize" || { echo "not ok - the world"; return; }
 	case $place in
 	vm) run_vm 2 "$@" ;;
 	# Here, sanitizers would cost what the guest needs.
@@ -76,7 +78,7 @@ run_job() {
 if [ "${1:-}" = --job ]; then
 	shift
 	start=$(date +%s)
-	log=$logs/$(echo "$1" | tr / .).$2
+	log=$(log_of "$1" "$2")
 	{
 		echo "# world $1"
 		run_job "$@"
@@ -121,9 +123,9 @@ among() {
 	esac
 }
 
-# cannot WORLD TEST: Is there no point in running this test there?
+# cannot WORLD TEST PLACE: Is there no point in running this test there?
 cannot() {
-	case $1:$2:$(place "$2") in
+	case $1:$2:$3 in
 	debug*:nomem:* | race*:nomem:*) return 1 ;;
 	*:nomem:*) return 0 ;;
 	*/*:host) return 0 ;;
@@ -133,10 +135,10 @@ cannot() {
 	esac
 }
 
-# repeats WORLD TEST: Does the test say nothing there that it does not say in others?
+# repeats WORLD TEST PLACE: Does the test say nothing there that it does not say in others?
 # bookworm has all, and debug has all programs.
 repeats() {
-	case $1:$(place "$2") in
+	case $1:$3 in
 	*:host | bookworm:*) return 1 ;;
 	*/relay:*) ! among "$2" "$by_relay" ;;
 	*/cdev:vm) ! among "$2" "$by_cdev" ;;
@@ -148,19 +150,21 @@ repeats() {
 	esac
 }
 
-# leaves_out WORLD TEST: Is this test not to be run there?
+# leaves_out WORLD TEST PLACE: Is this test not to be run there?
 leaves_out() {
 	[ -z "$named" ] || return 1
-	! cannot "$1" "$2" || return 0
-	[ -z "${WORLD:-}" ] && repeats "$1" "$2"
+	! cannot "$@" || return 0
+	[ -z "${WORLD:-}" ] && repeats "$@"
 }
 
-# Sets vm, guests, host to a world's tests there, and programs to those to be built.
+# Sets tests_vm, tests_guests and tests_host to a world's tests in these places, and
+# programs to those to be built.
 choose() {
 	tests_vm='' tests_guests='' tests_host='' programs=''
 	for t in $tests; do
-		! leaves_out "$1" "$t" || continue
-		case $(place "$t") in
+		where=$(place "$t")
+		! leaves_out "$1" "$t" "$where" || continue
+		case $where in
 		host) tests_host="$tests_host $t" ;;
 		guests) tests_guests="$tests_guests $t" ;;
 		vm) tests_vm="$tests_vm $t" ;;
@@ -203,13 +207,20 @@ for world in $worlds; do
 	(prepare "$world") >"$logs/build" 2>&1 || {
 		cat $logs/build
 		printf '# world %s\n# == build\nnot ok - build\n' "$world" |
-			tee "$logs/$(echo "$world" | tr / .).build"
+			tee "$(log_of "$world" build)"
 	}
 done </dev/null
 # The longest first, so that none is left alone at the end.
 for place in vm guests host; do
 	grep " $place " $logs/jobs || :
 done | xargs -r -P 2 -L 1 selftests/check.sh --job
+# A job that was killed has not said so.
+while read -r world place _; do
+	log=$(log_of "$world" "$place")
+	grep -q "^# world .* took " "$log" ||
+		printf '# world %s\n# == %s\nnot ok - the job came to its end\n' \
+			"$world" "$place" | tee -a "$log"
+done <$logs/jobs
 cat $logs/*.build $logs/*.host $logs/*.vm $logs/*.guests >.build/check.log 2>/dev/null || :
 
 # Of each test in each world, how many passed, and what else became of it; then

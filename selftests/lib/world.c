@@ -121,21 +121,23 @@ unsigned int file_count(const char *path, const char *text)
 	return count_lines(buf, text, "");
 }
 
-int live_messages(void)
+static int number_in(const char *path)
 {
 	char buf[16];
 
-	CHECK_EQ(read_file(LIVE_MESSAGES, buf, sizeof(buf)), 0);
+	CHECK_EQ(read_file(path, buf, sizeof(buf)), 0);
 	return (int)strtol(buf, NULL, 10);
+}
+
+int live_messages(void)
+{
+	return number_in(LIVE_MESSAGES);
 }
 
 /* Each mdev, open channel and window has some; what is kept ready has none. */
 static int module_references(void)
 {
-	char buf[16];
-
-	CHECK_EQ(read_file("/sys/module/vfio_user_mdev/refcnt", buf, sizeof(buf)), 0);
-	return (int)strtol(buf, NULL, 10);
+	return number_in("/sys/module/vfio_user_mdev/refcnt");
 }
 
 /* Programs are where this one is. */
