@@ -286,8 +286,11 @@ static enum relay_end device_attach(struct device *d, const struct version_caps 
 		wrong_version(d, 0);
 		return RELAY_GONE;
 	}
-	/* A new opener of the channel can attach, or resume what there is. */
-	if (ret == -EISCONN)
+	/*
+	 * A new opener of the channel can attach, or resume what there is; or can attach
+	 * once the consumer of a device that has failed has closed it.
+	 */
+	if (ret == -EISCONN || ret == -EREMOTEIO)
 		return RELAY_DETACHED;
 	return relay_channel_error(&d->relay, "VUM_ATTACH", ret);
 }

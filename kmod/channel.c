@@ -104,6 +104,8 @@ static int vum_attach_begin(struct vum_device *dev, const struct vum_attach *a,
 		ret = -ENODEV;
 	} else if (conn->helper || vum_conn_alive(conn)) {
 		ret = -EISCONN;
+	} else if (conn->failed) {
+		ret = -EREMOTEIO;
 	} else {
 		conn->helper = true;
 		conn->session++;

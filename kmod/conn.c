@@ -442,6 +442,37 @@ void vum_conn_end(struct vum_device *dev, u32 session)
 		vum_conn_ended(dev, &dead);
 }
 
+/* The body of vum_conn_break() and, with @failed, of vum_conn_fail(). */
+static bool __printf(4, 0)
+vum_conn_vbreak(struct vum_device *dev, u32 session, bool failed, const char *fmt,
+		va_list args)
+{
+	struct vum_conn *conn = &dev->conn;
+	char reason[sizeof(conn->reason)];
+	bool stopped, repeated = false;
+	LIST_HEAD(dead);
+	s32 pid;
+
+	vscnprintf(reason, sizeof(reason), fmt, args);
+	vum_conn_lock(conn);
+	pid = conn->peer.server_pid;
+	stopped = vum_conn_stop(dev, session, VUM_STATE_BROKEN, &dead);
+	if (stopped) {
+		repeated = !strcmp(conn->reason, reason);
+		strscpy(conn->reason, reason, sizeof(conn->reason));
+		conn->failed = failed && dev->open;
+		vum_conn_event(dev, VUM_EVENT_BROKEN);
+	}
+	vum_conn_unlock(conn);
+	if (!stopped)
+		return false;
+	/* The helper tries a server again that will never work: log that once. */
+	if (!repeated)
+		vum_err(dev, "server (pid %d) detached: %s\n", pid, reason);
+	vum_conn_stopped(dev, &dead);
+	return true;
+}
+
 /**
  * vum_conn_break - end an attachment whose server cannot be dealt with
  * @dev: device
@@ -450,32 +481,33 @@ void vum_conn_end(struct vum_device *dev, u32 session)
  */
 void vum_conn_break(struct vum_device *dev, u32 session, const char *fmt, ...)
 {
-	struct vum_conn *conn = &dev->conn;
-	char reason[sizeof(conn->reason)];
-	bool stopped, repeated = false;
-	LIST_HEAD(dead);
 	va_list args;
-	s32 pid;
 
 	va_start(args, fmt);
-	vscnprintf(reason, sizeof(reason), fmt, args);
+	vum_conn_vbreak(dev, session, false, fmt, args);
 	va_end(args);
+}
 
-	vum_conn_lock(conn);
-	pid = conn->peer.server_pid;
-	stopped = vum_conn_stop(dev, session, VUM_STATE_BROKEN, &dead);
-	if (stopped) {
-		repeated = !strcmp(conn->reason, reason);
-		strscpy(conn->reason, reason, sizeof(conn->reason));
-		vum_conn_event(dev, VUM_EVENT_BROKEN);
-	}
-	vum_conn_unlock(conn);
-	if (!stopped)
-		return;
-	/* The helper tries a server again that will never work: log that once. */
-	if (!repeated)
-		vum_err(dev, "server (pid %d) detached: %s\n", pid, reason);
-	vum_conn_stopped(dev, &dead);
+/**
+ * vum_conn_fail - end an attachment because the device cannot go on
+ * @dev: device
+ * @session: the attachment; nothing happens if it has ended
+ * @fmt: why
+ *
+ * As vum_conn_break(), but no server can be attached until the consumer has closed the
+ * device, since the new one would go on as if nothing had been lost.
+ *
+ * Return: false if the attachment had ended.
+ */
+bool vum_conn_fail(struct vum_device *dev, u32 session, const char *fmt, ...)
+{
+	bool stopped;
+	va_list args;
+
+	va_start(args, fmt);
+	stopped = vum_conn_vbreak(dev, session, true, fmt, args);
+	va_end(args);
+	return stopped;
 }
 
 /**

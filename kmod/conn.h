@@ -52,6 +52,7 @@ struct vum_ids {
  * @state: of the attachment
  * @session: number of the attachment, so that a late verdict hits no newer one
  * @helper: a helper has attached or resumed and still has the channel open
+ * @failed: the device has failed, and its consumer has yet to close it
  * @dead: the mdev is gone
  * @peer: what VUM_ATTACH said
  * @reason: why @state is VUM_STATE_BROKEN, or last was; empty once a server
@@ -81,6 +82,7 @@ struct vum_conn {
 	enum vum_state state;
 	u32 session;
 	bool helper;
+	bool failed;
 	bool dead;
 	struct vum_attach peer;
 	char reason[128];
@@ -128,6 +130,8 @@ void vum_conn_end(struct vum_device *dev, u32 session);
 void vum_conn_orphan(struct vum_device *dev);
 void vum_conn_detach(struct vum_device *dev);
 void vum_conn_break(struct vum_device *dev, u32 session, const char *fmt, ...)
+	__printf(3, 4);
+bool vum_conn_fail(struct vum_device *dev, u32 session, const char *fmt, ...)
 	__printf(3, 4);
 
 /* Is a server attached, or being attached? */

@@ -110,6 +110,7 @@ static void vum_device_close(struct vfio_device *vdev)
 	vum_announce_later(dev);
 	vum_conn_lock(&dev->conn);
 	dev->open = false;
+	dev->conn.failed = false;
 	vum_conn_event(dev, VUM_EVENT_CLOSED);
 	vum_conn_unlock(&dev->conn);
 	wake_up_all(&dev->conn.changed);

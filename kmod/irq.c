@@ -4,7 +4,9 @@
  *
  * The consumer's eventfds go to the server, which signals them itself. The module
  * keeps them as well, to hand them to the next server. The REQ index stays in the
- * kernel, since only the kernel knows that the mdev is to be removed.
+ * kernel, since only the kernel knows that the mdev is to be removed. The ERR index has
+ * two sources: the server, if it has that index, and the kernel, which signals it when
+ * the device's DMA has failed.
  */
 
 #include <linux/eventfd.h>
@@ -17,20 +19,21 @@
 #include "device.h"
 #include "request.h"
 
-/* The REQ index is the only one in which the server has no part. */
-static bool vum_irq_local(u32 index)
+/* In these indexes the server has no part: REQ, and ERR if the server has none. */
+static bool vum_irq_local(const struct vum_device *dev, u32 index)
 {
-	return index == VFIO_PCI_REQ_IRQ_INDEX;
+	return index == VFIO_PCI_REQ_IRQ_INDEX ||
+	       (index == VFIO_PCI_ERR_IRQ_INDEX && !dev->shape->irqs[index].count);
 }
 
 static u32 vum_irq_count(const struct vum_device *dev, u32 index)
 {
-	return vum_irq_local(index) ? 1 : dev->shape->irqs[index].count;
+	return vum_irq_local(dev, index) ? 1 : dev->shape->irqs[index].count;
 }
 
 static u32 vum_irq_flags(const struct vum_device *dev, u32 index)
 {
-	if (vum_irq_local(index))
+	if (vum_irq_local(dev, index))
 		return VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE;
 	return dev->shape->irqs[index].flags;
 }
@@ -49,9 +52,6 @@ int vum_irq_info(struct vum_device *dev, struct vfio_irq_info *info)
 	info->index = array_index_nospec(info->index, dev->shape->num_irqs);
 	info->flags = vum_irq_flags(dev, info->index);
 	info->count = vum_irq_count(dev, info->index);
-	/* In that case vfio-pci has no such index, and QEMU warns of an empty one. */
-	if (info->index == VFIO_PCI_ERR_IRQ_INDEX && !info->count)
-		return -EINVAL;
 	return 0;
 }
 
@@ -290,6 +290,23 @@ static bool vum_irq_in_order(const struct vum_device *dev,
 	       !(dev->irqs.enabled & exclusive & ~BIT(set->index));
 }
 
+/* Signal the consumer. Returns false if it has set no eventfd. */
+static bool vum_irq_signal(struct vum_device *dev, u32 index)
+{
+	struct file **kept = dev->irqs.eventfds[index][VUM_IRQ_TRIGGER];
+	struct eventfd_ctx *ctx;
+
+	lockdep_assert_held(&dev->irqs.lock);
+	if (!kept || !kept[0])
+		return false;
+	ctx = eventfd_ctx_fileget(kept[0]);
+	if (IS_ERR(ctx))
+		return false;
+	vum_eventfd_signal(ctx);
+	eventfd_ctx_put(ctx);
+	return true;
+}
+
 /*
  * Try once to change eventfds. If *@done stays false, nothing has changed, and the
  * error is -EPROBE_DEFER (try again once no server is being attached) or -EINVAL (not
@@ -309,13 +326,16 @@ static int vum_irq_try_eventfds(struct vum_device *dev,
 		return -EINVAL;
 	}
 	ret = vum_batch_init(&b, dev, VUM_REQ_CONSUMER, set->count);
-	if (!ret && !vum_irq_local(set->index))
+	if (!ret && !vum_irq_local(dev, set->index))
 		ret = vum_batch_eventfds(&b, set, files);
 	if (!ret || ret == -EIO)
 		ret = vum_irq_keep(dev, set, files);
 	if (!ret && (set->flags & VFIO_IRQ_SET_ACTION_TRIGGER))
 		__set_bit(set->index, &dev->irqs.enabled);
 	*done = ret != -EPROBE_DEFER;
+	/* The device has failed before the consumer could be told of it. */
+	if (!ret && set->index == VFIO_PCI_ERR_IRQ_INDEX && READ_ONCE(dev->conn.failed))
+		vum_irq_signal(dev, set->index);
 	mutex_unlock(&dev->irqs.lock);
 	return vum_batch_wait(&b, ret, true);
 }
@@ -344,7 +364,7 @@ static void vum_irq_undo(struct vum_device *dev,
 		};
 	}
 	undo.argsz = sizeof(undo);
-	if (!vum_irq_local(set->index))
+	if (!vum_irq_local(dev, set->index))
 		vum_req_async(dev, VFIO_USER_DEVICE_SET_IRQS, &undo,
 			      sizeof(undo));
 	mutex_unlock(&dev->irqs.lock);
@@ -373,23 +393,6 @@ static int vum_irq_set_eventfds(struct vum_device *dev,
 	return ret;
 }
 
-/* Signal the consumer. Returns false if it has set no eventfd. */
-static bool vum_irq_signal(struct vum_device *dev, u32 index)
-{
-	struct file **kept = dev->irqs.eventfds[index][VUM_IRQ_TRIGGER];
-	struct eventfd_ctx *ctx;
-
-	lockdep_assert_held(&dev->irqs.lock);
-	if (!kept || !kept[0])
-		return false;
-	ctx = eventfd_ctx_fileget(kept[0]);
-	if (IS_ERR(ctx))
-		return false;
-	vum_eventfd_signal(ctx);
-	eventfd_ctx_put(ctx);
-	return true;
-}
-
 /* Record what a message without eventfds changes. */
 static void vum_irq_note(struct vum_device *dev,
 			 const struct vfio_user_irq_set *set, const u8 *bools)
@@ -407,7 +410,7 @@ static void vum_irq_note(struct vum_device *dev,
 	default:
 		if (!set->count)
 			vum_irq_forget_index(dev, set->index);
-		else if (vum_irq_local(set->index))
+		else if (vum_irq_local(dev, set->index))
 			vum_irq_signal(dev, set->index);
 	}
 }
@@ -428,7 +431,7 @@ static int vum_irq_try_act(struct vum_device *dev,
 		return -EINVAL;
 	}
 	ret = vum_batch_init(&b, dev, VUM_REQ_CONSUMER, 1);
-	if (!ret && !vum_irq_local(set->index))
+	if (!ret && !vum_irq_local(dev, set->index))
 		ret = vum_batch_queue(&b, set, bools, size, NULL);
 	if (kept && ret == -EIO)
 		ret = 0;
@@ -586,7 +589,7 @@ int vum_irq_replay(struct vum_device *dev, u32 session)
 	ret = vum_batch_init(&b, dev, VUM_REQ_ATTACH, max);
 	b.session = session;
 	for_each_set_bit(index, &dev->irqs.enabled, VUM_MAX_IRQ_INDEXES) {
-		if (!ret && !vum_irq_local(index))
+		if (!ret && !vum_irq_local(dev, index))
 			ret = vum_irq_replay_index(&b, index);
 	}
 	mutex_unlock(&dev->irqs.lock);
@@ -612,7 +615,7 @@ void vum_irq_release(struct vum_device *dev)
 
 	mutex_lock(&dev->irqs.lock);
 	for (set.index = 0; set.index < dev->shape->num_irqs; set.index++) {
-		if (!vum_irq_local(set.index) && vum_irq_count(dev, set.index))
+		if (!vum_irq_local(dev, set.index) && vum_irq_count(dev, set.index))
 			vum_req_async(dev, VFIO_USER_DEVICE_SET_IRQS, &set,
 				      sizeof(set));
 		vum_irq_forget_index(dev, set.index);
@@ -640,4 +643,18 @@ void vum_irq_request(struct vum_device *dev, unsigned int count)
 		vum_notice(dev, "asking the consumer to let go (#%u)\n", count);
 	else if (!asked && !count)
 		vum_warn(dev, "consumer takes no requests to let go; removal waits until it does\n");
+}
+
+/**
+ * vum_irq_error - tell the consumer that the device has failed
+ * @dev: device
+ *
+ * QEMU stops the guest then, as for an uncorrectable error on the bus.
+ */
+void vum_irq_error(struct vum_device *dev)
+{
+	mutex_lock(&dev->irqs.lock);
+	if (!vum_irq_signal(dev, VFIO_PCI_ERR_IRQ_INDEX))
+		vum_warn(dev, "consumer has not asked to be told of errors; its data may be wrong\n");
+	mutex_unlock(&dev->irqs.lock);
 }

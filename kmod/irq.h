@@ -37,6 +37,7 @@ int vum_irq_info(struct vum_device *dev, struct vfio_irq_info *info);
 long vum_irq_set(struct vum_device *dev, struct vfio_irq_set __user *arg);
 int vum_irq_replay(struct vum_device *dev, u32 session);
 void vum_irq_release(struct vum_device *dev);
+void vum_irq_error(struct vum_device *dev);
 void vum_irq_request(struct vum_device *dev, unsigned int count);
 
 #endif /* VUM_IRQ_H */

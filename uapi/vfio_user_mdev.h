@@ -124,7 +124,8 @@ static_assert(sizeof(struct vum_attach) == 64, "interface");
  * Errors: EPROTONOSUPPORT if @api_version is not the module's; EINVAL if a
  * field is out of range, a reserved one not 0 or @argsz too small; EISCONN if
  * this opener has attached before, or VUM_RESUME would find an attachment;
- * ENODEV if the mdev is gone; EBADF, ENOTSOCK or EPROTOTYPE if @socket is not
+ * EREMOTEIO if the device has failed (its DMA, see VUM_ATTR_REASON), until its
+ * consumer closes it; ENODEV if the mdev is gone; EBADF, ENOTSOCK or EPROTOTYPE if @socket is not
  * as described above; EPROTOTYPE if there is none although data_path is "kernel";
  * EBUSY if the kernel uses @socket for something else, such as a BPF map; ENOMEM;
  * EFAULT.
@@ -290,6 +291,8 @@ enum vum_cmd {
  * @VUM_ATTR_HELPER: flag, a helper has the channel open
  * @VUM_ATTR_LATENCY: nested enum vum_latency_attr, one for each command that has had
  *	a reply
+ * @VUM_ATTR_DMA_EVICTED: u64, pages of the consumer's that were unpinned to make room
+ *	for others, because of a limit or for want of memory
  */
 enum vum_attr {
 	VUM_ATTR_UNSPEC,
@@ -318,9 +321,10 @@ enum vum_attr {
 	VUM_ATTR_DATA_PATH,
 	VUM_ATTR_HELPER,
 	VUM_ATTR_LATENCY,
+	VUM_ATTR_DMA_EVICTED,
 };
 
-#define VUM_ATTR_MAX VUM_ATTR_LATENCY
+#define VUM_ATTR_MAX VUM_ATTR_DMA_EVICTED
 
 /**
  * enum vum_latency_attr - attributes within VUM_ATTR_LATENCY
