@@ -48,6 +48,7 @@ struct json_object *ctl_json(const struct vum_info *info)
 	ctl_json_add_text(o, "dma", info->dma);
 	ctl_json_add(o, "pinned", json_object_new_uint64(info->pinned));
 	ctl_json_add(o, "dma_faults", json_object_new_uint64(info->dma_faults));
+	ctl_json_add(o, "evicted", json_object_new_uint64(info->evicted));
 	ctl_json_add_text(o, "dma_announce", info->announce);
 	ctl_json_add(o, "dma_mappings", json_object_new_int64(info->mappings));
 	ctl_json_add_text(o, "dma_inexact", info->inexact);

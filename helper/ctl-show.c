@@ -31,8 +31,9 @@ static void print_human(const struct vum_info *info)
 	printf("Aborted:   %" PRIu64 "\n", info->aborted);
 	printf("Errors:    %" PRIu64 "\n", info->errors);
 	printf("Attaches:  %" PRIu64 "\n", info->attaches);
-	printf("DMA:       %s, %" PRIu64 " pages pinned, %" PRIu64 " accesses to nothing\n",
-	       info->dma ? info->dma : "-", info->pinned, info->dma_faults);
+	printf("DMA:       %s, %" PRIu64 " pages pinned, %" PRIu64 " evicted, %" PRIu64
+	       " accesses to nothing\n",
+	       info->dma ? info->dma : "-", info->pinned, info->evicted, info->dma_faults);
 	printf("Announced: %s, %" PRIu32 " mappings%s%s\n", info->announce ? info->announce : "-",
 	       info->mappings, info->inexact ? ", not exact since " : "",
 	       info->inexact ? info->inexact : "");

@@ -40,6 +40,7 @@ static struct nla_policy policy[VUM_ATTR_MAX + 1] = {
 	[VUM_ATTR_DMA_INEXACT]	= { .type = NLA_STRING },
 	[VUM_ATTR_DATA_PATH]	= { .type = NLA_STRING },
 	[VUM_ATTR_HELPER]	= { .type = NLA_FLAG },
+	[VUM_ATTR_DMA_EVICTED]	= { .type = NLA_U64 },
 };
 
 static const char * const state_names[] = {
@@ -162,6 +163,7 @@ static bool parse_info(struct nlmsghdr *h, struct vum_info *info)
 		.dma = get_string(a[VUM_ATTR_DMA]),
 		.pinned = get_u64(a[VUM_ATTR_PINNED]),
 		.dma_faults = get_u64(a[VUM_ATTR_DMA_FAULTS]),
+		.evicted = get_u64(a[VUM_ATTR_DMA_EVICTED]),
 		.announce = get_string(a[VUM_ATTR_DMA_ANNOUNCE]),
 		.mappings = get_u32(a[VUM_ATTR_DMA_MAPPINGS]),
 		.inexact = get_string(a[VUM_ATTR_DMA_INEXACT]),

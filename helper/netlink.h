@@ -40,6 +40,7 @@ struct vum_info {
 	const char *dma;
 	uint64_t pinned;
 	uint64_t dma_faults;
+	uint64_t evicted;
 	const char *announce;
 	uint32_t mappings;
 	const char *inexact;

@@ -289,7 +289,7 @@ static const char *vum_announce_dma(struct vum_asking *a)
 	WRITE_ONCE(a->dev->dma.announced, VUM_DMA_NONE);
 	if (mode == VUM_DMA_NONE)
 		return NULL;
-	window = vum_window_new(a->dev);
+	window = vum_window_new(a->dev, a->session);
 	if (IS_ERR(window))
 		return "out of memory while attaching";
 	vum_dma_attach(a->dev, a->session, window);

@@ -8,6 +8,7 @@
 
 #include <linux/eventfd.h>
 #include <linux/mm.h>
+#include <linux/shrinker.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/version.h>
@@ -44,6 +45,51 @@ static inline void vum_vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags
 static inline void vum_vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 {
 	vma->vm_flags &= ~flags;
+}
+#endif
+
+/* Until 6.7, the owner of a shrinker had to keep its memory. */
+typedef unsigned long (*vum_shrinker_fn)(struct shrinker *s, struct shrink_control *sc);
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+static inline struct shrinker *vum_shrinker_new(vum_shrinker_fn count,
+						vum_shrinker_fn scan)
+{
+	struct shrinker *s = shrinker_alloc(0, "vfio-user-mdev");
+
+	if (!s)
+		return NULL;
+	s->count_objects = count;
+	s->scan_objects = scan;
+	shrinker_register(s);
+	return s;
+}
+
+static inline void vum_shrinker_free(struct shrinker *s)
+{
+	shrinker_free(s);
+}
+#else
+static inline struct shrinker *vum_shrinker_new(vum_shrinker_fn count,
+						vum_shrinker_fn scan)
+{
+	struct shrinker *s = kzalloc(sizeof(*s), GFP_KERNEL);
+
+	if (!s)
+		return NULL;
+	s->count_objects = count;
+	s->scan_objects = scan;
+	s->seeks = DEFAULT_SEEKS;
+	if (!register_shrinker(s, "vfio-user-mdev"))
+		return s;
+	kfree(s);
+	return NULL;
+}
+
+static inline void vum_shrinker_free(struct shrinker *s)
+{
+	unregister_shrinker(s);
+	kfree(s);
 }
 #endif
 

@@ -9,6 +9,7 @@
 #include "attach.h"
 #include "compat.h"
 #include "device.h"
+#include "dma_unpin.h"
 #include "feature.h"
 #include "netlink.h"
 #include "region.h"

@@ -13,11 +13,12 @@
  *	vum_netlink_lock -> vum_conn
  *	&dev->irqs.lock -> vum_conn
  *	&dev->announce.lock -> &dma->lock, vum_container_lock, vum_conn
- *	&dma->lock -> vum_container_lock
+ *	&dma->lock -> vum_container_lock, vum_evict_lock
  *	&vs->rx -> vum_conn
  *	&dev->region_mmap.lock -> none
  *	&dev->ioeventfds.lock -> none
  *	vum_map_wait_lock -> none
+ *	vum_evict_lock -> none
  *
  * None of them is held while a task waits for a server or a consumer, nor while VFIO
  * pins or unpins.
@@ -111,11 +112,23 @@ static inline struct vum_device *vum_from_vfio(struct vfio_device *vdev)
 	return container_of(vdev, struct vum_device, vdev);
 }
 
-/* Has something changed of which the server must hear before anything else? */
-static inline bool vum_announce_stale(const struct vum_device *dev)
+/* Has something changed of which the server has yet to hear? */
+static inline bool vum_announce_behind(const struct vum_device *dev)
 {
 	return !READ_ONCE(dev->dma.open) ||
 	       READ_ONCE(dev->announce.gen) != READ_ONCE(dev->member.gen);
+}
+
+/*
+ * The same for a consumer's access, which must not overtake what the server has to
+ * hear: may something have changed of which the module does not know?
+ */
+static inline bool vum_announce_stale(const struct vum_device *dev)
+{
+	return vum_announce_behind(dev) ||
+	       (READ_ONCE(dev->announce.exact) && !READ_ONCE(dev->announce.inexact) &&
+		READ_ONCE(dev->dma.announced) != VUM_DMA_NONE &&
+		READ_ONCE(dev->member.container) && vum_probes_unarmed());
 }
 
 /* Consumers, helpers and servers can cause these at any rate, of their device. */

@@ -4,15 +4,20 @@
  * the access is translated or faults.
  *
  * This file keeps the present attachment's window, and executes DMA_READ and
- * DMA_WRITE. dma_pin.c pins the pages; dma_window.c handles faults in the window.
+ * DMA_WRITE. dma_window.c handles faults in the window, dma_pin.c pins the pages and
+ * dma_unpin.c gives them back, dma_pages.c is the table of them, and dma_evict.c
+ * bounds their number.
  */
 
 #include <linux/file.h>
-#include <linux/highmem.h>
 #include <linux/iommu.h>
 #include <linux/slab.h>
 
 #include "device.h"
+#include "dma_evict.h"
+#include "dma_pages.h"
+#include "dma_pin.h"
+#include "dma_unpin.h"
 #include "request.h"
 
 const char *const vum_dma_mode_names[] = {
@@ -32,8 +37,8 @@ const char *const vum_dma_mode_names[] = {
  * @len: number of bytes
  * @write: copy to the consumer's memory, not from it
  *
- * Return: 0 or an error of vum_dma_pin(). The bytes before the page that failed have
- * been copied.
+ * Return: 0; -EFAULT if the consumer has mapped nothing there; or another error of
+ * vum_dma_pin(). The bytes before the page that failed have been copied.
  */
 int vum_dma_copy(struct vum_device *dev, u32 session, u64 iova, void *buf,
 		 size_t len, bool write)
@@ -41,6 +46,8 @@ int vum_dma_copy(struct vum_device *dev, u32 session, u64 iova, void *buf,
 	int need = write ? IOMMU_WRITE : IOMMU_READ;
 	int ret = 0;
 
+	if (len && iova + (len - 1) < iova)
+		return -EFAULT;
 	while (len && !ret) {
 		struct vum_copy copy = {
 			.buf = buf,
@@ -55,7 +62,7 @@ int vum_dma_copy(struct vum_device *dev, u32 session, u64 iova, void *buf,
 		len -= copy.size;
 		cond_resched();
 	}
-	return ret;
+	return ret == -ENOENT ? -EFAULT : ret;
 }
 
 /* Execute @msg and fill in @answer. Returns 0, or an error to answer with instead. */
@@ -148,7 +155,7 @@ static struct file *vum_dma_take_window(struct vum_device *dev)
 {
 	struct file *window = dev->dma.window;
 
-	vum_dma_revoke(dev, 0, ULONG_MAX);
+	vum_pages_revoke(dev, 0, ULONG_MAX);
 	WRITE_ONCE(dev->dma.window, NULL);
 	return window;
 }
@@ -165,9 +172,6 @@ void vum_dma_attach(struct vum_device *dev, u32 session, struct file *window)
 
 	mutex_lock(&dev->dma.lock);
 	old = vum_dma_take_window(dev);
-	/* Do not show the new server what the last one wrote to the scratch page. */
-	if (dev->dma.scratch)
-		clear_highpage(dev->dma.scratch);
 	WRITE_ONCE(dev->dma.session, session);
 	WRITE_ONCE(dev->dma.window, get_file(window));
 	mutex_unlock(&dev->dma.lock);
@@ -197,10 +201,14 @@ void vum_dma_init(struct vum_device *dev)
 	struct vum_dma *dma = &dev->dma;
 
 	mutex_init(&dma->lock);
+	vum_pages_init(dma);
+	vum_evict_init(&dma->evict);
 	vum_dma_pin_init(dma);
+	vum_dma_unpin_init(dma);
 	INIT_WORK(&dev->conn.execute, vum_dma_execute);
 	dma->announced = VUM_DMA_NONE;
 	dma->aperture = VUM_DMA_APERTURE;
+	dma->fault_timeout_ms = VUM_DMA_FAULT_TIMEOUT_MS;
 }
 
 /* The device's last reference has gone, so no window is left that could fault. */
@@ -209,8 +217,8 @@ void vum_dma_exit(struct vum_device *dev)
 	/* Not cancelled, since it frees the commands that are left. */
 	flush_work(&dev->conn.execute);
 	vum_dma_pin_exit(&dev->dma);
+	vum_dma_unpin_exit(&dev->dma);
+	vum_pages_exit(&dev->dma);
 	mutex_destroy(&dev->dma.lock);
-	if (dev->dma.scratch)
-		__free_page(dev->dma.scratch);
 	kfree(dev->dma.batch);
 }

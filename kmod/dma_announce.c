@@ -15,6 +15,7 @@
 #include <linux/slab.h>
 
 #include "device.h"
+#include "dma_unpin.h"
 #include "request.h"
 #include "work.h"
 
@@ -124,7 +125,7 @@ static void vum_announce_done(struct vum_device *dev, const struct vum_req *req)
 			VUM_REFUSED_APERTURE : VUM_REFUSED_MAPPING,
 			&ann->refused);
 	/* There may be more to tell than VUM_ANNOUNCE_MAX allowed at a time. */
-	if (READ_ONCE(ann->refused) || vum_announce_stale(dev))
+	if (READ_ONCE(ann->refused) || vum_announce_behind(dev))
 		vum_announce_later(dev);
 }
 
@@ -188,11 +189,51 @@ static unsigned int vum_announce_clip(struct vum_mapping *maps, unsigned int nr)
 	return nr;
 }
 
+/* Remember a place beyond the aperture. Returns false if there are too many. */
+static bool vum_announce_add_far(struct vum_announce *ann, u64 iova)
+{
+	unsigned int at = ann->nr_far;
+
+	while (at && ann->far[at - 1] > iova)
+		at--;
+	if (at && ann->far[at - 1] == iova)
+		return true;
+	if (ann->nr_far == VUM_FAR_MAX)
+		return false;
+	memmove(ann->far + at + 1, ann->far + at,
+		(ann->nr_far - at) * sizeof(*ann->far));
+	ann->far[at] = iova;
+	ann->nr_far++;
+	return true;
+}
+
+/* Remember where the server has memory, so that it is not taken away. */
+static void vum_announce_note_far(struct vum_device *dev)
+{
+	struct vum_announce *ann = &dev->announce;
+	u64 size = ann->aperture.size, iova, last;
+	unsigned int i;
+
+	for (i = 0; i < ann->nr_told; i++) {
+		iova = round_down(ann->told[i].iova, size);
+		last = round_down(ann->told[i].iova + (ann->told[i].size - 1), size);
+		for (; iova <= last; iova += size) {
+			if (!iova || vum_announce_add_far(ann, iova))
+				continue;
+			vum_warn(dev, "server no longer reaches memory from IOVA 0x%llx on: it would take too many apertures\n",
+				 iova);
+			return;
+		}
+	}
+}
+
 static void vum_announce_fall_back(struct vum_device *dev, const char *why)
 {
-	if (!dev->announce.inexact)
+	if (!dev->announce.inexact) {
 		vum_notice(dev, "server is told an aperture, not the consumer's mappings: %s\n",
 			   why);
+		vum_announce_note_far(dev);
+	}
 	WRITE_ONCE(dev->announce.inexact, why);
 }
 
@@ -201,8 +242,12 @@ static void vum_announce_refusals(struct vum_device *dev)
 {
 	struct vum_announce *ann = &dev->announce;
 
-	if (test_and_clear_bit(VUM_REFUSED_MAPPING, &ann->refused))
+	if (test_and_clear_bit(VUM_REFUSED_MAPPING, &ann->refused)) {
+		if (ann->inexact)
+			vum_warn(dev, "server refuses an aperture beyond 0x%llx: it does not reach memory there\n",
+				 ann->aperture.size);
 		vum_announce_fall_back(dev, "the server refuses one of them");
+	}
 	if (test_and_clear_bit(VUM_REFUSED_APERTURE, &ann->refused)) {
 		vum_warn(dev, "server refuses DMA_MAP of an aperture of 0x%llx bytes: it reaches no memory; try another vfio_user/dma_aperture\n",
 			 ann->aperture.size);
@@ -210,13 +255,34 @@ static void vum_announce_refusals(struct vum_device *dev)
 	}
 }
 
-/* Make a list of one mapping. */
-static struct vum_mapping *vum_mapping_list(const struct vum_mapping *map)
+/* Make a list of one mapping, with room for @nr. */
+static struct vum_mapping *vum_mapping_list(const struct vum_mapping *map, unsigned int nr)
 {
 	struct vum_mapping *list;
 
-	list = kvcalloc(1, sizeof(*list), GFP_KERNEL | __GFP_NOFAIL);
+	list = kvcalloc(nr, sizeof(*list), GFP_KERNEL | __GFP_NOFAIL);
 	*list = *map;
+	return list;
+}
+
+/* Make a list of the aperture and, of its size, of the places that have worked. */
+static struct vum_mapping *vum_announce_apertures(struct vum_device *dev,
+						  unsigned int *nr)
+{
+	const struct vum_announce *ann = &dev->announce;
+	struct vum_mapping *list = vum_mapping_list(&ann->aperture, 1 + ann->nr_far);
+	u64 size = ann->aperture.size, iova;
+	unsigned int i;
+
+	*nr = 1;
+	for (i = 0; i < ann->nr_far; i++) {
+		iova = round_down(ann->far[i], size);
+		if (iova <= list[*nr - 1].iova)
+			continue;
+		list[*nr] = ann->aperture;
+		list[*nr].iova = iova;
+		++*nr;
+	}
 	return list;
 }
 
@@ -234,6 +300,7 @@ static struct vum_mapping *vum_announce_wanted(struct vum_device *dev,
 	if (READ_ONCE(ann->exact) && !ann->inexact) {
 		if (!READ_ONCE(dev->dma.open))
 			return NULL;
+		vum_container_check_probes(dev);
 		why = vum_container_snapshot(dev, &maps, nr);
 		if (!why) {
 			*nr = vum_announce_clip(maps, *nr);
@@ -246,8 +313,7 @@ static struct vum_mapping *vum_announce_wanted(struct vum_device *dev,
 		}
 		vum_announce_fall_back(dev, why);
 	}
-	*nr = 1;
-	return vum_mapping_list(&ann->aperture);
+	return vum_announce_apertures(dev, nr);
 }
 
 /* Tell the server what is new. Returns 0, or -EINTR if the caller is being killed. */
@@ -313,6 +379,7 @@ int vum_announce_now(struct vum_device *dev)
 	if (!READ_ONCE(dev->dma.open)) {
 		/* Forget why the last consumer's mappings could not be told. */
 		WRITE_ONCE(dev->announce.inexact, NULL);
+		dev->announce.nr_far = 0;
 		vum_dma_open(dev);
 	}
 	ret = vum_announce_update(dev);
@@ -401,8 +468,10 @@ void vum_announce_begin(struct vum_device *dev, u32 session,
 	struct vum_announce *ann = &dev->announce;
 
 	mutex_lock(&ann->lock);
+	if (READ_ONCE(dev->dma.open))
+		vum_announce_note_far(dev);
 	ann->aperture = *aperture;
-	vum_announce_tell(dev, told ? vum_mapping_list(aperture) : NULL, told);
+	vum_announce_tell(dev, told ? vum_mapping_list(aperture, 1) : NULL, told);
 	WRITE_ONCE(ann->session, session);
 	ann->refused = 0;
 	WRITE_ONCE(ann->inexact, NULL);

@@ -15,6 +15,9 @@ enum vum_refused {
 	VUM_REFUSED_APERTURE,
 };
 
+/* Most apertures beyond the first; a server's address space has room for no more. */
+#define VUM_FAR_MAX	15
+
 /**
  * struct vum_announce - what a device's server has been told of memory
  * @lock: guards all that follows but @exact, @pending and @refused, and the order in
@@ -23,6 +26,9 @@ enum vum_refused {
  * @exact: announce the consumer's mappings, not the aperture
  * @inexact: why the aperture is announced although @exact is set, or NULL
  * @aperture: the range of all IOVAs that there may be
+ * @far: where, beyond @aperture, the consumer's mappings had been announced before they
+ *	could not be any more: multiples of @aperture's size, ascending
+ * @nr_far: number of entries in @far
  * @told: the mappings that have been announced, by IOVA
  * @nr_told: number of entries in @told
  * @pending: messages that the server has not replied to
@@ -36,6 +42,8 @@ struct vum_announce {
 	bool exact;
 	const char *inexact;
 	struct vum_mapping aperture;
+	u64 far[VUM_FAR_MAX];
+	unsigned int nr_far;
 	struct vum_mapping *told;
 	unsigned int nr_told;
 	atomic_t pending;

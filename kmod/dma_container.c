@@ -72,9 +72,17 @@ struct vum_group {
 	bool leaving;
 };
 
+/**
+ * struct vum_observed - a mapping in a container
+ * @node: in container->maps
+ * @seq: the container's sequence number when it was mapped
+ * @vaddr: its first byte in the consumer's address space, 0 if that is unknown
+ * @map: the mapping
+ */
 struct vum_observed {
 	struct rb_node node;
 	u64 seq;
+	u64 vaddr;
 	struct vum_mapping map;
 };
 
@@ -85,8 +93,7 @@ static unsigned long vum_gen;
 static DECLARE_WAIT_QUEUE_HEAD(vum_container_wait);
 /* Why the observer does not run, or NULL. */
 static const char *vum_unobserved = "the observer has not been started";
-/* The observer's count of calls that it has missed. */
-static const int *vum_missed;
+struct vum_probe_state vum_probe_state;
 
 static struct vum_container *vum_container_find(const void *iommu)
 {
@@ -173,8 +180,14 @@ static void vum_container_map(struct vum_container *c, struct vum_call *call)
 	u64 last = call->map.iova + (call->map.size - 1);
 
 	lockdep_assert_held(&vum_container_lock);
-	if (call->map.flags & VFIO_DMA_MAP_FLAG_VADDR || c->lost)
+	if (c->lost)
 		return;
+	if (call->map.flags & VFIO_DMA_MAP_FLAG_VADDR) {
+		o = vum_observed_from(c, call->map.iova);
+		if (o)
+			o->vaddr = 0;
+		return;
+	}
 	/* VFIO maps no such range: the consumer has changed the argument since. */
 	if (!call->map.size || last < call->map.iova ||
 	    !PAGE_ALIGNED(call->map.iova | call->map.size)) {
@@ -195,6 +208,7 @@ static void vum_container_map(struct vum_container *c, struct vum_call *call)
 		vum_observed_drop(c, old);
 	}
 	o->seq = ++c->seq;
+	o->vaddr = call->map.vaddr;
 	o->map.iova = call->map.iova;
 	o->map.size = call->map.size;
 	o->map.prot = call->map.flags &
@@ -352,7 +366,7 @@ void vum_container_open(const void *iommu)
 		return;
 	c->iommu = iommu;
 	c->maps = RB_ROOT;
-	c->missed = READ_ONCE(*vum_missed);
+	c->missed = READ_ONCE(*vum_probe_state.missed);
 	INIT_LIST_HEAD(&c->unmaps);
 	INIT_LIST_HEAD(&c->devices);
 	INIT_LIST_HEAD(&c->groups);
@@ -565,7 +579,28 @@ void vum_container_unbind(struct vum_device *dev)
 static bool vum_container_blind(const struct vum_container *c)
 {
 	lockdep_assert_held(&vum_container_lock);
-	return c->blind || c->missed != READ_ONCE(*vum_missed);
+	return c->blind || c->missed != READ_ONCE(*vum_probe_state.missed) ||
+	       vum_probes_unarmed();
+}
+
+/**
+ * vum_container_check_probes - stop following a container if the observer was disarmed
+ * @dev: device
+ *
+ * Otherwise, what is mapped until the observer is armed again would never be known.
+ */
+void vum_container_check_probes(struct vum_device *dev)
+{
+	struct vum_container *c;
+	unsigned long flags;
+
+	spin_lock_irqsave(&vum_container_lock, flags);
+	c = dev->member.container;
+	if (c && vum_probes_unarmed()) {
+		c->blind = true;
+		vum_container_give_up(c, "the kernel's probes were switched off");
+	}
+	spin_unlock_irqrestore(&vum_container_lock, flags);
 }
 
 /**
@@ -628,17 +663,46 @@ void vum_container_check_unmap(struct vum_device *dev, u64 iova, u64 last)
 }
 
 /**
- * vum_container_wait_unmapped - wait until a page is no longer being unmapped
+ * vum_container_vaddr - find out where the consumer has a page that it has mapped
  * @dev: device
  * @index: IOVA >> PAGE_SHIFT
  *
- * Return: 0, or -EINTR if the caller is being killed.
+ * Return: the page's address in the consumer's address space, 0 if it is unknown.
  */
-int vum_container_wait_unmapped(struct vum_device *dev, unsigned long index)
+u64 vum_container_vaddr(struct vum_device *dev, unsigned long index)
 {
-	return wait_event_killable(vum_container_wait,
-				   vum_container_unmapping(dev, index, 1) <= 0) ?
-	       -EINTR : 0;
+	u64 iova = (u64)index << PAGE_SHIFT, vaddr = 0;
+	struct vum_container *c;
+	struct vum_observed *o;
+	unsigned long flags;
+
+	spin_lock_irqsave(&vum_container_lock, flags);
+	c = dev->member.container;
+	o = c ? vum_observed_from(c, iova) : NULL;
+	if (o && o->vaddr && o->map.iova <= iova)
+		vaddr = o->vaddr + (iova - o->map.iova);
+	spin_unlock_irqrestore(&vum_container_lock, flags);
+	return vaddr;
+}
+
+/**
+ * vum_container_wait_unmapped - wait until a page is no longer being unmapped
+ * @dev: device
+ * @index: IOVA >> PAGE_SHIFT
+ * @timeout: how long to wait, in jiffies
+ *
+ * Return: 0; -EINTR if the caller is being killed; -ETIMEDOUT.
+ */
+int vum_container_wait_unmapped(struct vum_device *dev, unsigned long index,
+				long timeout)
+{
+	long left = wait_event_killable_timeout(vum_container_wait,
+						vum_container_unmapping(dev, index, 1) <= 0,
+						timeout);
+
+	if (left > 0)
+		return 0;
+	return left ? -EINTR : -ETIMEDOUT;
 }
 
 static const char *vum_container_why_not(const struct vum_device *dev)
@@ -743,10 +807,10 @@ vum_container_find_device(const void *iommu,
 /**
  * vum_container_observe - begin to follow containers, or say why that is not done
  * @why_not: why containers are not followed, a string constant; NULL if they are
- * @missed: the observer's count of calls that it has missed
+ * @state: what shows whether the observer misses ioctls
  */
-void vum_container_observe(const char *why_not, const int *missed)
+void vum_container_observe(const char *why_not, const struct vum_probe_state *state)
 {
-	vum_missed = missed;
+	vum_probe_state = *state;
 	vum_unobserved = why_not;
 }

@@ -67,8 +67,23 @@ struct vum_call {
 	};
 };
 
+/**
+ * struct vum_probe_state - what shows whether the observer misses ioctls
+ * @missed: number of those that it has missed
+ * @text: the code at which the probe is
+ * @unarmed: what @text holds while the probe is not armed, which any administrator can
+ *	bring about, by debugfs or sysctl
+ */
+struct vum_probe_state {
+	const int *missed;
+	const u32 *text;
+	u32 unarmed;
+};
+
+extern struct vum_probe_state vum_probe_state;
+
 /* For the observer. */
-void vum_container_observe(const char *why_not, const int *missed);
+void vum_container_observe(const char *why_not, const struct vum_probe_state *state);
 void vum_container_exit(void);
 bool vum_container_call_begin(struct vum_call *call);
 bool vum_container_call_end(struct vum_call *call, long ret);
@@ -85,13 +100,25 @@ void vum_container_wait_idle(struct vum_device *dev);
 int vum_container_unmapping(struct vum_device *dev, unsigned long index,
 			    unsigned long nr);
 void vum_container_check_unmap(struct vum_device *dev, u64 iova, u64 last);
-int vum_container_wait_unmapped(struct vum_device *dev, unsigned long index);
+u64 vum_container_vaddr(struct vum_device *dev, unsigned long index);
+int vum_container_wait_unmapped(struct vum_device *dev, unsigned long index,
+				long timeout);
 const char *vum_container_snapshot(struct vum_device *dev,
 				   struct vum_mapping **maps, unsigned int *nr);
+void vum_container_check_probes(struct vum_device *dev);
 unsigned long vum_container_gen(void);
 struct vum_device *
 vum_container_find_device(const void *iommu,
 			  bool (*wanted)(const struct vum_device *dev, unsigned long gen),
 			  unsigned long gen);
+
+/*
+ * Has the observer been disarmed? Only for a device whose container is observed: then
+ * the code is in memory.
+ */
+static inline bool vum_probes_unarmed(void)
+{
+	return READ_ONCE(*vum_probe_state.text) == vum_probe_state.unarmed;
+}
 
 #endif /* VUM_DMA_CONTAINER_H */

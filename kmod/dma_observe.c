@@ -208,8 +208,11 @@ static int vum_probes_enable(void)
 	return 0;
 }
 
+/* Stands in for the probed code where that does not tell whether a probe is armed. */
+static const u32 vum_no_text = ~0U;
+
 /* Returns 0, or the error because of which nothing is observed. */
-static int vum_probes_start(void)
+static int vum_probes_start(struct vum_probe_state *state)
 {
 	size_t i;
 	int ret;
@@ -219,14 +222,21 @@ static int vum_probes_start(void)
 	ret = register_kretprobes(vum_probes, ARRAY_SIZE(vum_probes));
 	if (ret)
 		return ret;
+	state->text = (const u32 *)vum_ioctl_probe.kp.addr;
+	state->unarmed = READ_ONCE(*state->text);
+	/* Probes may fire as soon as they are enabled. */
+	vum_container_observe("the observer has not been started", state);
 	ret = vum_probes_enable();
 	if (ret)
 		unregister_kretprobes(vum_probes, ARRAY_SIZE(vum_probes));
+	/* Another tracer was there before: then the code does not tell. */
+	else if (READ_ONCE(*state->text) == state->unarmed)
+		state->text = &vum_no_text;
 	return ret;
 }
 
 /* Returns NULL if the probes run, or why nothing can be observed. */
-static const char *vum_observe_start(void)
+static const char *vum_observe_start(struct vum_probe_state *state)
 {
 	int ret;
 
@@ -235,7 +245,7 @@ static const char *vum_observe_start(void)
 	request_module("vfio_iommu_type1");
 	if (vum_map_wait_init())
 		return "out of memory when the module was loaded";
-	ret = vum_probes_start();
+	ret = vum_probes_start(state);
 	vum_observing = !ret;
 	if (ret == -EOPNOTSUPP)
 		return "the kernel's probes run as in an NMI (no CONFIG_KPROBES_ON_FTRACE)";
@@ -253,14 +263,17 @@ static const char *vum_observe_start(void)
 void vum_observe_init(const struct vfio_device_ops *ops)
 {
 	const char *why_not = "the observer is switched off (module parameter observe)";
+	struct vum_probe_state state = {
+		.missed = &vum_ioctl_probe.nmissed,
+		.text = &vum_no_text,
+	};
 
 	vum_observed_ops = ops;
-	/* Set vum_missed first: probes may fire as soon as they are registered. */
-	vum_container_observe(why_not, &vum_ioctl_probe.nmissed);
+	vum_container_observe(why_not, &state);
 	if (!observe)
 		return;
-	why_not = vum_observe_start();
-	vum_container_observe(why_not, &vum_ioctl_probe.nmissed);
+	why_not = vum_observe_start(&state);
+	vum_container_observe(why_not, &state);
 	if (why_not)
 		pr_notice("cannot observe what consumers map (%s): servers will be told an aperture\n",
 			  why_not);

@@ -1,46 +1,46 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vfio-user-mdev: which pages of the consumer's memory are pinned for the server.
+ * vfio-user-mdev: pinning the consumer's memory for the server.
  *
- * A page is pinned when the server first touches it, and stays pinned until the
- * consumer unmaps it, the server goes, or the device is closed.
+ * A worker pins, one range of a device at a time. The task that wants a page waits
+ * until dma->fault_timeout_ms have passed: the consumer's memory may be behind a
+ * filesystem that does not answer, and one server serves many consumers. And a consumer
+ * that closes its device does not wait for a server's thread to get on.
  *
  * dma->lock guards the table of pages. It is not held while VFIO pins or unpins:
  * type1 calls vum_dma_unmap() with its device_list_lock held, and takes that lock
  * while it holds its iommu->lock, which pinning and unpinning need. Therefore
- *
- * - one task at a time pins, without dma->lock. dma->pinning tells other tasks the
- *   range. If some of that range is unmapped meanwhile, dma->pinning is marked
- *   stale, and the pages are unpinned instead of stored;
- * - a page that has to go is taken out of the server's page tables at once, and
- *   stays in dma->pages as VUM_PAGE_REVOKED until a worker has unpinned it;
- * - vum_dma_unmap() waits for the worker, but never for long without progress:
- *   another thread that unmaps may hold iommu->lock and wait for device_list_lock,
- *   which VFIO holds until vum_dma_unmap() returns. VFIO then calls again.
- *
- * iommufd insists that pages are unpinned in the pieces in which they were
- * pinned, so the last page of each piece is marked.
+ * dma->pinning tells other tasks the range. If some of that range is unmapped
+ * meanwhile, dma->pinning is marked stale, and the pages are unpinned instead of
+ * stored.
  */
 
 #include <linux/delay.h>
 #include <linux/highmem.h>
 #include <linux/iommu.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "compat.h"
 #include "device.h"
+#include "dma_evict.h"
+#include "dma_pages.h"
+#include "dma_pin.h"
 #include "work.h"
 
-/*
- * How long the scratch page absorbs accesses to a page, and hides a new mapping, after
- * a fault has ended that found nothing.
- */
-#define VUM_ABSORB_MS	2
-
-/* Smallest and largest block of pages that vum_dma_choose() considers. */
+/* Smallest block of pages that vum_dma_choose() considers; VUM_BATCH_MAX is the largest. */
 #define VUM_BATCH_MIN	8UL
-#define VUM_BATCH_MAX	512UL
+
+/* A block is at most this part of the pages that may be pinned. */
+#define VUM_BATCH_PART	8
+
+/* How often a page is tried to be pinned while others, of whatever device, are evicted. */
+#define VUM_LIMIT_TRIES	8
+
+/* How often a task asks again if there is no memory, and how long it waits, in jiffies. */
+#define VUM_NOMEM_TRIES	3
+#define VUM_NOMEM_WAIT	max(HZ / 100, 1)
 
 /*
  * For so long after an unmap that is not observed, nothing is pinned, since VFIO
@@ -48,99 +48,29 @@
  */
 #define VUM_UNMAP_US	1000
 
-/*
- * How long vum_dma_unmap() waits without progress before it returns to type1, which
- * calls it again ten times at most; doubled each time in a row that this was not
- * enough.
- */
-#define VUM_PATIENCE_MS		5
-#define VUM_PATIENCE_DOUBLINGS	8
-
-/* How long vum_dma_unmap() polls first: another CPU often runs the worker at once. */
-#define VUM_PATIENCE_SPIN_US	200
-
-/*
- * An entry of dma->pages, at index IOVA >> PAGE_SHIFT, holds the page frame's number
- * and these flags. An entry without flags stands for an access that found nothing,
- * and is marked VUM_ABSENT.
- */
-#define VUM_PAGE_READ		IOMMU_READ
-#define VUM_PAGE_WRITE		IOMMU_WRITE
-#define VUM_PAGE_PROT		(VUM_PAGE_READ | VUM_PAGE_WRITE)
-#define VUM_PAGE_LAST		BIT(2)	/* last page of a piece */
-#define VUM_PAGE_REVOKED	BIT(3)	/* unreachable, to be unpinned */
-#define VUM_PAGE_SHIFT		4
-
-/* Mark: the server's page tables may show the scratch page here; zap them soon. */
-#define VUM_ABSENT		XA_MARK_0
-/* Mark of entries with VUM_PAGE_REVOKED, by which the worker finds them. */
-#define VUM_REVOKED		XA_MARK_1
-
-static void *vum_page_entry(unsigned long pfn, unsigned long flags)
-{
-	return xa_mk_value(pfn << VUM_PAGE_SHIFT | flags);
-}
-
-static unsigned long vum_page_pfn(const void *entry)
-{
-	return xa_to_value(entry) >> VUM_PAGE_SHIFT;
-}
-
-static unsigned long vum_page_flags(const void *entry)
-{
-	return xa_to_value(entry) & (BIT(VUM_PAGE_SHIFT) - 1);
-}
-
-static bool vum_page_pinned(const void *entry)
-{
-	return entry && vum_page_flags(entry) & VUM_PAGE_PROT;
-}
-
 /**
- * vum_dma_lookup - look up a page
- * @dev: device, dma->lock held
- * @index: IOVA >> PAGE_SHIFT
- * @need: IOMMU_READ, IOMMU_WRITE
- * @pfn: set to the page frame's number if the page is there
- * @writable: set, if the page is there, to whether it may be written
- *
- * Return: 1 if the page is there; 0 if it has yet to be pinned; -EFAULT if that has
- * just been tried in vain; -EPERM if the page is there, but not for @need.
+ * struct vum_asker - a task that has asked for a page, on its stack
+ * @copy: what to copy from or to the page, or NULL
+ * @until: when the task gives up, in jiffies, if @patient is not set
+ * @patient: the task waits for ever
+ * @done: the worker has tried
+ * @ret: what came of it
+ * @unmapped: the page has been unmapped since the task asked first
+ * @alone: a range was unmapped in part, so the page shall be pinned alone
+ * @checked: the page was pinned for other access, and has been evicted to ask VFIO anew
+ * @tries: how often the task may ask again if there is no memory
  */
-int vum_dma_lookup(struct vum_device *dev, unsigned long index, int need,
-		   unsigned long *pfn, bool *writable)
-{
-	void *entry = xa_load(&dev->dma.pages, index);
-	unsigned long flags;
-
-	lockdep_assert_held(&dev->dma.lock);
-	if (!entry)
-		return 0;
-	flags = vum_page_flags(entry);
-	if (flags & VUM_PAGE_REVOKED)
-		return 0;
-	if (!(flags & VUM_PAGE_PROT))
-		return -EFAULT;
-	if ((flags & need) != need)
-		return -EPERM;
-	*pfn = vum_page_pfn(entry);
-	*writable = flags & VUM_PAGE_WRITE;
-	return 1;
-}
-
-static bool vum_dma_all_there(struct vum_dma *dma, unsigned long first,
-			      unsigned long last)
-{
-	unsigned long index, nr = 0;
-	void *entry;
-
-	/* Most often the block is not pinned, and then a look at its ends will do. */
-	if (!xa_load(&dma->pages, first) || !xa_load(&dma->pages, last))
-		return false;
-	xa_for_each_range(&dma->pages, index, entry, first, last)
-		nr += vum_page_pinned(entry);
-	return nr == last - first + 1;
-}
+struct vum_asker {
+	const struct vum_copy *copy;
+	unsigned long until;
+	bool patient;
+	bool done;
+	int ret;
+	bool unmapped;
+	bool alone;
+	bool checked;
+	unsigned int tries;
+};
 
 /*
  * Choose the range to pin for a touch of one page: that page alone, unless the
@@ -152,20 +82,22 @@ static bool vum_dma_all_there(struct vum_dma *dma, unsigned long first,
 static void vum_dma_choose(struct vum_dma *dma, unsigned long index,
 			   unsigned long *first, unsigned long *nr)
 {
-	unsigned long block = VUM_BATCH_MAX, start, last = index;
+	unsigned long block = VUM_BATCH_MAX, start = 0, last = index;
+	unsigned long most = vum_evict_bound(dma) / VUM_BATCH_PART;
 
 	*first = index;
 	*nr = 1;
 	for (; block >= VUM_BATCH_MIN; block >>= 1) {
 		start = round_down(index, block);
-		if (start && vum_dma_all_there(dma, start - block, start - 1))
+		if (block <= most && start &&
+		    vum_pages_all_pinned(dma, start - block, start - 1))
 			break;
 	}
 	if (block < VUM_BATCH_MIN)
 		return;
-	while (*first > start && !xa_load(&dma->pages, *first - 1))
+	while (*first > start && vum_pages_none(dma, *first - 1))
 		--*first;
-	while (last < start + block - 1 && !xa_load(&dma->pages, last + 1))
+	while (last < start + block - 1 && vum_pages_none(dma, last + 1))
 		last++;
 	*nr = last - *first + 1;
 }
@@ -213,14 +145,14 @@ static int vum_dma_copy_page(struct vum_dma *dma, unsigned long pfn,
 }
 
 /*
- * Find the page, or claim dma->pinning for it: then *@pins is true, and the caller
- * goes on with vum_dma_pin_chosen(). Returns 0 or an error, as vum_dma_pin(), or
- * -EAGAIN if the caller must vum_dma_wait_turn() first.
+ * Find the page, or claim dma->pinning for it. Returns 0 or an error, as
+ * vum_dma_pin(); -EINPROGRESS if the caller is to vum_dma_wait_pinned(); or -EAGAIN if
+ * it must vum_dma_wait_turn() first.
  */
 static int vum_dma_pin_begin(struct vum_device *dev, u32 session,
-			     unsigned long index, int need,
-			     const struct vum_copy *copy, bool *pins)
+			     unsigned long index, int need, struct vum_asker *asker)
 {
+	const struct vum_copy *copy = asker->copy;
 	struct vum_dma *dma = &dev->dma;
 	struct vum_pinning *pinning = &dma->pinning;
 	unsigned long pfn, nr;
@@ -228,177 +160,321 @@ static int vum_dma_pin_begin(struct vum_device *dev, u32 session,
 	int found;
 
 	lockdep_assert_held(&dma->lock);
-	*pins = false;
 	if (!dma->window || dma->session != session ||
 	    (copy && !vum_conn_current(&dev->conn, session)))
 		return -EIO;
 	if (!dma->open)
 		return -ENODEV;
-	found = vum_dma_lookup(dev, index, need, &pfn, &writable);
+	found = vum_pages_lookup(dev, index, need, &pfn, &writable);
 	if (found > 0)
 		return copy ? vum_dma_copy_page(dma, pfn, copy) : 0;
-	/* The page was pinned with all permissions that the mapping has. */
-	if (found == -EPERM)
-		return found;
-	if (pinning->nr || xa_get_mark(&dma->pages, index, VUM_REVOKED) ||
+	/* While it was being pinned, the consumer may have mapped it for more. */
+	if (found == -EPERM) {
+		if (asker->checked)
+			return found;
+		asker->checked = true;
+		vum_pages_evict_one(dev, index);
+		return -EAGAIN;
+	}
+	if (pinning->nr || vum_pages_revoked(dma, index, index) ||
 	    vum_dma_unmapping(dev, index, 1))
 		return -EAGAIN;
-	*pins = true;
 	pinning->index = index;
+	pinning->need = need;
+	pinning->asker = asker;
+	asker->done = false;
 	vum_dma_choose(dma, index, &pinning->first, &nr);
-	if (nr > 1 && vum_dma_unmapping(dev, pinning->first, nr)) {
+	if (nr > 1 && (asker->alone || vum_dma_unmapping(dev, pinning->first, nr))) {
 		pinning->first = index;
 		nr = 1;
 	}
 	WRITE_ONCE(pinning->nr, nr);
-	return 0;
-}
-
-static bool vum_dma_revoked(struct vum_dma *dma, unsigned long first,
-			    unsigned long last)
-{
-	return xa_find(&dma->pages, &first, last, VUM_REVOKED);
+	/* With the lock held, so that whoever waits for @pinning waits for a worker. */
+	vum_work_queue_pin(&pinning->work);
+	return -EINPROGRESS;
 }
 
 /*
- * Wait until it may be possible to pin a page: no other task pins, and the page is
- * neither being unpinned nor unmapped. Returns 0; -EINTR if the caller is being
- * killed; -EFAULT if the page has been unmapped since the access began (*@unmapped
- * remembers that from one call to the next) and is being unmapped once more. Between
- * the two unmaps, the access found nothing. Without this answer, a consumer that maps
- * and unmaps all the time would keep the server's thread waiting.
+ * Find out why VFIO cannot pin a page that is mapped. Returns -ESRCH if the process with
+ * the memory is gone; -ENOENT if a device's page is there, not memory, since QEMU maps
+ * BARs for DMA as it does memory; else -EFAULT, also if it is unknown where the process
+ * has the page.
  */
-static int vum_dma_wait_turn(struct vum_device *dev, unsigned long index,
-			     bool *unmapped)
+static int vum_dma_unpinnable(struct vum_device *dev, unsigned long index)
 {
-	struct vum_dma *dma = &dev->dma;
+	struct mm_struct *mm = dev->dma.evict.mm;
+	u64 vaddr = vum_container_vaddr(dev, index);
+	struct vm_area_struct *vma;
+	int ret = -EFAULT;
 
-	if (wait_event_killable(dma->wait, !READ_ONCE(dma->pinning.nr) &&
-				!vum_dma_revoked(dma, index, index)))
-		return -EINTR;
-	if (vum_container_unmapping(dev, index, 1) > 0) {
-		if (*unmapped)
-			return -EFAULT;
-		*unmapped = true;
-		return vum_container_wait_unmapped(dev, index);
+	if (!mm)
+		return ret;
+	if (!mmget_not_zero(mm))
+		return -ESRCH;
+	if (vaddr) {
+		mmap_read_lock(mm);
+		vma = vma_lookup(mm, vaddr);
+		if (vma && vma->vm_flags & (VM_PFNMAP | VM_IO))
+			ret = -ENOENT;
+		mmap_read_unlock(mm);
 	}
-	if (vum_dma_unmapping(dev, index, 1))
-		usleep_range(VUM_UNMAP_US / 2, VUM_UNMAP_US);
-	return fatal_signal_pending(current) ? -EINTR : 0;
+	mmput(mm);
+	return ret;
+}
+
+/* Translate VFIO's error into one of vum_dma_pin()'s. */
+static int vum_dma_pin_error(struct vum_device *dev, unsigned long index, int error)
+{
+	switch (error) {
+	case -EINVAL:
+		/* So says type1 where nothing is mapped, iommufd in rare cases. */
+		return -ENOENT;
+	case -ENODEV:
+		return -ESRCH;
+	case -EFAULT:
+		return vum_dma_unpinnable(dev, index);
+	default:
+		return error < 0 ? error : -ENOENT;
+	}
 }
 
 /*
- * Have VFIO pin the chosen range or, if that fails, the page at @index alone; with
- * all permissions that the mapping has, so that no page is pinned twice. Returns the
- * permissions, and *@nr pages from *@first on are in dma->batch; or an error.
+ * Have VFIO pin one page, with all permissions that the mapping has, so that no page
+ * is pinned twice. Returns the permissions, which may be others than @need, or an error.
  */
-static int vum_dma_pin_pages(struct vum_device *dev, unsigned long index,
-			     int need, unsigned long *first, unsigned long *nr)
+static int vum_dma_pin_one(struct vum_device *dev, unsigned long index, int need,
+			   struct page **pages)
 {
+	const int all = IOMMU_READ | IOMMU_WRITE;
 	dma_addr_t iova = (dma_addr_t)index << PAGE_SHIFT;
-	struct page **pages = dev->dma.batch;
-	int prot = IOMMU_READ | IOMMU_WRITE;
-	int ret = 0;
+	unsigned int tries = 0;
+	int prot, ret;
 
-	*first = dev->dma.pinning.first;
-	*nr = dev->dma.pinning.nr;
-	if (*nr > 1)
-		ret = vfio_pin_pages(&dev->vdev, (dma_addr_t)*first << PAGE_SHIFT,
-				     *nr, prot, pages);
-	if (ret > 0)
-		return prot;
-	*first = index;
-	*nr = 1;
-	ret = vfio_pin_pages(&dev->vdev, iova, 1, prot, pages);
-	if (ret == -EPERM && need != prot) {
-		prot = need;
+	do {
+		prot = all;
 		ret = vfio_pin_pages(&dev->vdev, iova, 1, prot, pages);
-	}
-	if (ret == 1)
+		if (ret == -EPERM) {
+			prot = need == all ? IOMMU_READ : need;
+			ret = vfio_pin_pages(&dev->vdev, iova, 1, prot, pages);
+		}
+	} while (ret == -ENOMEM && !READ_ONCE(dev->dma.pinning.stale) &&
+		 tries < VUM_LIMIT_TRIES && vum_evict_at_limit(dev, tries++));
+	if (tries)
+		vum_evict_tried(dev, ret == 1);
+	return ret == 1 ? prot : vum_dma_pin_error(dev, index, ret);
+}
+
+/*
+ * Pin the chosen range or, if that fails, the page that was asked for alone. Returns
+ * the permissions, and *@nr pages from *@first on are in dma->batch; or an error.
+ */
+static int vum_dma_pin_pages(struct vum_device *dev, unsigned long *first,
+			     unsigned long *nr)
+{
+	const struct vum_pinning *pinning = &dev->dma.pinning;
+	int prot = IOMMU_READ | IOMMU_WRITE;
+
+	*first = pinning->first;
+	*nr = pinning->nr;
+	vum_evict_make_room(dev, *nr);
+	if (*nr > 1 && vfio_pin_pages(&dev->vdev, (dma_addr_t)*first << PAGE_SHIFT, *nr,
+				      prot, dev->dma.batch) > 0)
 		return prot;
-	/* Where nothing is mapped, type1 returns -EINVAL, iommufd -ENOENT as well. */
-	return ret == -EINVAL || ret == -ENOENT || ret >= 0 ? -EFAULT : ret;
+	*first = pinning->index;
+	*nr = 1;
+	return vum_dma_pin_one(dev, pinning->index, pinning->need, dev->dma.batch);
 }
 
-/* Drop the entry of an unpinned page, unless the scratch page stands in for it. */
-static void vum_dma_forget(struct vum_dma *dma, unsigned long index)
+/* Store what has been pinned, unless it has been unmapped since, and do the copy. */
+static int vum_dma_pinned(struct vum_dma *dma, unsigned long first, unsigned long nr,
+			  int prot, bool *kept)
 {
+	const struct vum_pinning *pinning = &dma->pinning;
+	const struct vum_copy *copy = pinning->asker ? pinning->asker->copy : NULL;
+	struct mem_cgroup *memcg;
+	int ret = -EAGAIN;
+
 	lockdep_assert_held(&dma->lock);
-	if (!xa_get_mark(&dma->pages, index, VUM_ABSENT)) {
-		xa_erase(&dma->pages, index);
-		return;
+	if (!pinning->stale) {
+		/* The consumer pays for the table, since it is about its memory. */
+		memcg = set_active_memcg(dma->evict.memcg);
+		ret = vum_pages_store(dma, first, nr, prot);
+		set_active_memcg(memcg);
 	}
-	xa_store(&dma->pages, index, vum_page_entry(0, 0), 0);
-	xa_clear_mark(&dma->pages, index, VUM_REVOKED);
+	*kept = !ret;
+	if (!ret && (prot & pinning->need) != pinning->need)
+		return -EPERM;
+	if (!ret && copy)
+		ret = vum_dma_copy_page(dma, page_to_pfn(dma->batch[pinning->index - first]),
+					copy);
+	return ret;
 }
 
-/* Store all that has been pinned in dma->pages, or nothing. Returns 0 or -ENOMEM. */
-static int vum_dma_store(struct vum_dma *dma, unsigned long first,
-			 unsigned long nr, int prot)
+static void vum_dma_pin_over(struct vum_dma *dma, int ret)
 {
-	unsigned long i;
+	struct vum_pinning *pinning = &dma->pinning;
+	struct vum_asker *asker = pinning->asker;
 
 	lockdep_assert_held(&dma->lock);
-	for (i = 0; i < nr; i++) {
-		unsigned long flags = prot | (i == nr - 1 ? VUM_PAGE_LAST : 0);
-		void *entry = vum_page_entry(page_to_pfn(dma->batch[i]), flags);
-
-		if (xa_is_err(xa_store(&dma->pages, first + i, entry,
-				       GFP_KERNEL_ACCOUNT)))
-			break;
+	if (asker) {
+		asker->unmapped |= pinning->lost;
+		asker->ret = ret;
+		/* The asker's stack may be gone as soon as this is seen. */
+		smp_store_release(&asker->done, true);
 	}
-	if (i == nr) {
-		WRITE_ONCE(dma->pinned, dma->pinned + nr);
-		return 0;
-	}
-	while (i--)
-		vum_dma_forget(dma, first + i);
-	return -ENOMEM;
-}
-
-static void vum_dma_pin_over(struct vum_dma *dma)
-{
-	lockdep_assert_held(&dma->lock);
-	WRITE_ONCE(dma->pinning.nr, 0);
-	WRITE_ONCE(dma->pinning.stale, false);
-	dma->pinning.lost = false;
+	pinning->asker = NULL;
+	pinning->lost = false;
+	WRITE_ONCE(pinning->stale, false);
+	WRITE_ONCE(pinning->nr, 0);
 	wake_up_all(&dma->wait);
 }
 
 /*
- * Pin the range that vum_dma_pin_begin() has chosen. Returns 0 or an error, as
- * vum_dma_pin(), or -EAGAIN if some of the range was unmapped meanwhile; *@unmapped
- * is set if that was the page itself.
+ * While the worker is in VFIO, a SIGKILL ends a wait for the consumer's userfaultfd.
+ * vum_pages_revoke() sends one if the page is unmapped or the device closed, and a task
+ * that gives up. By type1 no such wait is possible, and an interrupted pin would be
+ * accounted wrongly. Returns whether the pin is still wanted.
  */
-static int vum_dma_pin_chosen(struct vum_device *dev, int need,
-			      const struct vum_copy *copy, bool *unmapped)
+static bool vum_dma_allow_kill(struct vum_device *dev)
+{
+	struct vum_pinning *pinning = &dev->dma.pinning;
+	bool wanted;
+
+	if (vum_by_iommufd(&dev->vdev))
+		allow_signal(SIGKILL);
+	mutex_lock(&dev->dma.lock);
+	wanted = !pinning->stale;
+	if (vum_by_iommufd(&dev->vdev))
+		pinning->worker = current;
+	mutex_unlock(&dev->dma.lock);
+	return wanted;
+}
+
+static void vum_dma_disallow_kill(struct vum_device *dev)
+{
+	if (!dev->dma.pinning.worker)
+		return;
+	mutex_lock(&dev->dma.lock);
+	dev->dma.pinning.worker = NULL;
+	mutex_unlock(&dev->dma.lock);
+	disallow_signal(SIGKILL);
+	flush_signals(current);
+}
+
+/* Pin the range that vum_dma_pin_begin() has chosen. */
+static void vum_dma_pin_work(struct work_struct *work)
+{
+	struct vum_dma *dma = container_of(work, struct vum_dma, pinning.work);
+	struct vum_device *dev = container_of(dma, struct vum_device, dma);
+	unsigned long first, nr;
+	int ret = -EAGAIN;
+	bool kept = true;
+
+	if (vum_dma_allow_kill(dev))
+		ret = vum_dma_pin_pages(dev, &first, &nr);
+	vum_dma_disallow_kill(dev);
+
+	mutex_lock(&dma->lock);
+	if (ret >= 0)
+		ret = vum_dma_pinned(dma, first, nr, ret, &kept);
+	else if (dma->pinning.stale)
+		ret = -EAGAIN;
+	else if (ret == -ENOENT || ret == -EPERM)
+		vum_pages_not_mapped(dma, dma->pinning.index);
+	if (!kept) {
+		mutex_unlock(&dma->lock);
+		vfio_unpin_pages(&dev->vdev, (dma_addr_t)first << PAGE_SHIFT, nr);
+		mutex_lock(&dma->lock);
+	}
+	vum_dma_pin_over(dma, ret);
+	mutex_unlock(&dma->lock);
+}
+
+/* How long may the task still wait? In jiffies, as wait_event_timeout() takes it. */
+static long vum_dma_left(const struct vum_asker *asker)
+{
+	if (asker->patient)
+		return MAX_SCHEDULE_TIMEOUT;
+	return max(0L, (long)(asker->until - jiffies));
+}
+
+/*
+ * Wait until the worker has tried to pin what vum_dma_pin_begin() has chosen. Returns
+ * 0 or an error, as vum_dma_pin(), or -EAGAIN if some of the range was unmapped
+ * meanwhile.
+ */
+static int vum_dma_wait_pinned(struct vum_dma *dma, struct vum_asker *asker)
+{
+	long left = wait_event_killable_timeout(dma->wait,
+						smp_load_acquire(&asker->done),
+						vum_dma_left(asker));
+
+	if (left <= 0) {
+		mutex_lock(&dma->lock);
+		if (dma->pinning.asker == asker) {
+			dma->pinning.asker = NULL;
+			if (dma->pinning.worker)
+				send_sig(SIGKILL, dma->pinning.worker, 1);
+		}
+		mutex_unlock(&dma->lock);
+	}
+	if (!asker->done)
+		return left ? -EINTR : -ETIMEDOUT;
+	asker->alone |= asker->ret == -EAGAIN;
+	return asker->ret;
+}
+
+/*
+ * Wait until it may be possible to pin a page: nothing is being pinned, and the page
+ * is neither being unpinned nor unmapped. Returns 0; -EINTR if the caller is being
+ * killed; -ETIMEDOUT; -ENOENT if the page has been unmapped since the task asked first
+ * and is being unmapped once more. Between the two unmaps, the access found nothing.
+ * Without this answer, a consumer that maps and unmaps all the time would keep the
+ * server's thread waiting.
+ */
+static int vum_dma_wait_turn(struct vum_device *dev, unsigned long index,
+			     struct vum_asker *asker)
 {
 	struct vum_dma *dma = &dev->dma;
-	unsigned long index = dma->pinning.index, first, nr, pfn;
-	int prot = vum_dma_pin_pages(dev, index, need, &first, &nr), ret = prot;
+	long left = wait_event_killable_timeout(dma->wait,
+						!READ_ONCE(dma->pinning.nr) &&
+						!vum_pages_revoked(dma, index, index),
+						vum_dma_left(asker));
 
-	mutex_lock(&dma->lock);
-	if (prot >= 0) {
-		pfn = page_to_pfn(dma->batch[index - first]);
-		ret = dma->pinning.stale ? -EAGAIN :
-		      vum_dma_store(dma, first, nr, prot);
-		if (!ret && copy)
-			ret = vum_dma_copy_page(dma, pfn, copy);
-		else if (ret)
-			goto give_back;
+	if (left <= 0)
+		return left ? -EINTR : -ETIMEDOUT;
+	if (vum_container_unmapping(dev, index, 1) > 0) {
+		if (asker->unmapped) {
+			mutex_lock(&dma->lock);
+			vum_pages_not_mapped(dma, index);
+			mutex_unlock(&dma->lock);
+			return -ENOENT;
+		}
+		asker->unmapped = true;
+		/* If that takes too long, the page is as good as unmapped. */
+		return vum_container_wait_unmapped(dev, index, vum_dma_left(asker)) ==
+		       -EINTR ? -EINTR : 0;
 	}
-	vum_dma_pin_over(dma);
-	mutex_unlock(&dma->lock);
-	return ret;
+	if (vum_dma_unmapping(dev, index, 1))
+		usleep_range(VUM_UNMAP_US / 2, VUM_UNMAP_US);
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	return vum_dma_left(asker) ? 0 : -ETIMEDOUT;
+}
 
-give_back:
-	mutex_unlock(&dma->lock);
-	vfio_unpin_pages(&dev->vdev, (dma_addr_t)first << PAGE_SHIFT, nr);
-	mutex_lock(&dma->lock);
-	*unmapped |= dma->pinning.lost;
-	vum_dma_pin_over(dma);
-	mutex_unlock(&dma->lock);
-	return ret;
+/*
+ * Shall a task ask again after this error? There may be memory in a moment; and a
+ * process that has exited will close the device, unless another process has it as well.
+ * The device is to fail only if neither is so.
+ */
+static bool vum_dma_try_again(struct vum_asker *asker, int error)
+{
+	if (error == -ENOMEM ? !asker->tries : error != -ESRCH || !vum_dma_left(asker))
+		return false;
+	if (error == -ENOMEM)
+		asker->tries--;
+	schedule_timeout_killable(VUM_NOMEM_WAIT);
+	return true;
 }
 
 /**
@@ -409,358 +485,49 @@ give_back:
  * @need: IOMMU_READ, IOMMU_WRITE
  * @copy: what to copy from or to the page, or NULL
  *
- * Return: 0 if @copy is done or, without @copy, if vum_dma_lookup() will find the
- * page unless it has been unmapped again; -EFAULT if the consumer has mapped nothing
- * there, or a device's memory, which cannot be copied; -EPERM if what is mapped is not
- * for @need; -ENOMEM if the consumer may not lock more memory, or there is none;
- * -ENODEV if there is no consumer; -EIO if the attachment has ended; -EINTR if the
- * caller is being killed.
+ * Return: 0 if @copy is done or, without @copy, if vum_pages_lookup() will find the
+ * page unless it has gone again; -ENOENT if the consumer has mapped nothing there;
+ * -EPERM if what is mapped is not for @need; -ENODEV if there is no consumer; -EFAULT
+ * if the memory cannot be pinned or, being a device's, not copied; -ESRCH if its process
+ * is gone; -ENOMEM if the consumer may not lock enough of it, or there is none;
+ * -ETIMEDOUT after dma->fault_timeout_ms; -EIO if the attachment has ended; -EINTR if the caller is
+ * being killed; or another error of VFIO's.
  */
 int vum_dma_pin(struct vum_device *dev, u32 session, unsigned long index, int need,
 		const struct vum_copy *copy)
 {
 	struct vum_dma *dma = &dev->dma;
-	bool unmapped = false, pins;
+	u32 ms = READ_ONCE(dma->fault_timeout_ms);
+	struct vum_asker asker = {
+		.copy = copy,
+		.until = jiffies + msecs_to_jiffies(ms),
+		.patient = !ms,
+		.tries = VUM_NOMEM_TRIES,
+	};
 	int ret;
 
-	for (;;) {
+	do {
 		if (mutex_lock_killable(&dma->lock))
 			return -EINTR;
-		ret = vum_dma_pin_begin(dev, session, index, need, copy, &pins);
+		ret = vum_dma_pin_begin(dev, session, index, need, &asker);
 		mutex_unlock(&dma->lock);
-		if (pins)
-			ret = vum_dma_pin_chosen(dev, need, copy, &unmapped);
-		if (ret != -EAGAIN)
+		if (ret == -EINPROGRESS)
+			ret = vum_dma_wait_pinned(dma, &asker);
+		if (ret != -EAGAIN && !vum_dma_try_again(&asker, ret))
 			return ret;
-		ret = vum_dma_wait_turn(dev, index, &unmapped);
-		if (ret)
-			return ret;
-	}
-}
-
-/**
- * vum_dma_absorb - let the scratch page stand in for a page, for VUM_ABSORB_MS
- * @dev: device, dma->lock held
- * @index: IOVA >> PAGE_SHIFT, for which there is an entry
- *
- * Even if the page is pinned meanwhile, its entry stays marked, since only
- * vum_dma_unabsorb() takes the scratch page out of the server's page tables.
- */
-void vum_dma_absorb(struct vum_device *dev, unsigned long index)
-{
-	lockdep_assert_held(&dev->dma.lock);
-	xa_set_mark(&dev->dma.pages, index, VUM_ABSENT);
-	schedule_delayed_work(&dev->dma.unabsorb, msecs_to_jiffies(VUM_ABSORB_MS));
-}
-
-static const char *vum_dma_absence(int error)
-{
-	switch (error) {
-	case -ENOMEM:
-		return "the consumer may not lock more memory (ulimit -l), or there is none";
-	case -EPERM:
-		return "the consumer has mapped it for other access";
-	case -ENODEV:
-		return "no consumer has the device open";
-	case -EAGAIN:
-		return "the page is not pinned, and the access (a futex's, for one) cannot wait for that";
-	default:
-		return "the consumer has mapped nothing there";
-	}
-}
-
-/**
- * vum_dma_count_fault - count an access that is refused, and log the first one
- * @dev: device, dma->lock held
- * @index: IOVA >> PAGE_SHIFT
- * @error: the error that vum_dma_pin() returned; -EAGAIN if it was not called
- */
-void vum_dma_count_fault(struct vum_device *dev, unsigned long index, int error)
-{
-	struct vum_dma *dma = &dev->dma;
-
-	lockdep_assert_held(&dma->lock);
-	/* Do not count touches of the mapping with which attach.c tries out modes. */
-	if (dma->session == READ_ONCE(dev->announce.session) && !dma->faults++)
-		vum_warn(dev, "server touched IOVA 0x%llx: %s; more of this is counted, not told\n",
-			 (u64)index << PAGE_SHIFT, vum_dma_absence(error));
-}
-
-/**
- * vum_dma_absent - remember for VUM_ABSORB_MS that an access has found nothing
- * @dev: device, dma->lock held
- * @index: IOVA >> PAGE_SHIFT
- * @error: the error that vum_dma_pin() returned
- *
- * Return: 0, and vum_dma_lookup() fails for such an access; or -ENOMEM.
- */
-int vum_dma_absent(struct vum_device *dev, unsigned long index, int error)
-{
-	struct vum_dma *dma = &dev->dma;
-
-	lockdep_assert_held(&dma->lock);
-	/* A pinned page keeps its entry, as other accesses to it are permitted. */
-	if (!xa_load(&dma->pages, index) &&
-	    xa_is_err(xa_store(&dma->pages, index, vum_page_entry(0, 0),
-			       GFP_KERNEL_ACCOUNT)))
-		return -ENOMEM;
-	vum_dma_absorb(dev, index);
-	vum_dma_count_fault(dev, index, error);
-	return 0;
-}
-
-/* Take pages out of the server's page tables. */
-static void vum_dma_zap(struct vum_dma *dma, unsigned long index,
-			unsigned long nr)
-{
-	lockdep_assert_held(&dma->lock);
-	if (dma->window)
-		unmap_mapping_pages(dma->window->f_mapping, index, nr, true);
-}
-
-/* Let the server fault again where it found nothing: memory may be mapped by now. */
-static void vum_dma_unabsorb(struct work_struct *work)
-{
-	struct vum_dma *dma = container_of(to_delayed_work(work), struct vum_dma,
-					   unabsorb);
-	unsigned long index;
-	void *entry;
-
-	mutex_lock(&dma->lock);
-	xa_for_each_marked(&dma->pages, index, entry, VUM_ABSENT) {
-		vum_dma_zap(dma, index, 1);
-		if (vum_page_flags(entry))
-			xa_clear_mark(&dma->pages, index, VUM_ABSENT);
-		else
-			xa_erase(&dma->pages, index);
-	}
-	mutex_unlock(&dma->lock);
-}
-
-/* End a piece at @last, since a revoked range ends there or begins after it. */
-static void vum_dma_split(struct vum_dma *dma, unsigned long last)
-{
-	void *entry = xa_load(&dma->pages, last);
-
-	if (entry && vum_page_flags(entry))
-		xa_store(&dma->pages, last,
-			 vum_page_entry(vum_page_pfn(entry),
-					vum_page_flags(entry) | VUM_PAGE_LAST), 0);
-}
-
-/**
- * vum_dma_revoke - take a range away from the server
- * @dev: device, dma->lock held
- * @first: first page, IOVA >> PAGE_SHIFT
- * @last: last page
- *
- * The server cannot reach any of the range when this returns. A worker unpins it.
- */
-void vum_dma_revoke(struct vum_device *dev, unsigned long first, unsigned long last)
-{
-	struct vum_dma *dma = &dev->dma;
-	struct vum_pinning *pinning = &dma->pinning;
-	XA_STATE(xas, &dma->pages, first);
-	unsigned long n = 0;
-	void *entry;
-
-	vum_dma_zap(dma, first, last - first + 1);
-	if (first)
-		vum_dma_split(dma, first - 1);
-	vum_dma_split(dma, last);
-	xas_lock(&xas);
-	xas_for_each(&xas, entry, last) {
-		unsigned long flags = vum_page_flags(entry);
-
-		if (flags & VUM_PAGE_PROT) {
-			flags = (flags & VUM_PAGE_LAST) | VUM_PAGE_REVOKED;
-			xas_store(&xas, vum_page_entry(0, flags));
-			xas_set_mark(&xas, VUM_REVOKED);
-		} else if (!(flags & VUM_PAGE_REVOKED)) {
-			xas_store(&xas, NULL);
-		}
-		if (++n % XA_CHECK_SCHED)
-			continue;
-		xas_pause(&xas);
-		xas_unlock(&xas);
-		cond_resched();
-		xas_lock(&xas);
-	}
-	xas_unlock(&xas);
-	if (pinning->nr && pinning->first <= last &&
-	    pinning->first + (pinning->nr - 1) >= first) {
-		WRITE_ONCE(pinning->stale, true);
-		if (pinning->index >= first && pinning->index <= last)
-			pinning->lost = true;
-	}
-	if (vum_dma_revoked(dma, first, last))
-		vum_work_queue_unpin(&dma->unpin);
-}
-
-/*
- * Find the next pages to unpin: one piece for iommufd, up to VUM_BATCH_MAX pages in a
- * row for type1. Returns their number.
- */
-static unsigned long vum_dma_next_piece(struct vum_device *dev, unsigned long *first)
-{
-	struct vum_dma *dma = &dev->dma;
-	unsigned long nr = 0;
-	void *entry;
-
-	lockdep_assert_held(&dma->lock);
-	*first = 0;
-	entry = xa_find(&dma->pages, first, ULONG_MAX, VUM_REVOKED);
-	while (entry && nr < VUM_BATCH_MAX &&
-	       vum_page_flags(entry) & VUM_PAGE_REVOKED) {
-		nr++;
-		if (vum_page_flags(entry) & VUM_PAGE_LAST &&
-		    vum_by_iommufd(&dev->vdev))
-			break;
-		entry = xa_load(&dma->pages, *first + nr);
-	}
-	return nr;
-}
-
-static void vum_dma_unpin(struct work_struct *work)
-{
-	struct vum_dma *dma = container_of(work, struct vum_dma, unpin);
-	struct vum_device *dev = container_of(dma, struct vum_device, dma);
-	unsigned long first, nr, i;
-
-	mutex_lock(&dma->lock);
-	while ((nr = vum_dma_next_piece(dev, &first))) {
-		mutex_unlock(&dma->lock);
-		vfio_unpin_pages(&dev->vdev, (dma_addr_t)first << PAGE_SHIFT, nr);
-		mutex_lock(&dma->lock);
-		for (i = 0; i < nr; i++)
-			vum_dma_forget(dma, first + i);
-		WRITE_ONCE(dma->pinned, dma->pinned - nr);
-		wake_up_all(&dma->wait);
-	}
-	mutex_unlock(&dma->lock);
-}
-
-/* Has this device pages pinned in the range, or is a stale pin yet to be undone? */
-static bool vum_dma_unpin_pending(struct vum_dma *dma, unsigned long first,
-				  unsigned long last)
-{
-	return READ_ONCE(dma->pinning.stale) || vum_dma_revoked(dma, first, last);
-}
-
-static bool vum_dma_spin_unpinned(struct vum_dma *dma, unsigned long first,
-				  unsigned long last)
-{
-	ktime_t end = ktime_add_us(ktime_get(), VUM_PATIENCE_SPIN_US);
-
-	while (vum_dma_unpin_pending(dma, first, last)) {
-		if (ktime_after(ktime_get(), end))
-			return false;
-		/* The worker may be waiting for this CPU. */
-		cond_resched();
-		cpu_relax();
-	}
-	return true;
-}
-
-/* Wait until the range is unpinned; for type1, only while there is progress. */
-static void vum_dma_wait_unpinned(struct vum_device *dev, unsigned long first,
-				  unsigned long last)
-{
-	struct vum_dma *dma = &dev->dma;
-	unsigned int tired = min(READ_ONCE(dma->slow_unmaps), VUM_PATIENCE_DOUBLINGS);
-	unsigned long pinned;
-	long left;
-
-	if (vum_dma_spin_unpinned(dma, first, last)) {
-		WRITE_ONCE(dma->slow_unmaps, 0);
-		return;
-	}
-	/* iommufd holds no lock that the worker needs, and may not call again. */
-	if (vum_by_iommufd(&dev->vdev)) {
-		wait_event(dma->wait, !vum_dma_unpin_pending(dma, first, last));
-		return;
-	}
-	do {
-		pinned = READ_ONCE(dma->pinned);
-		left = wait_event_timeout(dma->wait, !vum_dma_unpin_pending(dma, first, last),
-					  msecs_to_jiffies(VUM_PATIENCE_MS << tired));
-	} while (!left && READ_ONCE(dma->pinned) != pinned);
-	WRITE_ONCE(dma->slow_unmaps, left ? 0 : tired + 1);
-}
-
-/**
- * vum_dma_unmap - take a range that the consumer unmaps away from the server
- * @vdev: device
- * @iova: first byte
- * @length: number of bytes
- *
- * VFIO calls this if any device has pages pinned in the range, and calls again as
- * long as that is so. The device's server cannot reach the range when this returns.
- */
-void vum_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
-{
-	unsigned long first = iova >> PAGE_SHIFT;
-	unsigned long last = (iova + (length - 1)) >> PAGE_SHIFT;
-	struct vum_device *dev = vum_from_vfio(vdev);
-	struct vum_dma *dma = &dev->dma;
-
-	vum_container_check_unmap(dev, iova, iova + (length - 1));
-	atomic_inc(&dma->unmaps);
-	mutex_lock(&dma->lock);
-	vum_dma_revoke(dev, first, last);
-	mutex_unlock(&dma->lock);
-	vum_dma_wait_unpinned(dev, first, last);
-	WRITE_ONCE(dma->unmapped_at, ktime_get());
-	atomic_dec(&dma->unmaps);
-}
-
-/**
- * vum_dma_open - let the consumer's memory be pinned
- * @dev: device
- */
-void vum_dma_open(struct vum_device *dev)
-{
-	struct vum_dma *dma = &dev->dma;
-
-	mutex_lock(&dma->lock);
-	/* Allocate this no earlier, since most devices may never be opened. */
-	if (!dma->batch)
-		dma->batch = kcalloc(VUM_BATCH_MAX, sizeof(*dma->batch),
-				     GFP_KERNEL | __GFP_NOFAIL);
-	dma->open = true;
-	mutex_unlock(&dma->lock);
-}
-
-/**
- * vum_dma_close - let go of the consumer's memory
- * @dev: device, still registered with its container
- *
- * VFIO does not let a closed device unpin, so this waits until all is unpinned.
- */
-void vum_dma_close(struct vum_device *dev)
-{
-	struct vum_dma *dma = &dev->dma;
-
-	mutex_lock(&dma->lock);
-	dma->open = false;
-	vum_dma_revoke(dev, 0, ULONG_MAX);
-	mutex_unlock(&dma->lock);
-	flush_work(&dma->unpin);
-	wait_event(dma->wait, !READ_ONCE(dma->pinning.nr));
+		ret = vum_dma_wait_turn(dev, index, &asker);
+	} while (!ret);
+	return ret;
 }
 
 void vum_dma_pin_init(struct vum_dma *dma)
 {
-	xa_init(&dma->pages);
 	init_waitqueue_head(&dma->wait);
-	INIT_DELAYED_WORK(&dma->unabsorb, vum_dma_unabsorb);
-	INIT_WORK(&dma->unpin, vum_dma_unpin);
+	INIT_WORK(&dma->pinning.work, vum_dma_pin_work);
 }
 
-/* The device's last reference has gone, so no window is left that could fault. */
+/* The device's last reference has gone, so nobody asks any more. */
 void vum_dma_pin_exit(struct vum_dma *dma)
 {
-	cancel_delayed_work_sync(&dma->unabsorb);
-	cancel_work_sync(&dma->unpin);
-	xa_destroy(&dma->pages);
+	flush_work(&dma->pinning.work);
 }

@@ -3,14 +3,13 @@
  * vfio-user-mdev: the DMA window, a file whose offset is the IOVA.
  *
  * Each attachment has a window of its own, with an inode of its own, so that a server
- * that has been detached keeps a file that shows nothing.
+ * that has been detached keeps a file that shows nothing of the consumer's.
  */
 
 #include <linux/file.h>
 #include <linux/fs.h>
-#include <linux/highmem.h>
-#include <linux/huge_mm.h>
 #include <linux/iommu.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
@@ -19,155 +18,142 @@
 
 #include "compat.h"
 #include "device.h"
+#include "dma_pages.h"
+#include "dma_pin.h"
 #include "dma_window.h"
 #include "pseudofs.h"
-#include "work.h"
 
 /* A fault maps neighbours back to a multiple of this, as the kernel does in files. */
 #define VUM_AROUND		SZ_64K
 
-/**
- * struct vum_touch - a page that a worker is to pin
- * @work: work item that pins it
- * @ref: one reference of the worker's, one of the waiter's
- * @done: completed when the worker has tried
- * @file: window, with a reference
- * @index: IOVA >> PAGE_SHIFT
- * @need: IOMMU_READ, IOMMU_WRITE
+/*
+ * A consumer's unmap goes through all mappings of the window, so there must not be too
+ * many. A server needs one for each DMA_MAP, of which there are 4096 at most.
  */
-struct vum_touch {
-	struct work_struct work;
-	refcount_t ref;
-	struct completion done;
-	struct file *file;
-	unsigned long index;
-	int need;
+#define VUM_WINDOW_MAPPINGS	8192
+
+/**
+ * struct vum_window - an attachment's window
+ * @dev: device, with a reference
+ * @session: the attachment
+ * @mappings: number of mappings (VMAs) of the window, in all processes
+ * @scratch: the page that absorbs accesses that found nothing
+ */
+struct vum_window {
+	struct vum_device *dev;
+	u32 session;
+	atomic_t mappings;
+	struct page *scratch;
 };
 
-static void vum_touch_put(struct vum_touch *touch)
+static struct vum_window *vum_window_of(const struct vm_area_struct *vma)
 {
-	if (!refcount_dec_and_test(&touch->ref))
-		return;
-	fput(touch->file);
-	kfree(touch);
+	return vma->vm_file->private_data;
+}
+
+/* Is there memory that the server does not get, or has the consumer mapped none? */
+static bool vum_window_lost(int error)
+{
+	return error != -ENOENT && error != -EPERM && error != -ENODEV;
 }
 
 /*
- * Returns the attachment that the window is for; 0, which is no attachment, if it has
- * ended or the caller is being killed.
+ * Memory that the consumer has mapped does not come. Without it, the server would read
+ * wrong data and its writes would be lost: end the attachment, and tell the consumer.
  */
-static u32 vum_window_session(struct vum_device *dev, const struct file *file)
+static void vum_window_fail(struct vum_device *dev, u32 session, unsigned long index,
+			    int error)
 {
-	u32 session = 0;
+	if (vum_conn_fail(dev, session, "DMA at IOVA 0x%llx: %s (error %d)",
+			  (u64)index << PAGE_SHIFT, vum_pages_why(error), error))
+		vum_irq_error(dev);
+}
 
-	if (mutex_lock_killable(&dev->dma.lock))
-		return 0;
-	if (dev->dma.window == file)
-		session = dev->dma.session;
-	mutex_unlock(&dev->dma.lock);
-	return session;
+/*
+ * Is the window the present one? Then *@opens tells which consumer its pages are of.
+ * False as well if the caller is being killed.
+ */
+static bool vum_window_present(struct file *file, u32 *opens)
+{
+	struct vum_window *w = file->private_data;
+	struct vum_dma *dma = &w->dev->dma;
+	bool present;
+
+	if (mutex_lock_killable(&dma->lock))
+		return false;
+	present = dma->window == file;
+	*opens = dma->opens;
+	mutex_unlock(&dma->lock);
+	return present;
 }
 
 /* Try to pin a page. The access finds the result when it is made once more. */
 static void vum_window_touch(struct file *file, unsigned long index, int need)
 {
-	struct vum_device *dev = file->private_data;
+	struct vum_window *w = file->private_data;
+	struct vum_device *dev = w->dev;
+	struct vum_dma *dma = &dev->dma;
+	u32 opens, opens_now;
 	int ret;
 
-	/* If the attachment ends after this check, one page too many is pinned. */
-	if (READ_ONCE(dev->dma.window) != file)
+	if (!vum_window_present(file, &opens))
 		return;
-	ret = vum_dma_pin(dev, READ_ONCE(dev->dma.session), index, need, NULL);
-	if (!ret || ret == -EINTR || ret == -EIO)
+	ret = vum_dma_pin(dev, w->session, index, need, NULL);
+	if (!ret || ret == -EINTR || ret == -EIO ||
+	    !vum_window_present(file, &opens_now) || opens != opens_now)
 		return;
-	if (mutex_lock_killable(&dev->dma.lock))
+	/* A server that wants to hear of faults by SIGBUS does so. */
+	if (vum_window_lost(ret) && !READ_ONCE(dma->sigbus)) {
+		vum_window_fail(dev, w->session, index, ret);
 		return;
-	if (dev->dma.window == file)
-		vum_dma_absent(dev, index, ret);
-	mutex_unlock(&dev->dma.lock);
-}
-
-static void vum_touch_work(struct work_struct *work)
-{
-	struct vum_touch *touch = container_of(work, struct vum_touch, work);
-
-	vum_window_touch(touch->file, touch->index, touch->need);
-	complete(&touch->done);
-	vum_touch_put(touch);
-}
-
-static struct vum_touch *vum_touch_new(struct file *file, unsigned long index, int need)
-{
-	struct vum_touch *touch = kzalloc(sizeof(*touch), GFP_KERNEL_ACCOUNT);
-
-	if (!touch)
-		return NULL;
-	INIT_WORK(&touch->work, vum_touch_work);
-	refcount_set(&touch->ref, 2);
-	init_completion(&touch->done);
-	touch->file = get_file(file);
-	touch->index = index;
-	touch->need = need;
-	return touch;
-}
-
-/*
- * Have a worker pin a page that the kernel touches while it copies from or to the
- * window. The task may hold locks that pinning takes as well (VFIO does, when it
- * copies a dirty bitmap): then only a kill ends the wait, so the wait must be
- * killable.
- */
-static void vum_window_touch_later(struct vum_touch *touch)
-{
-	vum_work_queue_memory(&touch->work);
-	wait_for_completion_killable(&touch->done);
-	vum_touch_put(touch);
+	}
+	mutex_lock(&dma->lock);
+	if (dma->window == file)
+		vum_pages_absent(dev, index, ret);
+	mutex_unlock(&dma->lock);
 }
 
 /* Pin without the server's mmap lock: pinning takes the consumer's, maybe the same. */
 static vm_fault_t vum_window_pin(struct vm_fault *vmf, int need)
 {
-	struct file *file = vmf->vma->vm_file;
-	bool user = vmf->flags & FAULT_FLAG_USER;
+	struct file *file = get_file(vmf->vma->vm_file);
 	unsigned long index = vmf->pgoff;
-	struct vum_touch *touch = NULL;
 
-	/*
-	 * Allocate while the access can still fail: the second pass relies on it that
-	 * the first one has tried to pin the page.
-	 */
-	if (!user) {
-		touch = vum_touch_new(file, index, need);
-		if (!touch)
-			return VM_FAULT_OOM;
-	}
-	get_file(file);
 	vum_fault_unlock(vmf);
-	if (user)
-		vum_window_touch(file, index, need);
-	else
-		vum_window_touch_later(touch);
+	vum_window_touch(file, index, need);
 	fput(file);
 	return VM_FAULT_RETRY;
 }
 
-/* Handle a fault at a page that cannot be pinned: SIGBUS, or the scratch page. */
-static vm_fault_t vum_window_refuse(struct vum_device *dev, struct vm_fault *vmf)
+/* Show the scratch page instead of a page that cannot be pinned. */
+static vm_fault_t vum_window_show_scratch(struct vum_window *w, struct vm_fault *vmf)
 {
-	struct vum_dma *dma = &dev->dma;
-
-	lockdep_assert_held(&dma->lock);
-	if (dma->sigbus)
-		return VM_FAULT_SIGBUS;
-	if (!dma->scratch)
-		dma->scratch = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
-	if (!dma->scratch)
-		return VM_FAULT_OOM;
-	/* The mark that the first pass has set may be gone already. */
-	vum_dma_absorb(dev, vmf->pgoff);
-	return vmf_insert_pfn_prot(vmf->vma, vmf->address,
-				   page_to_pfn(dma->scratch),
+	return vmf_insert_pfn_prot(vmf->vma, vmf->address, page_to_pfn(w->scratch),
 				   vm_get_page_prot(vmf->vma->vm_flags));
+}
+
+/*
+ * Handle a fault in the window of an attachment that has ended. Its server need not
+ * have noticed yet, and may serve other devices: so it does not get a SIGBUS unless
+ * it is to get them.
+ */
+static vm_fault_t vum_window_retired(struct vum_window *w, struct vm_fault *vmf)
+{
+	lockdep_assert_held(&w->dev->dma.lock);
+	if (w->dev->dma.sigbus)
+		return VM_FAULT_SIGBUS;
+	return vum_window_show_scratch(w, vmf);
+}
+
+/* Handle a fault at a page that cannot be pinned: SIGBUS, or the scratch page. */
+static vm_fault_t vum_window_refuse(struct vum_window *w, struct vm_fault *vmf)
+{
+	lockdep_assert_held(&w->dev->dma.lock);
+	if (w->dev->dma.sigbus)
+		return VM_FAULT_SIGBUS;
+	/* The mark that the first pass has set may be gone already. */
+	vum_pages_absorb(w->dev, vmf->pgoff);
+	return vum_window_show_scratch(w, vmf);
 }
 
 static vm_fault_t vum_window_insert(struct vm_area_struct *vma,
@@ -197,12 +183,12 @@ static vm_fault_t vum_window_show(struct vum_device *dev, struct vm_fault *vmf,
 	if (ret != VM_FAULT_NOPAGE)
 		return ret;
 	for (addr = here - PAGE_SIZE; addr >= start && addr < here; addr -= PAGE_SIZE)
-		if (vum_dma_lookup(dev, --index, IOMMU_READ, &pfn, &writable) <= 0 ||
+		if (vum_pages_lookup(dev, --index, IOMMU_READ, &pfn, &writable) <= 0 ||
 		    vum_window_insert(vma, addr, pfn, writable) != VM_FAULT_NOPAGE)
 			break;
 	index = vmf->pgoff;
 	for (addr = here + PAGE_SIZE; addr < end; addr += PAGE_SIZE)
-		if (vum_dma_lookup(dev, ++index, IOMMU_READ, &pfn, &writable) <= 0 ||
+		if (vum_pages_lookup(dev, ++index, IOMMU_READ, &pfn, &writable) <= 0 ||
 		    vum_window_insert(vma, addr, pfn, writable) != VM_FAULT_NOPAGE)
 			break;
 	return ret;
@@ -214,29 +200,40 @@ static vm_fault_t vum_window_show(struct vum_device *dev, struct vm_fault *vmf,
  */
 static bool vum_window_may_wait(const struct vm_fault *vmf)
 {
-	return fault_flag_allow_retry_first(vmf->flags) &&
+	return vmf->flags & FAULT_FLAG_ALLOW_RETRY &&
 	       !(vmf->flags & FAULT_FLAG_RETRY_NOWAIT) &&
 	       !(current->flags & PF_EXITING);
 }
 
-/* Handle a fault of a task that may not wait, at a page that has yet to be pinned. */
-static vm_fault_t vum_window_missing(struct vum_device *dev, struct vm_fault *vmf)
+/*
+ * Is the page to be pinned now? After the first pass it was pinned, or found absent.
+ * Unless it was evicted, either has been undone by an unmap, so there was a moment at
+ * which the access finds nothing. To begin anew could take for ever if the consumer
+ * maps and unmaps all the time. Only a server that replaces the mapping which it
+ * accesses can get to the second pass with a page that the first has not looked for.
+ */
+static bool vum_window_may_pin(struct vum_dma *dma, const struct vm_fault *vmf, int found)
 {
+	if (!vum_window_may_wait(vmf))
+		return false;
+	return !(vmf->flags & FAULT_FLAG_TRIED) ||
+	       (!found && vum_pages_evicted(dma, vmf->pgoff));
+}
+
+/* Handle a fault at a page that is not pinned, and will not be for this access. */
+static vm_fault_t vum_window_missing(struct vum_window *w, struct vm_fault *vmf)
+{
+	struct vum_device *dev = w->dev;
+
 	lockdep_assert_held(&dev->dma.lock);
-	if (!(vmf->flags & FAULT_FLAG_TRIED)) {
-		vum_dma_count_fault(dev, vmf->pgoff, -EAGAIN);
+	if (!vum_window_may_wait(vmf)) {
+		vum_pages_count_fault(dev, vmf->pgoff, -EAGAIN);
 		return VM_FAULT_SIGBUS;
 	}
-	/*
-	 * After the first pass the page was pinned, or found absent. Either has been
-	 * undone, so there was a moment at which the access finds nothing. To begin
-	 * anew would take for ever if the consumer maps and unmaps all the time. Only
-	 * a server that replaces the mapping which it accesses can get here with a
-	 * page that the first pass has not looked for.
-	 */
-	if (vum_dma_absent(dev, vmf->pgoff, dev->dma.open ? -EFAULT : -ENODEV))
-		return VM_FAULT_OOM;
-	return vum_window_refuse(dev, vmf);
+	/* Without memory to remember that, the access begins anew. */
+	if (vum_pages_absent(dev, vmf->pgoff, dev->dma.open ? -ENOENT : -ENODEV))
+		return VM_FAULT_NOPAGE;
+	return vum_window_refuse(w, vmf);
 }
 
 /*
@@ -245,9 +242,9 @@ static vm_fault_t vum_window_missing(struct vum_device *dev, struct vm_fault *vm
  */
 static vm_fault_t vum_window_fault(struct vm_fault *vmf)
 {
-	struct vm_area_struct *vma = vmf->vma;
-	struct vum_device *dev = vma->vm_file->private_data;
-	bool may_wait = vum_window_may_wait(vmf);
+	struct vum_window *w = vum_window_of(vmf->vma);
+	struct vum_device *dev = w->dev;
+	struct vum_dma *dma = &dev->dma;
 	int need = IOMMU_READ | (vmf->flags & FAULT_FLAG_WRITE ? IOMMU_WRITE : 0);
 	unsigned long pfn;
 	bool writable;
@@ -261,43 +258,45 @@ static vm_fault_t vum_window_fault(struct vm_fault *vmf)
 	if (vmf->flags & FAULT_FLAG_REMOTE)
 		return VM_FAULT_SIGBUS;
 	/* Other threads need the mmap lock, so rather wait for this one without it. */
-	if (!may_wait)
-		mutex_lock(&dev->dma.lock);
-	else if (!mutex_trylock(&dev->dma.lock))
+	if (!vum_window_may_wait(vmf) || vmf->flags & FAULT_FLAG_TRIED)
+		mutex_lock(&dma->lock);
+	else if (!mutex_trylock(&dma->lock))
 		return vum_window_pin(vmf, need);
-	if (dev->dma.window != vma->vm_file) {
-		mutex_unlock(&dev->dma.lock);
-		return VM_FAULT_SIGBUS;
+	if (dma->window != vmf->vma->vm_file || !vum_conn_current(&dev->conn, dma->session)) {
+		ret = vum_window_retired(w, vmf);
+		mutex_unlock(&dma->lock);
+		return ret;
 	}
-	found = vum_dma_lookup(dev, vmf->pgoff, need, &pfn, &writable);
-	if (found <= 0 && may_wait) {
-		mutex_unlock(&dev->dma.lock);
+	found = vum_pages_lookup(dev, vmf->pgoff, need, &pfn, &writable);
+	if (found <= 0 && vum_window_may_pin(dma, vmf, found)) {
+		mutex_unlock(&dma->lock);
 		return vum_window_pin(vmf, need);
 	}
 	if (found > 0)
 		ret = vum_window_show(dev, vmf, pfn, writable);
 	else if (found < 0)
-		ret = vum_window_refuse(dev, vmf);
+		ret = vum_window_refuse(w, vmf);
 	else
-		ret = vum_window_missing(dev, vmf);
-	mutex_unlock(&dev->dma.lock);
+		ret = vum_window_missing(w, vmf);
+	mutex_unlock(&dma->lock);
 	return ret;
 }
 
 /* Would a fault map this page for writing, without waiting? If not, count that. */
 static bool vum_window_writable(struct file *file, unsigned long index)
 {
-	struct vum_device *dev = file->private_data;
+	struct vum_window *w = file->private_data;
+	struct vum_device *dev = w->dev;
 	unsigned long pfn;
 	bool writable;
 	int found = 0;
 
 	mutex_lock(&dev->dma.lock);
 	if (dev->dma.window == file) {
-		found = vum_dma_lookup(dev, index, IOMMU_READ | IOMMU_WRITE, &pfn,
-				       &writable);
+		found = vum_pages_lookup(dev, index, IOMMU_READ | IOMMU_WRITE, &pfn,
+					 &writable);
 		if (found <= 0)
-			vum_dma_count_fault(dev, index, found ?: -EAGAIN);
+			vum_pages_count_fault(dev, index, found ?: -EAGAIN);
 	}
 	mutex_unlock(&dev->dma.lock);
 	return found > 0;
@@ -319,7 +318,28 @@ static vm_fault_t vum_window_mkwrite(struct vm_fault *vmf)
 	return VM_FAULT_NOPAGE;
 }
 
+/*
+ * The kernel has made one more mapping, of a part of one or for a child. That cannot be
+ * refused, so a server that goes too far is detached.
+ */
+static void vum_window_vm_open(struct vm_area_struct *vma)
+{
+	struct vum_window *w = vum_window_of(vma);
+
+	if (atomic_inc_return(&w->mappings) > VUM_WINDOW_MAPPINGS)
+		vum_conn_break(w->dev, w->session,
+			       "more than %u mappings of its DMA window",
+			       VUM_WINDOW_MAPPINGS);
+}
+
+static void vum_window_vm_close(struct vm_area_struct *vma)
+{
+	atomic_dec(&vum_window_of(vma)->mappings);
+}
+
 static const struct vm_operations_struct vum_window_vm_ops = {
+	.open		= vum_window_vm_open,
+	.close		= vum_window_vm_close,
 	.fault		= vum_window_fault,
 	.pfn_mkwrite	= vum_window_mkwrite,
 };
@@ -327,12 +347,17 @@ static const struct vm_operations_struct vum_window_vm_ops = {
 static int vum_window_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	u64 pages = i_size_read(file_inode(file)) >> PAGE_SHIFT;
+	struct vum_window *w = file->private_data;
 
 	/* Writes to a private copy would not reach the consumer. */
 	if (!(vma->vm_flags & VM_SHARED))
 		return -EINVAL;
 	if (vma->vm_pgoff >= pages || vma_pages(vma) > pages - vma->vm_pgoff)
 		return -EINVAL;
+	if (atomic_inc_return(&w->mappings) > VUM_WINDOW_MAPPINGS) {
+		atomic_dec(&w->mappings);
+		return -ENOMEM;
+	}
 	vum_vm_flags_set(vma, VM_PFNMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP);
 	vma->vm_ops = &vum_window_vm_ops;
 	return 0;
@@ -342,11 +367,10 @@ static int vum_window_mmap(struct file *file, struct vm_area_struct *vma)
 static ssize_t vum_window_rw(struct file *file, char __user *to,
 			     const char __user *from, size_t count, loff_t *ppos)
 {
-	struct vum_device *dev = file->private_data;
+	struct vum_window *w = file->private_data;
 	loff_t size = i_size_read(file_inode(file));
 	size_t done = 0;
 	void *bounce;
-	u32 session;
 	int ret = 0;
 
 	if (*ppos < 0 || *ppos >= size)
@@ -355,7 +379,6 @@ static ssize_t vum_window_rw(struct file *file, char __user *to,
 	bounce = (void *)__get_free_page(GFP_KERNEL_ACCOUNT);
 	if (!bounce)
 		return -ENOMEM;
-	session = vum_window_session(dev, file);
 	while (!ret && done < count) {
 		size_t n = min_t(size_t, count - done,
 				 PAGE_SIZE - offset_in_page(*ppos));
@@ -363,7 +386,7 @@ static ssize_t vum_window_rw(struct file *file, char __user *to,
 		if (from && copy_from_user(bounce, from + done, n))
 			ret = -EFAULT;
 		else
-			ret = vum_dma_copy(dev, session, *ppos, bounce, n,
+			ret = vum_dma_copy(w->dev, w->session, *ppos, bounce, n,
 					   !!from);
 		if (!ret && to && copy_to_user(to + done, bounce, n))
 			ret = -EFAULT;
@@ -388,11 +411,19 @@ static ssize_t vum_window_write(struct file *file, const char __user *buf,
 	return vum_window_rw(file, NULL, buf, count, ppos);
 }
 
+static void vum_window_free(struct vum_window *w)
+{
+	if (w->scratch)
+		__free_page(w->scratch);
+	vfio_put_device(&w->dev->vdev);
+	kfree(w);
+}
+
 static int vum_window_release(struct inode *inode, struct file *file)
 {
-	struct vum_device *dev = file->private_data;
+	struct vum_window *w = file->private_data;
 
-	vfio_put_device(&dev->vdev);
+	vum_window_free(w);
 	return 0;
 }
 
@@ -410,21 +441,38 @@ static const struct file_operations vum_window_fops = {
 /**
  * vum_window_new - create the window of a new attachment
  * @dev: device; the file holds a reference
+ * @session: the attachment
  *
  * Return: the window, with a reference for the caller; or an error pointer.
  */
-struct file *vum_window_new(struct vum_device *dev)
+struct file *vum_window_new(struct vum_device *dev, u32 session)
 {
-	struct inode *inode = vum_pseudofs_inode(dev, VUM_WINDOW_SIZE);
+	struct vum_window *w = kzalloc(sizeof(*w), GFP_KERNEL);
+	struct inode *inode;
 	struct file *file;
 
-	if (IS_ERR(inode))
-		return ERR_CAST(inode);
-	file = vum_pseudofs_file(inode, "vfio-user-dma", &vum_window_fops);
-	if (IS_ERR(file))
-		return file;
-	file->f_mode |= FMODE_PREAD | FMODE_PWRITE;
-	file->private_data = dev;
+	if (!w)
+		return ERR_PTR(-ENOMEM);
+	w->dev = dev;
+	w->session = session;
 	get_device(&dev->vdev.device);
+	/* Now, since no fault has a good way to fail for want of it. */
+	w->scratch = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	if (!w->scratch) {
+		vum_window_free(w);
+		return ERR_PTR(-ENOMEM);
+	}
+	inode = vum_pseudofs_inode(dev, VUM_WINDOW_SIZE);
+	if (IS_ERR(inode)) {
+		vum_window_free(w);
+		return ERR_CAST(inode);
+	}
+	file = vum_pseudofs_file(inode, "vfio-user-dma", &vum_window_fops);
+	if (IS_ERR(file)) {
+		vum_window_free(w);
+		return file;
+	}
+	file->f_mode |= FMODE_PREAD | FMODE_PWRITE;
+	file->private_data = w;
 	return file;
 }

@@ -86,6 +86,8 @@ static int vum_put_dma(struct sk_buff *skb, struct vum_device *dev)
 				 VUM_ATTR_PAD) ?:
 	       nla_put_u64_64bit(skb, VUM_ATTR_DMA_FAULTS,
 				 READ_ONCE(dma->faults), VUM_ATTR_PAD) ?:
+	       nla_put_u64_64bit(skb, VUM_ATTR_DMA_EVICTED,
+				 READ_ONCE(dma->evict.count), VUM_ATTR_PAD) ?:
 	       nla_put_string(skb, VUM_ATTR_DMA_ANNOUNCE,
 			      exact ? "exact" : "aperture") ?:
 	       nla_put_u32(skb, VUM_ATTR_DMA_MAPPINGS,

@@ -9,6 +9,7 @@
 #include <linux/slab.h>
 
 #include "device.h"
+#include "dma_evict.h"
 #include "dma_observe.h"
 #include "netlink.h"
 #include "pseudofs.h"
@@ -136,6 +137,9 @@ static int __init vum_init(void)
 	ret = vum_pseudofs_init();
 	if (ret)
 		goto err_work;
+	ret = vum_evict_begin();
+	if (ret)
+		goto err_pseudofs;
 	vum_observe_init(&vum_device_ops);
 	ret = class_register(&vum_class);
 	if (ret)
@@ -164,6 +168,8 @@ err_class:
 	class_unregister(&vum_class);
 err_observe:
 	vum_observe_exit();
+	vum_evict_end();
+err_pseudofs:
 	vum_pseudofs_exit();
 err_work:
 	vum_work_exit();
@@ -181,6 +187,7 @@ static void __exit vum_exit(void)
 	vum_channel_chrdev_exit();
 	class_unregister(&vum_class);
 	vum_observe_exit();
+	vum_evict_end();
 	vum_work_exit();
 	vum_sock_exit();
 	/* Work items may have dropped the last reference to an inode. */

@@ -7,6 +7,7 @@
 #include <linux/sysfs.h>
 
 #include "device.h"
+#include "dma_evict.h"
 #include "sysfs.h"
 #include "work.h"
 
@@ -245,6 +246,45 @@ static ssize_t dma_fault_store(struct device *device,
 }
 static DEVICE_ATTR_RW(dma_fault);
 
+static ssize_t dma_fault_timeout_ms_show(struct device *device,
+					 struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n",
+			  READ_ONCE(vum_from_dev(device)->dma.fault_timeout_ms));
+}
+
+static ssize_t dma_fault_timeout_ms_store(struct device *device,
+					  struct device_attribute *attr,
+					  const char *buf, size_t count)
+{
+	return vum_u32_store(&vum_from_dev(device)->dma.fault_timeout_ms, INT_MAX,
+			     buf, count);
+}
+static DEVICE_ATTR_RW(dma_fault_timeout_ms);
+
+static ssize_t dma_max_pinned_show(struct device *device,
+				   struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%llu\n",
+			  READ_ONCE(vum_from_dev(device)->dma.evict.max_pinned));
+}
+
+static ssize_t dma_max_pinned_store(struct device *device,
+				    struct device_attribute *attr, const char *buf,
+				    size_t count)
+{
+	u64 bytes;
+	int ret = kstrtou64(buf, 0, &bytes);
+
+	if (ret)
+		return ret;
+	if (bytes && bytes < VUM_DMA_MAX_PINNED_MIN)
+		return -ERANGE;
+	vum_evict_set_max(vum_from_dev(device), bytes);
+	return count;
+}
+static DEVICE_ATTR_RW(dma_max_pinned);
+
 static ssize_t posted_writes_show(struct device *device,
 				  struct device_attribute *attr, char *buf)
 {
@@ -317,6 +357,8 @@ static struct attribute *vum_mdev_attrs[] = {
 	&dev_attr_dma_announce.attr,
 	&dev_attr_dma_aperture.attr,
 	&dev_attr_dma_fault.attr,
+	&dev_attr_dma_fault_timeout_ms.attr,
+	&dev_attr_dma_max_pinned.attr,
 	NULL,
 };
 

@@ -19,6 +19,12 @@ static struct workqueue_struct *vum_server_wq;
  */
 static struct workqueue_struct *vum_memory_wq;
 
+/*
+ * Work items on this queue pin a consumer's memory. A queue of their own, since work
+ * items of the one above wait for them.
+ */
+static struct workqueue_struct *vum_pin_wq;
+
 /* Work items on this queue never wait for a server or a consumer. */
 static struct workqueue_struct *vum_wq;
 
@@ -66,6 +72,18 @@ bool vum_work_queue_memory(struct work_struct *work)
 }
 
 /**
+ * vum_work_queue_pin - queue work that pins a consumer's memory
+ * @work: work item; its owner flushes it before the module goes
+ *
+ * Context: any.
+ * Return: true if @work was not queued yet.
+ */
+bool vum_work_queue_pin(struct work_struct *work)
+{
+	return queue_work(vum_pin_wq, work);
+}
+
+/**
  * vum_work_queue_unpin - queue work that gives pages back to VFIO
  * @work: work item; its owner flushes it before the module goes
  *
@@ -90,9 +108,12 @@ int vum_work_init(void)
 	vum_memory_wq = alloc_workqueue("vum_memory", WQ_UNBOUND, WQ_MAX_ACTIVE);
 	if (!vum_memory_wq)
 		goto err_server;
+	vum_pin_wq = alloc_workqueue("vum_pin", WQ_UNBOUND, WQ_MAX_ACTIVE);
+	if (!vum_pin_wq)
+		goto err_memory;
 	vum_wq = alloc_workqueue("vum", WQ_UNBOUND, WQ_MAX_ACTIVE);
 	if (!vum_wq)
-		goto err_memory;
+		goto err_pin;
 	vum_unpin_wq = alloc_workqueue("vum_unpin",
 				       WQ_UNBOUND | WQ_HIGHPRI | WQ_MEM_RECLAIM,
 				       WQ_MAX_ACTIVE);
@@ -102,6 +123,8 @@ int vum_work_init(void)
 
 err_wq:
 	destroy_workqueue(vum_wq);
+err_pin:
+	destroy_workqueue(vum_pin_wq);
 err_memory:
 	destroy_workqueue(vum_memory_wq);
 err_server:
@@ -117,6 +140,7 @@ void vum_work_exit(void)
 	/* Work that waits queues other work, which may queue work that unpins. */
 	destroy_workqueue(vum_server_wq);
 	destroy_workqueue(vum_memory_wq);
+	destroy_workqueue(vum_pin_wq);
 	destroy_workqueue(vum_wq);
 	destroy_workqueue(vum_unpin_wq);
 }

@@ -12,6 +12,7 @@ void vum_work_exit(void);
 bool vum_work_queue(struct work_struct *work);
 bool vum_work_queue_server(struct work_struct *work);
 bool vum_work_queue_memory(struct work_struct *work);
+bool vum_work_queue_pin(struct work_struct *work);
 bool vum_work_queue_unpin(struct work_struct *work);
 
 #endif /* VUM_WORK_H */

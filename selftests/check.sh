@@ -102,14 +102,15 @@ done
 # Tests for which it matters what carries messages.
 by_relay=' ioeventfd irq misbehave parallel posted region restart stall virtio_blk '
 # Tests for which it matters how the consumer has opened the device, and its memory.
-by_cdev=' announce dma mutual nomem open remove virtio_blk window window_futex
- window_race '
+by_cdev=' announce dma evict mutual nomem open remove unpinnable virtio_blk window
+ window_futex window_race '
 # Programs that start QEMU, and guests, of which each suite has other versions.
 by_qemu=' disk hotplug lifecycle remove_qemu virtio_blk virtio_blk_irq
  virtio_blk_registers '
 # Programs about what changed between 6.12 and 7.3: VFIO, mm, sockets, netlink.
-by_kernel=' announce dma hotplug ioeventfd irq link mapping mutual open region
- remove remove_qemu stats viommu virtio_blk window window_futex window_race '
+by_kernel=' announce dma evict hotplug ioeventfd irq link mapping mutual open region
+ remove remove_qemu stats unmap_storm unpinnable viommu virtio_blk window window_futex
+ window_race '
 # Slow programs about the emulated disk and QEMU, which stock kernels have.
 by_stock=' hotplug remove_qemu virtio_blk_irq virtio_blk_registers '
 # Guests in a VM on debug take ten minutes; these say something about iommufd.

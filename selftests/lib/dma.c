@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "ctl.h"
 #include "dma.h"
@@ -49,17 +50,28 @@ void dma_unmap(const struct consumer *c, uint64_t iova, size_t size)
 	CHECK_EQ(u.size, size);
 }
 
+void dma_start(const struct consumer *c, enum puppet_dma_op op, uint64_t iova,
+	       uint32_t size, uint32_t value)
+{
+	uint32_t word = op;
+
+	puppet_set(c, PUPPET_DMA_IOVA, (uint32_t)iova);
+	puppet_set(c, PUPPET_DMA_IOVA + 4, (uint32_t)(iova >> 32));
+	puppet_set(c, PUPPET_DMA_LENGTH, size);
+	puppet_set(c, PUPPET_DMA_VALUE, value);
+	/* The device may fail before it has replied. */
+	if (pwrite(c->device, &word, sizeof(word),
+		   region_at(VFIO_PCI_BAR2_REGION_INDEX, PUPPET_DMA_OP)) < 0)
+		CHECK_EQ(errno, EIO);
+}
+
 int dma_run(const struct consumer *c, enum puppet_dma_op op, uint64_t iova,
 	    uint32_t size, uint32_t value)
 {
 	long long end = test_now_ms() + TEST_SOON_MS;
 	uint32_t status;
 
-	puppet_set(c, PUPPET_DMA_IOVA, (uint32_t)iova);
-	puppet_set(c, PUPPET_DMA_IOVA + 4, (uint32_t)(iova >> 32));
-	puppet_set(c, PUPPET_DMA_LENGTH, size);
-	puppet_set(c, PUPPET_DMA_VALUE, value);
-	puppet_set(c, PUPPET_DMA_OP, op);
+	dma_start(c, op, iova, size, value);
 	while ((status = puppet_get(c, PUPPET_DMA_STATUS)) == EINPROGRESS)
 		CHECK(test_now_ms() < end);
 	return (int)status;

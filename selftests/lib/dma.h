@@ -16,7 +16,10 @@ unsigned char *dma_memory(size_t size);
 void dma_map(const struct consumer *c, void *vaddr, uint64_t iova, size_t size,
 	     uint32_t flags);
 void dma_unmap(const struct consumer *c, uint64_t iova, size_t size);
-/* Has the engine do it, and waits. What it says: 0 or an errno. */
+/* Has the engine do it. */
+void dma_start(const struct consumer *c, enum puppet_dma_op op, uint64_t iova,
+	       uint32_t size, uint32_t value);
+/* The same, and waits. What it says: 0 or an errno. */
 int dma_run(const struct consumer *c, enum puppet_dma_op op, uint64_t iova,
 	    uint32_t size, uint32_t value);
 /* A number in what vfio-user-mdevctl shows. */

@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -71,4 +72,11 @@ void test_sleep_ms(unsigned int ms)
 	struct timespec ts = { ms / 1000, (ms % 1000) * 1000000L };
 
 	nanosleep(&ts, NULL);
+}
+
+int test_slow(void)
+{
+	const char *slow = getenv("VUM_SLOW");
+
+	return slow ? atoi(slow) : 1;
 }

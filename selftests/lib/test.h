@@ -103,6 +103,12 @@ static inline void *test_bad_address(void)
 	return nowhere;
 }
 
+/*
+ * How much slower this kernel is than a distribution's: by VUM_SLOW. For what must not
+ * take longer than a certain time.
+ */
+int test_slow(void);
+
 long long test_now_ms(void);
 void test_sleep_ms(unsigned int ms);
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -171,19 +172,32 @@ uint32_t *remote_memory(size_t size)
 
 /**
  * struct order - what the consumer is to do
- * @map: map, or unmap
- * @flags: VFIO_DMA_MAP_FLAG_*
+ * @what: map, unmap, be limited, or be told of errors
+ * @flags: VFIO_DMA_MAP_FLAG_*, or the number of an eventfd
  * @vaddr: at the same place in both processes
  * @iova: for the device
  * @size: bytes
  */
 struct order {
-	bool map;
+	enum { MAP, UNMAP, LIMIT, ERRORS } what;
 	uint32_t flags;
 	void *vaddr;
 	uint64_t iova;
 	uint64_t size;
 };
+
+void window_limit_memory(size_t size)
+{
+	struct rlimit limit = { size, size };
+
+	CHECK(!setrlimit(RLIMIT_MEMLOCK, &limit));
+	CHECK(!setuid(65534));
+}
+
+static void want_errors(const struct consumer *c, int32_t fd)
+{
+	CHECK(!irq_set_eventfds(c, VFIO_PCI_ERR_IRQ_INDEX, 0, 1, &fd));
+}
 
 static void __attribute__((noreturn)) consume(const struct world *w, int orders)
 {
@@ -194,10 +208,14 @@ static void __attribute__((noreturn)) consume(const struct world *w, int orders)
 	consumer_open(&c, w);
 	CHECK_EQ(write(orders, &done, 1), 1);
 	while (read(orders, &o, sizeof(o)) == sizeof(o)) {
-		if (o.map)
+		if (o.what == MAP)
 			consumer_map(&c, o.vaddr, o.iova, o.size, o.flags);
-		else
+		else if (o.what == UNMAP)
 			consumer_unmap(&c, o.iova, o.size);
+		else if (o.what == LIMIT)
+			window_limit_memory(o.size);
+		else
+			want_errors(&c, (int32_t)o.flags);
 		CHECK_EQ(write(orders, &done, 1), 1);
 	}
 	consumer_close(&c);
@@ -236,12 +254,22 @@ static void order(const struct remote *r, const struct order *o)
 void remote_map(const struct remote *r, void *vaddr, uint64_t iova,
 		size_t size, uint32_t flags)
 {
-	order(r, &(struct order){ true, flags, vaddr, iova, size });
+	order(r, &(struct order){ MAP, flags, vaddr, iova, size });
 }
 
 void remote_unmap(const struct remote *r, uint64_t iova, size_t size)
 {
-	order(r, &(struct order){ false, 0, NULL, iova, size });
+	order(r, &(struct order){ UNMAP, 0, NULL, iova, size });
+}
+
+void remote_limit_memory(const struct remote *r, size_t size)
+{
+	order(r, &(struct order){ .what = LIMIT, .size = size });
+}
+
+void remote_want_errors(const struct remote *r, int eventfd)
+{
+	order(r, &(struct order){ .what = ERRORS, .flags = (uint32_t)eventfd });
 }
 
 void remote_close(struct remote *r)

@@ -65,6 +65,14 @@ void remote_open(struct remote *r, const struct world *w);
 void remote_map(const struct remote *r, void *vaddr, uint64_t iova,
 		size_t size, uint32_t flags);
 void remote_unmap(const struct remote *r, uint64_t iova, size_t size);
+/*
+ * Locks no more memory than this from now on: RLIMIT_MEMLOCK, for somebody who is not
+ * root. The first does that to the calling process.
+ */
+void window_limit_memory(size_t size);
+void remote_limit_memory(const struct remote *r, size_t size);
+/* Has its ERR interrupt signal an eventfd that there was before it was opened. */
+void remote_want_errors(const struct remote *r, int eventfd);
 void remote_close(struct remote *r);
 
 #endif /* VUM_LIB_WINDOW_H */

@@ -634,8 +634,9 @@ TEST(memlock_limit)
 	CHECK(!setrlimit(RLIMIT_MEMLOCK, &limit));
 	CHECK(!setuid(65534));
 	map(p, IOVA, 64 * PAGE, READ | WRITE);
-	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, 8 * PAGE, 1), 0);
-	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, 64 * PAGE, 1), ENOMEM);
+	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, 8 * PAGE, 0x11111111), 0);
+	CHECK_EQ(dma(PUPPET_DMA_FILL, IOVA, 64 * PAGE, 0x22222222), 0);
+	CHECK(all(p, 64 * PAGE, 0x22));
 }
 
 TEST(memory_of_every_kind)

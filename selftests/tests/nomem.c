@@ -657,7 +657,9 @@ TEST(first_touch)
 	mem = dma_memory(TOUCHED);
 	up(NULL);
 	CHECK(!map_memory());
-	sweep("first touch", (struct fault_tasks) { .process = w.server }, run_touch,
+	sweep("first touch, server", (struct fault_tasks) { .process = w.server },
+	      run_touch, touch_again);
+	sweep("first touch, worker", (struct fault_tasks) { .workers = true }, run_touch,
 	      touch_again);
 }
 

@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory that the consumer has mapped for DMA, and that does not come: it cannot be
+ * pinned, or is behind a filesystem that hangs. Nothing must get lost without a word,
+ * and the server, which may serve others, must live.
+ */
+
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../lib/dma.h"
+#include "../lib/stuckfs.h"
+#include "../lib/test.h"
+#include "../lib/window.h"
+
+#define PAGE	WINDOW_PAGE
+#define WORDS	(PAGE / 4)
+#define IOVA	0x100000000ULL
+#define READ	VFIO_DMA_MAP_FLAG_READ
+#define WRITE	VFIO_DMA_MAP_FLAG_WRITE
+
+static struct world w;
+static struct consumer c;
+static struct remote r;
+static int err;
+
+/* This process is the consumer, and wants to be told of errors. */
+static void up(const char *mode, const char *fault)
+{
+	world_mdev(&w);
+	world_attr_set(&w, "dma_mode", mode);
+	world_attr_set(&w, "dma_fault", fault);
+	world_attr_try(&w, "dma_announce", "aperture");
+	world_server(&w, NULL);
+	world_helper(&w, NULL);
+	world_wait_state(&w, "attached");
+	consumer_open(&c, &w);
+	err = new_eventfd();
+	CHECK(!irq_set_eventfds(&c, VFIO_PCI_ERR_IRQ_INDEX, 0, 1, &err));
+}
+
+/* Addresses at which there is nothing in this process. */
+static void *no_memory(size_t size)
+{
+	unsigned char *p = dma_memory(size);
+
+	CHECK(!munmap(p, size));
+	return p;
+}
+
+static void check_server_lives(void)
+{
+	test_sleep_ms(50);
+	CHECK_EQ(waitpid(w.server, NULL, WNOHANG), 0);
+	CHECK_EQ(kernel_log_count(w.uuid, "mapped no memory"), 0);
+}
+
+/* It has failed, for this reason, and all have been told. */
+static void check_broken(const char *reason)
+{
+	char buf[256];
+
+	world_wait_state(&w, "broken");
+	dma_show_text(&w, "reason", buf, sizeof(buf));
+	if (!strstr(buf, reason))
+		FAIL("the reason is \"%s\", which does not say \"%s\"", buf, reason);
+	CHECK_EQ(kernel_log_count(w.uuid, reason), 1);
+	CHECK_EQ(eventfd_take(err, TEST_SOON_MS), 1);
+	CHECK_SOON(dma_show(&w, "pinned") == 0);
+	check_server_lives();
+}
+
+TEST(no_memory_absorb)
+{
+	up("mmap", "absorb");
+	dma_map(&c, dma_memory(PAGE), IOVA, PAGE, READ | WRITE);
+	dma_map(&c, no_memory(PAGE), IOVA + PAGE, PAGE, READ | WRITE);
+	dma_start(&c, PUPPET_DMA_FILL, IOVA, 2 * PAGE, 0x11111111);
+	check_broken("cannot be pinned");
+}
+
+static void told_by_errno(const char *mode, const char *fault)
+{
+	up(mode, fault);
+	dma_map(&c, dma_memory(PAGE), IOVA, PAGE, READ | WRITE);
+	dma_map(&c, no_memory(PAGE), IOVA + PAGE, PAGE, READ | WRITE);
+	CHECK_EQ(dma_run(&c, PUPPET_DMA_FILL, IOVA, PAGE, 1), 0);
+	CHECK_EQ(dma_run(&c, PUPPET_DMA_FILL, IOVA + PAGE, PAGE, 1), EFAULT);
+	CHECK(world_state_is(&w, "attached"));
+	CHECK_EQ(eventfd_take(err, 0), 0);
+	check_server_lives();
+}
+
+/* A server that asks for signals or errors gets them, and goes on. */
+TEST(no_memory_sigbus)
+{
+	told_by_errno("mmap", "sigbus");
+	CHECK_EQ(dma_show(&w, "dma_faults") > 0, 1);
+	CHECK_EQ(kernel_log_count(w.uuid, "cannot be pinned"), 1);
+}
+
+TEST(no_memory_file_io)
+{
+	told_by_errno("file", "absorb");
+}
+
+TEST(no_memory_messages)
+{
+	told_by_errno("message", "absorb");
+}
+
+/* A limit that leaves no page at all. The server is this process. */
+TEST(nothing_may_be_locked)
+{
+	uint32_t *mem = remote_memory(PAGE), *p;
+	char buf[256];
+
+	window_world(&w, "absorb");
+	remote_open(&r, &w);
+	remote_limit_memory(&r, 0);
+	remote_map(&r, mem, IOVA, PAGE, READ | WRITE);
+	p = window_map(window_take(&w), IOVA, PAGE);
+	CHECK_EQ(window_store(p, 0xbad), 0);
+	CHECK_EQ(mem[0], 0);
+	world_wait_state(&w, "broken");
+	dma_show_text(&w, "reason", buf, sizeof(buf));
+	CHECK(strstr(buf, "ulimit -l"));
+	CHECK_EQ(kernel_log_count(w.uuid, "has not asked to be told of errors"), 1);
+	check_server_lives();
+}
+
+/* The consumer's memory is a file's whose contents do not come. */
+static struct stuckfs fs;
+static int window;
+
+static void *stuck_memory(void)
+{
+	void *mem = mmap(NULL, 16 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fs.fd, 0);
+
+	CHECK(mem != MAP_FAILED);
+	return mem;
+}
+
+/* A consumer of another process, since the one with the memory is stuck as well. */
+static void up_stuck(const char *timeout_ms)
+{
+	void *mem;
+
+	stuckfs_up(&fs, 16 * PAGE);
+	mem = stuck_memory();
+	err = new_eventfd();
+	window_world(&w, "absorb");
+	world_attr_set(&w, "dma_fault_timeout_ms", timeout_ms);
+	remote_open(&r, &w);
+	remote_want_errors(&r, err);
+	remote_map(&r, mem, IOVA, 16 * PAGE, READ | WRITE);
+	window = window_take(&w);
+}
+
+/* Once the filesystem's daemon has gone, all ends. */
+static void check_ends(void)
+{
+	world_kill(&fs.daemon, SIGKILL);
+	remote_close(&r);
+	CHECK_SOON(dma_pins_balance());
+}
+
+static pid_t touch_in_child(bool by_file)
+{
+	pid_t pid = fork();
+	uint32_t value = 1;
+
+	CHECK(pid >= 0);
+	if (pid)
+		return pid;
+	if (by_file)
+		_exit(pwrite(window, &value, sizeof(value), (off_t)IOVA) == -1 ? errno : 0);
+	_exit(window_store(window_map(window, IOVA, PAGE), value));
+}
+
+static bool ended(pid_t pid, int *status)
+{
+	return waitpid(pid, status, WNOHANG) == pid;
+}
+
+TEST(stuck_and_killed)
+{
+	int status;
+	pid_t pid;
+
+	up_stuck("0");
+	for (int by_file = 0; by_file < 2; by_file++) {
+		pid = touch_in_child(by_file);
+		test_sleep_ms(300);
+		CHECK(!ended(pid, &status));
+		kill(pid, SIGKILL);
+		CHECK_SOON(ended(pid, &status));
+		CHECK(WIFSIGNALED(status));
+	}
+	CHECK(world_state_is(&w, "attached"));
+	check_ends();
+}
+
+TEST(stuck_and_timed_out)
+{
+	long long start = test_now_ms();
+	int status;
+	pid_t pid;
+
+	up_stuck("500");
+	pid = touch_in_child(false);
+	CHECK_SOON(ended(pid, &status));
+	CHECK_EQ(status, 0);
+	CHECK(test_now_ms() >= start + 500);
+	check_broken("does not come");
+	check_ends();
+}
+
+/* This process must not fork before the end: see stuckfs.h. */
+static void stuck_and_told(const char *mode)
+{
+	stuckfs_up(&fs, 16 * PAGE);
+	up(mode, "absorb");
+	world_attr_set(&w, "dma_fault_timeout_ms", "500");
+	dma_map(&c, stuck_memory(), IOVA, 16 * PAGE, READ | WRITE);
+	CHECK_EQ(dma_run(&c, PUPPET_DMA_FILL, IOVA, PAGE, 1), ETIMEDOUT);
+	CHECK(world_state_is(&w, "attached"));
+	CHECK_EQ(eventfd_take(err, 0), 0);
+	world_kill(&fs.daemon, SIGKILL);
+	check_server_lives();
+	consumer_close(&c);
+	CHECK_SOON(dma_pins_balance());
+}
+
+TEST(stuck_file_io)
+{
+	stuck_and_told("file");
+}
+
+TEST(stuck_messages)
+{
+	stuck_and_told("message");
+}
+
+/* A consumer that does not serve its userfaultfd, which it has opened before the device. */
+static void consume_by_uffd(int ready)
+{
+	int uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.mode = UFFDIO_REGISTER_MODE_MISSING, .range.len = PAGE,
+	};
+	void *mem = dma_memory(PAGE);
+
+	CHECK(uffd >= 0 && !ioctl(uffd, UFFDIO_API, &api));
+	reg.range.start = (uintptr_t)mem;
+	CHECK(!ioctl(uffd, UFFDIO_REGISTER, &reg));
+	consumer_open(&c, &w);
+	dma_map(&c, mem, IOVA, PAGE, READ | WRITE);
+	CHECK_EQ(write(ready, "", 1), 1);
+	pause();
+	_exit(EXIT_FAILURE);
+}
+
+TEST(userfaultfd_and_killed)
+{
+	pid_t consumer, pid;
+	int ready[2], status;
+	char done;
+
+	consumer_needs_iommufd("a pin that waits for a userfaultfd");
+	window_world(&w, "absorb");
+	world_attr_set(&w, "dma_fault_timeout_ms", "0");
+	window = window_take(&w);
+	CHECK(!pipe(ready));
+	consumer = fork();
+	CHECK(consumer >= 0);
+	if (!consumer)
+		consume_by_uffd(ready[1]);
+	CHECK_EQ(read(ready[0], &done, 1), 1);
+	pid = touch_in_child(false);
+	test_sleep_ms(300);
+	CHECK(!ended(pid, &status));
+	kill(consumer, SIGKILL);
+	CHECK_SOON(ended(consumer, &status));
+	CHECK_SOON(ended(pid, &status));
+	CHECK(world_state_is(&w, "attached"));
+	CHECK_SOON(dma_pins_balance());
+}
+
+#define NR_PAGES	256U
+
+static int compare(const void *a, const void *b)
+{
+	long long x = *(const long long *)a, y = *(const long long *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static long long now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
+/*
+ * What a first touch of a page takes, in ns: by every other page, the fastest but a
+ * tenth, since the machine may have other things to do.
+ */
+static long long touch_ns(uint32_t *p, unsigned int first)
+{
+	long long t[NR_PAGES / 2];
+	unsigned int n = 0;
+
+	for (unsigned int i = first; i < NR_PAGES; i += 2, n++) {
+		t[n] = now_ns();
+		CHECK_EQ(window_store(p + i * WORDS, i), 0);
+		t[n] = now_ns() - t[n];
+	}
+	qsort(t, n, sizeof(*t), compare);
+	return t[n / 10];
+}
+
+/* One server serves both; only the thread that touches the stuck memory waits. */
+TEST(stuck_beside_another)
+{
+	struct world w2;
+	struct remote r2;
+	long long idle, busy, idle_again;
+	uint32_t *p, *mem = remote_memory(NR_PAGES * PAGE);
+	int status;
+	pid_t pid;
+
+	up_stuck("0");
+	window_world(&w2, "absorb");
+	remote_open(&r2, &w2);
+	remote_map(&r2, mem, IOVA, NR_PAGES * PAGE, READ | WRITE);
+	p = window_map(window_take(&w2), IOVA, NR_PAGES * PAGE);
+	idle = touch_ns(p, 0);
+	pid = touch_in_child(false);
+	test_sleep_ms(100);
+	busy = touch_ns(p, 1);
+	CHECK(!ended(pid, &status));
+	world_kill(&fs.daemon, SIGKILL);
+	CHECK_SOON(ended(pid, &status));
+	/* The machine may have something else to do now and then. */
+	remote_unmap(&r2, IOVA, NR_PAGES * PAGE);
+	remote_map(&r2, mem, IOVA, NR_PAGES * PAGE, READ | WRITE);
+	idle_again = touch_ns(p, 1);
+	test_say("first touch: %lld us, beside a stuck one: %lld us, then again: %lld us",
+		 idle / 1000, busy / 1000, idle_again / 1000);
+	CHECK(busy <= 2 * (idle > idle_again ? idle : idle_again));
+	remote_close(&r2);
+	remote_close(&r);
+	CHECK_SOON(dma_pins_balance());
+}
