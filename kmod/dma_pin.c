@@ -490,8 +490,8 @@ static bool vum_dma_try_again(struct vum_asker *asker, int error)
  * -EPERM if what is mapped is not for @need; -ENODEV if there is no consumer; -EFAULT
  * if the memory cannot be pinned or, being a device's, not copied; -ESRCH if its process
  * is gone; -ENOMEM if the consumer may not lock enough of it, or there is none;
- * -ETIMEDOUT after dma->fault_timeout_ms; -EIO if the attachment has ended; -EINTR if the caller is
- * being killed; or another error of VFIO's.
+ * -ETIMEDOUT after dma->fault_timeout_ms; -EIO if the attachment has ended; -EINTR if
+ * the caller is being killed; or another error of VFIO's.
  */
 int vum_dma_pin(struct vum_device *dev, u32 session, unsigned long index, int need,
 		const struct vum_copy *copy)

@@ -16,7 +16,8 @@ const char *const *driver_puppet(void)
 	static const char *const args[] = { "--mmap-bar0", "--touch", NULL };
 	static const char *const untouched[] = { "--mmap-bar0", NULL };
 
-	return consumer_by_cdev() ? untouched : args;
+	/* What is not observed is told as an aperture, too much to be touched. */
+	return consumer_by_cdev() || !consumer_kernel_has_ftrace() ? untouched : args;
 }
 
 uint32_t driver_get(struct qemu *q, unsigned int slot, enum puppet_register reg)
