@@ -4,9 +4,10 @@
  *
  * What the server has is a mapping, not a promise: a page can be taken out of the
  * window and unpinned at any time, and comes back by the next touch. So a low bound
- * costs speed, not data, unless it is below VUM_PINNED_MIN. There are three: the consumer's RLIMIT_MEMLOCK, of which the
- * module learns when VFIO refuses to pin; the operator's vfio_user/dma_max_pinned; and
- * memory pressure, by a shrinker, which lets the consumer's memory be swapped.
+ * costs speed, not data, unless it is below VUM_PINNED_MIN. There are three: the
+ * consumer's RLIMIT_MEMLOCK, of which the module learns when VFIO refuses to pin; the
+ * operator's vfio_user/dma_max_pinned; and memory pressure, by a shrinker, which lets
+ * the consumer's memory be swapped.
  */
 
 #include <linux/delay.h>
@@ -109,7 +110,7 @@ unsigned long vum_evict_bound(const struct vum_dma *dma)
 static void vum_evict_ask(struct vum_dma *dma, unsigned long nr)
 {
 	long old = atomic_long_read(&dma->evict.give_back);
-	long want = min(nr, (unsigned long)LONG_MAX);
+	long want = min_t(unsigned long, nr, LONG_MAX);
 
 	while (old < want && !atomic_long_try_cmpxchg(&dma->evict.give_back, &old, want))
 		;

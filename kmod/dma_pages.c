@@ -559,7 +559,7 @@ const char *vum_pages_why(int error)
 	case -ENOENT:
 		return "the consumer has mapped no memory there";
 	case -EAGAIN:
-		return "the page is not pinned, and the access (a futex's, for one) cannot wait for that";
+		return "the page is not pinned, and the access (a futex's?) cannot wait for that";
 	case -ETIMEDOUT:
 		return "its page does not come (see vfio_user/dma_fault_timeout_ms)";
 	case -ESRCH:

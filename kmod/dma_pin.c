@@ -405,6 +405,7 @@ static long vum_dma_left(const struct vum_asker *asker)
  */
 static int vum_dma_wait_pinned(struct vum_dma *dma, struct vum_asker *asker)
 {
+	/* The acquire pairs with the release in vum_dma_pin_over(). */
 	long left = wait_event_killable_timeout(dma->wait,
 						smp_load_acquire(&asker->done),
 						vum_dma_left(asker));
