@@ -275,7 +275,7 @@ static struct vum_mapping *vum_announce_apertures(struct vum_device *dev,
 	unsigned int i;
 
 	*nr = 1;
-	for (i = 0; i < ann->nr_far; i++) {
+	for (i = 0; i < ann->nr_far && *nr < READ_ONCE(dev->conn.peer.max_dma_maps); i++) {
 		iova = round_down(ann->far[i], size);
 		if (iova <= list[*nr - 1].iova)
 			continue;
@@ -304,7 +304,10 @@ static struct vum_mapping *vum_announce_wanted(struct vum_device *dev,
 		why = vum_container_snapshot(dev, &maps, nr);
 		if (!why) {
 			*nr = vum_announce_clip(maps, *nr);
-			return maps;
+			if (*nr <= READ_ONCE(dev->conn.peer.max_dma_maps))
+				return maps;
+			kvfree(maps);
+			why = "the consumer has more mappings than the server can hold";
 		}
 		/* The consumer may have left meanwhile, and its container with it. */
 		if (!READ_ONCE(dev->dma.open)) {
