@@ -298,6 +298,12 @@ TEST(userfaultfd_and_killed)
 
 #define NR_PAGES	256U
 
+/*
+ * What a touch may take in any case: on an emulated machine, some wake-ups go to the
+ * other CPU and take several times as long.
+ */
+#define SOME_WAKE_UPS_NS	2000000LL
+
 static int compare(const void *a, const void *b)
 {
 	long long x = *(const long long *)a, y = *(const long long *)b;
@@ -359,7 +365,8 @@ TEST(stuck_beside_another)
 	idle_again = touch_ns(p, 1);
 	test_say("first touch: %lld us, beside a stuck one: %lld us, then again: %lld us",
 		 idle / 1000, busy / 1000, idle_again / 1000);
-	CHECK(busy <= 2 * (idle > idle_again ? idle : idle_again));
+	CHECK(busy <= 2 * (idle > idle_again ? idle : idle_again) ||
+	      busy <= SOME_WAKE_UPS_NS * test_slow());
 	remote_close(&r2);
 	remote_close(&r);
 	CHECK_SOON(dma_pins_balance());
