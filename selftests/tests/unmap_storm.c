@@ -29,10 +29,10 @@
 #define ROUNDS		10000U
 
 /* Nobody may be held up for so long, on a machine that has nothing else to do. */
-#define HELD_UP_MS	1000
+#define HELD_UP_MS	1000LL
 
 /* Nor may many mappings of the window make an unmap take longer than this. */
-#define UNMAP_MS	100
+#define UNMAP_MS	100LL
 
 /* Most mappings of a window: VUM_WINDOW_MAPPINGS in kmod/dma_window.c. */
 #define MAX_MAPPINGS	8192
