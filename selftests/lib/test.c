@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What the cases of a test program say and do, whatever they test. See test.h. */
 
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -79,4 +81,14 @@ int test_slow(void)
 	const char *slow = getenv("VUM_SLOW");
 
 	return slow ? atoi(slow) : 1;
+}
+
+void test_in_threads(unsigned int nr, void *(*fn)(void *))
+{
+	pthread_t threads[nr];
+
+	for (uintptr_t i = 0; i < nr; i++)
+		CHECK(!pthread_create(&threads[i], NULL, fn, (void *)i));
+	for (unsigned int i = 0; i < nr; i++)
+		CHECK(!pthread_join(threads[i], NULL));
 }

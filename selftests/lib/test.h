@@ -109,6 +109,9 @@ static inline void *test_bad_address(void)
  */
 int test_slow(void);
 
+/* Runs a function in so many threads, with their numbers as arguments, to their ends. */
+void test_in_threads(unsigned int nr, void *(*fn)(void *));
+
 long long test_now_ms(void);
 void test_sleep_ms(unsigned int ms);
 

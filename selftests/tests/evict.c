@@ -5,7 +5,6 @@
  * No access must be lost.
  */
 
-#include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -54,16 +53,6 @@ static void *fill_and_sum(void *arg)
 	return NULL;
 }
 
-static void run_threads(void *(*run)(void *))
-{
-	pthread_t threads[NR_THREADS];
-
-	for (uintptr_t i = 0; i < NR_THREADS; i++)
-		CHECK(!pthread_create(&threads[i], NULL, run, (void *)i));
-	for (uintptr_t i = 0; i < NR_THREADS; i++)
-		CHECK(!pthread_join(threads[i], NULL));
-}
-
 static void check_filled(void)
 {
 	for (unsigned int i = 0; i < NR_PAGES; i++)
@@ -85,7 +74,7 @@ static void check_evicted(long pages, unsigned int told)
 TEST(four_threads_and_a_quarter_of_the_memory)
 {
 	up_limited("absorb", NR_PAGES / 4);
-	run_threads(fill_and_sum);
+	test_in_threads(NR_THREADS, fill_and_sum);
 	check_filled();
 	check_evicted(NR_PAGES / 4, 1);
 	remote_unmap(&r, IOVA, NR_PAGES * PAGE);
@@ -187,15 +176,11 @@ static void check_sum(uint32_t size, uint32_t value)
 }
 
 /* This process is the consumer of a puppet's, and has that much mapped. */
-static void up(const char *mode, size_t size)
+static void up(const char *way, size_t size)
 {
-	world_mdev(&w);
-	world_attr_set(&w, "dma_mode", mode);
-	world_attr_try(&w, "dma_announce", "aperture");
-	world_server(&w, NULL);
-	world_helper(&w, NULL);
-	world_wait_state(&w, "attached");
-	consumer_open(&c, &w);
+	const char *const args[] = { "--dma", way, NULL };
+
+	dma_up_aperture(&w, &c, args);
 	dma_map(&c, dma_memory(size), IOVA, size, READ | WRITE);
 }
 
@@ -207,11 +192,11 @@ static int set_max(const char *value)
 	return write_file(path, value);
 }
 
-static void bounded(const char *mode)
+static void bounded(const char *way)
 {
 	const uint32_t size = 1 << 20;
 
-	up(mode, size);
+	up(way, size);
 	CHECK_EQ(set_max("4096"), -ERANGE);
 	CHECK_EQ(set_max("lots"), -EINVAL);
 	CHECK_EQ(set_max("131072"), 0);

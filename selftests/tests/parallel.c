@@ -38,21 +38,11 @@ static void *read_in_step(void *arg)
 	return NULL;
 }
 
-static void in_threads(void *(*fn)(void *))
-{
-	pthread_t threads[THREADS];
-
-	for (uintptr_t i = 0; i < THREADS; i++)
-		CHECK(!pthread_create(&threads[i], NULL, fn, (void *)i));
-	for (int i = 0; i < THREADS; i++)
-		CHECK(!pthread_join(threads[i], NULL));
-}
-
 TEST(eight_threads_get_their_own_answers)
 {
 	world_up(&w, NULL);
 	consumer_open(&c, &w);
-	in_threads(read_a_lot);
+	test_in_threads(THREADS, read_a_lot);
 	CHECK(puppet_get(&c, PUPPET_MAX_OVERLAP) >= 1);
 }
 
@@ -64,7 +54,7 @@ TEST(eight_requests_overlap)
 	CHECK(!pthread_barrier_init(&barrier, NULL, THREADS));
 	puppet_set(&c, PUPPET_MAX_OVERLAP, 0);
 	puppet_set(&c, PUPPET_GATHER, THREADS);
-	in_threads(read_in_step);
+	test_in_threads(THREADS, read_in_step);
 	puppet_set(&c, PUPPET_GATHER, 0);
 	CHECK_EQ(puppet_get(&c, PUPPET_MAX_OVERLAP), THREADS);
 }
@@ -110,7 +100,7 @@ TEST(order_within_a_thread)
 {
 	world_up(&w, NULL);
 	consumer_open(&c, &w);
-	in_threads(write_and_read_back);
+	test_in_threads(THREADS, write_and_read_back);
 }
 
 /* Each with a memory of its own. */

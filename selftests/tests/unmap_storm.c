@@ -5,7 +5,6 @@
  * its window, through which each unmap must go.
  */
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -95,9 +94,8 @@ static void *unmap_always(void *arg)
 	return NULL;
 }
 
-static void *touch_always(void *arg)
+static void touch_always(uint32_t *p)
 {
-	uint32_t *p = arg;
 	long long start;
 
 	while (!__atomic_load_n(&shared->stop, __ATOMIC_RELAXED))
@@ -107,17 +105,6 @@ static void *touch_always(void *arg)
 			note(&shared->longest_touch, start);
 			__atomic_fetch_add(&shared->touches, 1, __ATOMIC_RELAXED);
 		}
-	return NULL;
-}
-
-static void run_threads(void *(*run)(void *), void *arg)
-{
-	pthread_t threads[NR_THREADS];
-
-	for (uintptr_t i = 0; i < NR_THREADS; i++)
-		CHECK(!pthread_create(&threads[i], NULL, run, arg ? arg : (void *)i));
-	for (uintptr_t i = 0; i < NR_THREADS; i++)
-		CHECK(!pthread_join(threads[i], NULL));
 }
 
 static void up(void)
@@ -151,7 +138,7 @@ TEST(four_unmap_while_four_touch)
 	for (unsigned int i = 0; i < NR_THREADS; i++)
 		pid[i] = touch_in_child();
 	consumer_open(&c, &w);
-	run_threads(unmap_always, NULL);
+	test_in_threads(NR_THREADS, unmap_always);
 	__atomic_store_n(&shared->stop, true, __ATOMIC_RELAXED);
 	for (unsigned int i = 0; i < NR_THREADS; i++) {
 		CHECK_SOON(waitpid(pid[i], &status, WNOHANG) == pid[i]);

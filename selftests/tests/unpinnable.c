@@ -33,16 +33,12 @@ static struct remote r;
 static int err;
 
 /* This process is the consumer, and wants to be told of errors. */
-static void up(const char *mode, const char *fault)
+static void up(const char *way, const char *fault)
 {
-	world_mdev(&w);
-	world_attr_set(&w, "dma_mode", mode);
+	const char *const args[] = { "--dma", way, NULL };
+
+	dma_up_aperture(&w, &c, args);
 	world_attr_set(&w, "dma_fault", fault);
-	world_attr_try(&w, "dma_announce", "aperture");
-	world_server(&w, NULL);
-	world_helper(&w, NULL);
-	world_wait_state(&w, "attached");
-	consumer_open(&c, &w);
 	err = new_eventfd();
 	CHECK(!irq_set_eventfds(&c, VFIO_PCI_ERR_IRQ_INDEX, 0, 1, &err));
 }
@@ -63,8 +59,7 @@ static void check_server_lives(void)
 	CHECK_EQ(kernel_log_count(w.uuid, "mapped no memory"), 0);
 }
 
-/* It has failed, for this reason, and all have been told. */
-static void check_broken(const char *reason)
+static void check_reason(const char *reason)
 {
 	char buf[256];
 
@@ -72,6 +67,12 @@ static void check_broken(const char *reason)
 	dma_show_text(&w, "reason", buf, sizeof(buf));
 	if (!strstr(buf, reason))
 		FAIL("the reason is \"%s\", which does not say \"%s\"", buf, reason);
+}
+
+/* It has failed, for this reason, and all have been told. */
+static void check_broken(const char *reason)
+{
+	check_reason(reason);
 	CHECK_EQ(kernel_log_count(w.uuid, reason), 1);
 	CHECK_EQ(eventfd_take(err, TEST_SOON_MS), 1);
 	CHECK_SOON(dma_show(&w, "pinned") == 0);
@@ -87,9 +88,9 @@ TEST(no_memory_absorb)
 	check_broken("cannot be pinned");
 }
 
-static void told_by_errno(const char *mode, const char *fault)
+static void told_by_errno(const char *way, const char *fault)
 {
-	up(mode, fault);
+	up(way, fault);
 	dma_map(&c, dma_memory(PAGE), IOVA, PAGE, READ | WRITE);
 	dma_map(&c, no_memory(PAGE), IOVA + PAGE, PAGE, READ | WRITE);
 	CHECK_EQ(dma_run(&c, PUPPET_DMA_FILL, IOVA, PAGE, 1), 0);
@@ -121,7 +122,6 @@ TEST(no_memory_messages)
 TEST(nothing_may_be_locked)
 {
 	uint32_t *mem = remote_memory(PAGE), *p;
-	char buf[256];
 
 	window_world(&w, "absorb");
 	remote_open(&r, &w);
@@ -130,9 +130,7 @@ TEST(nothing_may_be_locked)
 	p = window_map(window_take(&w), IOVA, PAGE);
 	CHECK_EQ(window_store(p, 0xbad), 0);
 	CHECK_EQ(mem[0], 0);
-	world_wait_state(&w, "broken");
-	dma_show_text(&w, "reason", buf, sizeof(buf));
-	CHECK(strstr(buf, "ulimit -l"));
+	check_reason("ulimit -l");
 	CHECK_EQ(kernel_log_count(w.uuid, "has not asked to be told of errors"), 1);
 	check_server_lives();
 }
@@ -225,10 +223,10 @@ TEST(stuck_and_timed_out)
 }
 
 /* This process must not fork before the end: see stuckfs.h. */
-static void stuck_and_told(const char *mode)
+static void stuck_and_told(const char *way)
 {
 	stuckfs_up(&fs, 16 * PAGE);
-	up(mode, "absorb");
+	up(way, "absorb");
 	world_attr_set(&w, "dma_fault_timeout_ms", "500");
 	dma_map(&c, stuck_memory(), IOVA, 16 * PAGE, READ | WRITE);
 	CHECK_EQ(dma_run(&c, PUPPET_DMA_FILL, IOVA, PAGE, 1), ETIMEDOUT);
