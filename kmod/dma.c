@@ -3,10 +3,10 @@
  * vfio-user-mdev: the server's DMA. As with hardware, the server touches an IOVA, and
  * the access is translated or faults.
  *
- * This file keeps the present attachment's window, and executes DMA_READ and
- * DMA_WRITE. dma_window.c handles faults in the window, dma_pin.c pins the pages and
- * dma_unpin.c gives them back, dma_pages.c is the table of them, and dma_evict.c
- * bounds their number.
+ * This file keeps the present attachment's window, lets memory be pinned while a
+ * consumer has the device open, and executes DMA_READ and DMA_WRITE. dma_window.c
+ * handles faults in the window, dma_pin.c pins the pages and dma_unpin.c gives them
+ * back, dma_pages.c is the table of them, and dma_evict.c bounds their number.
  */
 
 #include <linux/file.h>
@@ -194,6 +194,51 @@ void vum_dma_drop(struct vum_device *dev)
 	mutex_unlock(&dma->lock);
 	if (window)
 		fput(window);
+}
+
+/**
+ * vum_dma_open - let the consumer's memory be pinned
+ * @dev: device
+ */
+void vum_dma_open(struct vum_device *dev)
+{
+	struct vum_dma *dma = &dev->dma;
+
+	mutex_lock(&dma->lock);
+	/* Allocate this no earlier, since most devices may never be opened. */
+	if (!dma->batch)
+		dma->batch = kcalloc(VUM_BATCH_MAX, sizeof(*dma->batch),
+				     GFP_KERNEL | __GFP_NOFAIL);
+	vum_evict_open(dma);
+	dma->opens++;
+	dma->open = true;
+	mutex_unlock(&dma->lock);
+}
+
+/**
+ * vum_dma_close - let go of the consumer's memory
+ * @dev: device, still registered with its container
+ *
+ * VFIO does not let a closed device unpin, so this waits until all is unpinned: for
+ * workers only, not for a task of the server's.
+ */
+void vum_dma_close(struct vum_device *dev)
+{
+	struct vum_dma *dma = &dev->dma;
+	bool opened;
+
+	mutex_lock(&dma->lock);
+	opened = dma->open;
+	dma->open = false;
+	vum_pages_revoke(dev, 0, ULONG_MAX);
+	mutex_unlock(&dma->lock);
+	flush_work(&dma->unpin);
+	wait_event(dma->wait, !READ_ONCE(dma->pinning.nr));
+	if (!opened)
+		return;
+	mutex_lock(&dma->lock);
+	vum_evict_close(dma);
+	mutex_unlock(&dma->lock);
 }
 
 void vum_dma_init(struct vum_device *dev)

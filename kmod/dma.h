@@ -171,6 +171,8 @@ extern const char *const vum_dma_mode_names[];
 
 void vum_dma_init(struct vum_device *dev);
 void vum_dma_exit(struct vum_device *dev);
+void vum_dma_open(struct vum_device *dev);
+void vum_dma_close(struct vum_device *dev);
 void vum_dma_attach(struct vum_device *dev, u32 session, struct file *window);
 struct file *vum_dma_window(struct vum_device *dev, u32 *session);
 void vum_dma_drop(struct vum_device *dev);

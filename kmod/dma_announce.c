@@ -15,7 +15,6 @@
 #include <linux/slab.h>
 
 #include "device.h"
-#include "dma_unpin.h"
 #include "request.h"
 #include "work.h"
 
@@ -190,15 +189,17 @@ static unsigned int vum_announce_clip(struct vum_mapping *maps, unsigned int nr)
 }
 
 /* Remember a place beyond the aperture. Returns false if there are too many. */
-static bool vum_announce_add_far(struct vum_announce *ann, u64 iova)
+static bool vum_announce_add_far(struct vum_device *dev, u64 iova)
 {
+	struct vum_announce *ann = &dev->announce;
 	unsigned int at = ann->nr_far;
 
 	while (at && ann->far[at - 1] > iova)
 		at--;
 	if (at && ann->far[at - 1] == iova)
 		return true;
-	if (ann->nr_far == VUM_FAR_MAX)
+	if (ann->nr_far == VUM_FAR_MAX ||
+	    ann->nr_far + 1 >= READ_ONCE(dev->conn.peer.max_dma_maps))
 		return false;
 	memmove(ann->far + at + 1, ann->far + at,
 		(ann->nr_far - at) * sizeof(*ann->far));
@@ -218,7 +219,7 @@ static void vum_announce_note_far(struct vum_device *dev)
 		iova = round_down(ann->told[i].iova, size);
 		last = round_down(ann->told[i].iova + (ann->told[i].size - 1), size);
 		for (; iova <= last; iova += size) {
-			if (!iova || vum_announce_add_far(ann, iova))
+			if (!iova || vum_announce_add_far(dev, iova))
 				continue;
 			vum_warn(dev, "server no longer reaches memory from IOVA 0x%llx on: it would take too many apertures\n",
 				 iova);
@@ -275,7 +276,7 @@ static struct vum_mapping *vum_announce_apertures(struct vum_device *dev,
 	unsigned int i;
 
 	*nr = 1;
-	for (i = 0; i < ann->nr_far && *nr < READ_ONCE(dev->conn.peer.max_dma_maps); i++) {
+	for (i = 0; i < ann->nr_far; i++) {
 		iova = round_down(ann->far[i], size);
 		if (iova <= list[*nr - 1].iova)
 			continue;
@@ -300,7 +301,6 @@ static struct vum_mapping *vum_announce_wanted(struct vum_device *dev,
 	if (READ_ONCE(ann->exact) && !ann->inexact) {
 		if (!READ_ONCE(dev->dma.open))
 			return NULL;
-		vum_container_check_probes(dev);
 		why = vum_container_snapshot(dev, &maps, nr);
 		if (!why) {
 			*nr = vum_announce_clip(maps, *nr);

@@ -576,31 +576,18 @@ void vum_container_unbind(struct vum_device *dev)
 	wake_up_all(&vum_container_wait);
 }
 
-static bool vum_container_blind(const struct vum_container *c)
+/*
+ * Has the observer missed calls? If it was disarmed, the container is given up for
+ * good, since what is mapped until the observer is armed again will never be known.
+ */
+static bool vum_container_blind(struct vum_container *c)
 {
 	lockdep_assert_held(&vum_container_lock);
-	return c->blind || c->missed != READ_ONCE(*vum_probe_state.missed) ||
-	       vum_probes_unarmed();
-}
-
-/**
- * vum_container_check_probes - stop following a container if the observer was disarmed
- * @dev: device
- *
- * Otherwise, what is mapped until the observer is armed again would never be known.
- */
-void vum_container_check_probes(struct vum_device *dev)
-{
-	struct vum_container *c;
-	unsigned long flags;
-
-	spin_lock_irqsave(&vum_container_lock, flags);
-	c = dev->member.container;
-	if (c && vum_probes_unarmed()) {
+	if (vum_probes_unarmed()) {
 		c->blind = true;
 		vum_container_give_up(c, "the kernel's probes were switched off");
 	}
-	spin_unlock_irqrestore(&vum_container_lock, flags);
+	return c->blind || c->missed != READ_ONCE(*vum_probe_state.missed);
 }
 
 /**
@@ -689,25 +676,21 @@ u64 vum_container_vaddr(struct vum_device *dev, unsigned long index)
  * vum_container_wait_unmapped - wait until a page is no longer being unmapped
  * @dev: device
  * @index: IOVA >> PAGE_SHIFT
- * @timeout: how long to wait, in jiffies
+ * @timeout: how long to wait at most, in jiffies
  *
- * Return: 0; -EINTR if the caller is being killed; -ETIMEDOUT.
+ * Return: 0, or -EINTR if the caller is being killed.
  */
 int vum_container_wait_unmapped(struct vum_device *dev, unsigned long index,
 				long timeout)
 {
-	long left = wait_event_killable_timeout(vum_container_wait,
-						vum_container_unmapping(dev, index, 1) <= 0,
-						timeout);
-
-	if (left > 0)
-		return 0;
-	return left ? -EINTR : -ETIMEDOUT;
+	return wait_event_killable_timeout(vum_container_wait,
+					   vum_container_unmapping(dev, index, 1) <= 0,
+					   timeout) < 0 ? -EINTR : 0;
 }
 
 static const char *vum_container_why_not(const struct vum_device *dev)
 {
-	const struct vum_container *c = dev->member.container;
+	struct vum_container *c = dev->member.container;
 
 	lockdep_assert_held(&vum_container_lock);
 	if (vum_unobserved)

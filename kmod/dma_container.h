@@ -105,7 +105,6 @@ int vum_container_wait_unmapped(struct vum_device *dev, unsigned long index,
 				long timeout);
 const char *vum_container_snapshot(struct vum_device *dev,
 				   struct vum_mapping **maps, unsigned int *nr);
-void vum_container_check_probes(struct vum_device *dev);
 unsigned long vum_container_gen(void);
 struct vum_device *
 vum_container_find_device(const void *iommu,

@@ -315,9 +315,9 @@ static unsigned long vum_shrinker_scan(struct shrinker *s, struct shrink_control
 	spin_lock(&vum_evict_lock);
 	list_for_each_entry(evict, &vum_evict_devices, node) {
 		nr = min(READ_ONCE(vum_dma_of(evict)->pinned), sc->nr_to_scan - done);
-		if (!nr || atomic_long_cmpxchg(&evict->give_back, 0, nr))
+		if (!nr || atomic_long_read(&evict->give_back))
 			continue;
-		vum_work_queue_unpin(&vum_dma_of(evict)->unpin);
+		vum_evict_ask(vum_dma_of(evict), nr);
 		done += nr;
 	}
 	/* Another device comes first the next time. */

@@ -20,7 +20,6 @@
 #include <linux/iommu.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
-#include <linux/slab.h>
 
 #include "compat.h"
 #include "device.h"
@@ -453,8 +452,7 @@ static int vum_dma_wait_turn(struct vum_device *dev, unsigned long index,
 		}
 		asker->unmapped = true;
 		/* If that takes too long, the page is as good as unmapped. */
-		return vum_container_wait_unmapped(dev, index, vum_dma_left(asker)) ==
-		       -EINTR ? -EINTR : 0;
+		return vum_container_wait_unmapped(dev, index, vum_dma_left(asker));
 	}
 	if (vum_dma_unmapping(dev, index, 1))
 		usleep_range(VUM_UNMAP_US / 2, VUM_UNMAP_US);

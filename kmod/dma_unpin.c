@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vfio-user-mdev: giving the consumer's memory back: at once to a consumer that unmaps
- * it, and before the device is closed.
+ * vfio-user-mdev: giving the consumer's memory back, at once to a consumer that unmaps
+ * it.
  *
  * vum_dma_unmap() waits for the worker that unpins, but never for long without
  * progress: another thread that unmaps may hold type1's iommu->lock and wait for its
  * device_list_lock, which VFIO holds until vum_dma_unmap() returns. VFIO then calls
  * again.
  */
-
-#include <linux/delay.h>
-#include <linux/slab.h>
 
 #include "compat.h"
 #include "device.h"
@@ -126,51 +123,6 @@ void vum_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
 	vum_dma_wait_unpinned(dev, first, last);
 	WRITE_ONCE(dma->unmapped_at, ktime_get());
 	atomic_dec(&dma->unmaps);
-}
-
-/**
- * vum_dma_open - let the consumer's memory be pinned
- * @dev: device
- */
-void vum_dma_open(struct vum_device *dev)
-{
-	struct vum_dma *dma = &dev->dma;
-
-	mutex_lock(&dma->lock);
-	/* Allocate this no earlier, since most devices may never be opened. */
-	if (!dma->batch)
-		dma->batch = kcalloc(VUM_BATCH_MAX, sizeof(*dma->batch),
-				     GFP_KERNEL | __GFP_NOFAIL);
-	vum_evict_open(dma);
-	dma->opens++;
-	dma->open = true;
-	mutex_unlock(&dma->lock);
-}
-
-/**
- * vum_dma_close - let go of the consumer's memory
- * @dev: device, still registered with its container
- *
- * VFIO does not let a closed device unpin, so this waits until all is unpinned: for
- * workers only, not for a task of the server's.
- */
-void vum_dma_close(struct vum_device *dev)
-{
-	struct vum_dma *dma = &dev->dma;
-	bool opened;
-
-	mutex_lock(&dma->lock);
-	opened = dma->open;
-	dma->open = false;
-	vum_pages_revoke(dev, 0, ULONG_MAX);
-	mutex_unlock(&dma->lock);
-	flush_work(&dma->unpin);
-	wait_event(dma->wait, !READ_ONCE(dma->pinning.nr));
-	if (!opened)
-		return;
-	mutex_lock(&dma->lock);
-	vum_evict_close(dma);
-	mutex_unlock(&dma->lock);
 }
 
 void vum_dma_unpin_init(struct vum_dma *dma)

@@ -8,12 +8,9 @@
 #include "dma.h"
 
 struct vfio_device;
-struct vum_device;
 
 void vum_dma_unpin_init(struct vum_dma *dma);
 void vum_dma_unpin_exit(struct vum_dma *dma);
-void vum_dma_open(struct vum_device *dev);
-void vum_dma_close(struct vum_device *dev);
 void vum_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length);
 
 #endif /* VUM_DMA_UNPIN_H */
