@@ -6,6 +6,7 @@
  */
 
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/userfaultfd.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -297,10 +298,11 @@ TEST(userfaultfd_and_killed)
 #define NR_PAGES	256U
 
 /*
- * What a touch may take in any case: on an emulated machine, some wake-ups go to the
- * other CPU and take several times as long.
+ * How often a first touch is measured: a machine that has other VMs to run wakes an
+ * idle CPU only at its next tick (3.9 ms for each touch of a round were seen, 0.2 ms
+ * in the next one), and the best of some rounds is of a moment when it has none.
  */
-#define SOME_WAKE_UPS_NS	2000000LL
+#define NR_ROUNDS	8
 
 static int compare(const void *a, const void *b)
 {
@@ -318,21 +320,36 @@ static long long now_ns(void)
 }
 
 /*
- * What a first touch of a page takes, in ns: by every other page, the fastest but a
- * tenth, since the machine may have other things to do.
+ * What a first touch takes in one round, in ns: the fastest but a tenth, by every other
+ * page, since pages touched in order are pinned many at a time.
  */
-static long long touch_ns(uint32_t *p, unsigned int first)
+static long long touch_round_ns(uint32_t *p)
 {
 	long long t[NR_PAGES / 2];
-	unsigned int n = 0;
+	unsigned int nr = NR_PAGES / 2;
 
-	for (unsigned int i = first; i < NR_PAGES; i += 2, n++) {
-		t[n] = now_ns();
-		CHECK_EQ(window_store(p + i * WORDS, i), 0);
-		t[n] = now_ns() - t[n];
+	for (unsigned int i = 0; i < nr; i++) {
+		t[i] = now_ns();
+		CHECK_EQ(window_store(p + 2 * i * WORDS, i), 0);
+		t[i] = now_ns() - t[i];
 	}
-	qsort(t, n, sizeof(*t), compare);
-	return t[n / 10];
+	qsort(t, nr, sizeof(*t), compare);
+	return t[nr / 10];
+}
+
+/* What a first touch takes in the best of some rounds, in ns. */
+static long long touch_ns(struct remote *of, uint32_t *mem, uint32_t *p)
+{
+	long long best = LLONG_MAX, t;
+
+	for (unsigned int i = 0; i < NR_ROUNDS; i++) {
+		remote_map(of, mem, IOVA, NR_PAGES * PAGE, READ | WRITE);
+		t = touch_round_ns(p);
+		remote_unmap(of, IOVA, NR_PAGES * PAGE);
+		best = t < best ? t : best;
+		test_sleep_ms(20);
+	}
+	return best;
 }
 
 /* One server serves both; only the thread that touches the stuck memory waits. */
@@ -340,7 +357,7 @@ TEST(stuck_beside_another)
 {
 	struct world w2;
 	struct remote r2;
-	long long idle, busy, idle_again;
+	long long idle, busy;
 	uint32_t *p, *mem = remote_memory(NR_PAGES * PAGE);
 	int status;
 	pid_t pid;
@@ -350,21 +367,16 @@ TEST(stuck_beside_another)
 	remote_open(&r2, &w2);
 	remote_map(&r2, mem, IOVA, NR_PAGES * PAGE, READ | WRITE);
 	p = window_map(window_take(&w2), IOVA, NR_PAGES * PAGE);
-	idle = touch_ns(p, 0);
+	remote_unmap(&r2, IOVA, NR_PAGES * PAGE);
+	idle = touch_ns(&r2, mem, p);
 	pid = touch_in_child(false);
 	test_sleep_ms(100);
-	busy = touch_ns(p, 1);
+	busy = touch_ns(&r2, mem, p);
 	CHECK(!ended(pid, &status));
 	world_kill(&fs.daemon, SIGKILL);
 	CHECK_SOON(ended(pid, &status));
-	/* The machine may have something else to do now and then. */
-	remote_unmap(&r2, IOVA, NR_PAGES * PAGE);
-	remote_map(&r2, mem, IOVA, NR_PAGES * PAGE, READ | WRITE);
-	idle_again = touch_ns(p, 1);
-	test_say("first touch: %lld us, beside a stuck one: %lld us, then again: %lld us",
-		 idle / 1000, busy / 1000, idle_again / 1000);
-	CHECK(busy <= 2 * (idle > idle_again ? idle : idle_again) ||
-	      busy <= SOME_WAKE_UPS_NS * test_slow());
+	test_say("first touch: %lld us, beside a stuck one: %lld us", idle / 1000, busy / 1000);
+	CHECK(busy <= 2 * idle);
 	remote_close(&r2);
 	remote_close(&r);
 	CHECK_SOON(dma_pins_balance());
