@@ -9,6 +9,7 @@
 #include "attach.h"
 #include "compat.h"
 #include "device.h"
+#include "dma_group.h"
 #include "dma_unpin.h"
 #include "feature.h"
 #include "netlink.h"
@@ -196,7 +197,7 @@ static long vum_device_ioctl(struct vfio_device *vdev, unsigned int cmd,
  * @dev: device, from vfio_register_emulated_iommu_dev()
  *
  * The consumer is asked to close the device. VFIO would do the same, but not wait for
- * the consumer to be done with its container as well: see dma_container.c. A removal
+ * the consumer to be done with its container as well: see dma_group.c. A removal
  * cannot be called off, so no signal ends the wait.
  */
 void vum_device_unregister(struct vum_device *dev)
@@ -214,7 +215,7 @@ void vum_device_unregister(struct vum_device *dev)
 		wait_event_idle_timeout(dev->conn.changed, !READ_ONCE(dev->open),
 					10 * HZ);
 	}
-	vum_container_wait_idle(dev);
+	vum_group_wait_idle(dev);
 	vfio_unregister_group_dev(&dev->vdev);
 }
 

@@ -17,6 +17,7 @@
  *	&vs->rx -> vum_conn
  *	&dev->region_mmap.lock -> none
  *	&dev->ioeventfds.lock -> none
+ *	vum_group_lock -> vum_container_lock
  *	vum_map_wait_lock -> none
  *	vum_evict_lock -> none
  *

@@ -3,23 +3,16 @@
  * vfio-user-mdev: type1 containers, and what is mapped in them, as far as
  * dma_observe.c sees it.
  *
- * Two holes in VFIO are closed here as well. While VFIO unmaps a range, it has
- * drivers unpin what is pinned there, looks again, and takes it for a bug (BUG_ON())
- * to find pinned pages too often. A server that touches the range all the time could
- * cause that, so pinning waits for the unmaps that are under way.
- *
- * When a device is removed, its group goes, and with the last group the container
- * (vfio_device_remove_group()): a task that is in an ioctl of the container, or
- * about to be, finds freed memory. QEMU closes the device first, then unmaps, then
- * takes the group out, so removal waits for that. The instant between removal's last
- * look and VFIO's own remains open.
+ * A hole in VFIO is closed here as well. While VFIO unmaps a range, it has drivers
+ * unpin what is pinned there, looks again, and takes it for a bug (BUG_ON()) to find
+ * pinned pages too often. A server that touches the range all the time could cause
+ * that, so pinning waits for the unmaps that are under way.
  *
  * One spinlock guards all of this, since probes cannot sleep. They run with
  * preemption disabled, where PREEMPT_RT could not take it: dma_observe.c does not
  * start there.
  */
 
-#include <linux/iommu.h>
 #include <linux/rbtree.h>
 #include <linux/slab.h>
 
@@ -28,8 +21,17 @@
 
 /* With more mappings than this, a server is better off with an aperture. */
 #define VUM_CONTAINER_MAX	4096
-/* Ioctls of one container at a time; no consumer has that many threads that map. */
+/*
+ * Maps and unmaps of one container that are followed at a time, and tasks that have
+ * mapped and wait: no consumer has that many threads that map. With more, this
+ * container is no longer observed. So that no tenant with many containers can do that
+ * to others, all of them share VUM_CALLS_SHARED, and a container that has fewer than
+ * VUM_CONTAINER_SURE is always served: of VUM_CALLS_MAX, that takes half with 256
+ * containers. The rest is for tasks that the probe looks at and does not follow, one on
+ * each CPU. Beyond that, calls would be missed, by which all are given up.
+ */
 #define VUM_CONTAINER_CALLS	128
+#define VUM_CALLS_SHARED	(VUM_CALLS_MAX / 4)
 /* A consumer without an ioctl for so long is taken to be done with its container. */
 #define VUM_CONTAINER_QUIET	(5 * HZ)
 
@@ -37,39 +39,34 @@
  * struct vum_container - a type1 container, from open to release
  * @node: in vum_containers
  * @iommu: VFIO's name for the container
+ * @id: this module's name for it, which no other container ever has
  * @seq: count of calls that have begun and of maps that have ended
  * @maps: struct vum_observed of each mapping, by IOVA; they do not overlap
  * @nr: number of entries in @maps
  * @missed: calls that the probe had missed when the container was opened
  * @calls: number of ioctls under way that are followed
+ * @waiters: number of tasks that wait until the servers have heard of what they mapped
  * @last: when an ioctl last was under way, or a group began to leave; in jiffies
  * @blind: more ioctls were under way at a time than are followed
  * @lost: why @maps is not what is mapped, or NULL
  * @unmaps: struct vum_call of each unmap that is under way
  * @devices: this module's devices that are open in the container
- * @groups: struct vum_group of each group in the container, of any driver
  */
 struct vum_container {
 	struct list_head node;
 	const void *iommu;
+	unsigned long id;
 	u64 seq;
 	struct rb_root maps;
 	unsigned int nr;
 	int missed;
 	unsigned int calls;
+	unsigned int waiters;
 	unsigned long last;
 	bool blind;
 	const char *lost;
 	struct list_head unmaps;
 	struct list_head devices;
-	struct list_head groups;
-};
-
-/* An IOMMU group of any driver; @leaving is set when its mdev is being removed. */
-struct vum_group {
-	struct list_head node;
-	const struct iommu_group *group;
-	bool leaving;
 };
 
 /**
@@ -88,6 +85,9 @@ struct vum_observed {
 
 static DEFINE_SPINLOCK(vum_container_lock);
 static LIST_HEAD(vum_containers);
+static unsigned long vum_container_ids;
+/* Number of ioctls under way that are followed, of all containers. */
+static unsigned int vum_calls;
 /* Grows when a container changes or a device enters one; see vum_container_gen(). */
 static unsigned long vum_gen;
 static DECLARE_WAIT_QUEUE_HEAD(vum_container_wait);
@@ -102,6 +102,17 @@ static struct vum_container *vum_container_find(const void *iommu)
 	lockdep_assert_held(&vum_container_lock);
 	list_for_each_entry(c, &vum_containers, node)
 		if (c->iommu == iommu)
+			return c;
+	return NULL;
+}
+
+static struct vum_container *vum_container_find_id(unsigned long id)
+{
+	struct vum_container *c;
+
+	lockdep_assert_held(&vum_container_lock);
+	list_for_each_entry(c, &vum_containers, node)
+		if (c->id == id)
 			return c;
 	return NULL;
 }
@@ -245,6 +256,15 @@ static void vum_container_unmap(struct vum_container *c, struct vum_call *call)
 	}
 }
 
+/* May one more ioctl of this container's be followed? */
+static bool vum_container_has_room(const struct vum_container *c)
+{
+	lockdep_assert_held(&vum_container_lock);
+	if (c->calls < VUM_CONTAINER_SURE)
+		return true;
+	return c->calls < VUM_CONTAINER_CALLS && vum_calls < VUM_CALLS_SHARED;
+}
+
 /**
  * vum_container_call_begin - begin to follow an ioctl
  * @call: what is known of the ioctl; stays in use until vum_container_call_end()
@@ -263,14 +283,16 @@ bool vum_container_call_begin(struct vum_call *call)
 		c->last = jiffies;
 	if (call->cmd != VFIO_IOMMU_MAP_DMA && call->cmd != VFIO_IOMMU_UNMAP_DMA)
 		c = NULL;
-	if (c && c->calls == VUM_CONTAINER_CALLS) {
+	if (c && !vum_container_has_room(c)) {
 		c->blind = true;
-		vum_container_give_up(c, "the consumer maps and unmaps too much at once");
+		vum_container_give_up(c, "too many maps and unmaps at once to be observed");
 		vum_container_changed(c);
 		c = NULL;
 	}
 	if (c) {
+		vum_calls++;
 		c->calls++;
+		call->id = c->id;
 		call->seq = ++c->seq;
 		if (call->cmd == VFIO_IOMMU_UNMAP_DMA)
 			list_add(&call->node, &c->unmaps);
@@ -279,11 +301,28 @@ bool vum_container_call_begin(struct vum_call *call)
 	return c;
 }
 
-/* Returns true if the ioctl has mapped something for a device of this module. */
+/*
+ * Must the task wait that has just mapped something? Then it counts as one of the
+ * container's until vum_container_waited().
+ */
+static bool vum_container_wait_begin(struct vum_container *c)
+{
+	lockdep_assert_held(&vum_container_lock);
+	if (list_empty(&c->devices))
+		return false;
+	if (c->waiters == VUM_CONTAINER_CALLS) {
+		vum_container_give_up(c, "too many of the consumer's threads wait for its server");
+		return false;
+	}
+	c->waiters++;
+	return true;
+}
+
+/* Returns true if the task must wait; see vum_container_wait_begin(). */
 static bool vum_container_follow(struct vum_container *c, struct vum_call *call,
 				 long ret)
 {
-	bool unmap = call->cmd == VFIO_IOMMU_UNMAP_DMA;
+	bool unmap = call->cmd == VFIO_IOMMU_UNMAP_DMA, wait = false;
 
 	lockdep_assert_held(&vum_container_lock);
 	c->calls--;
@@ -299,8 +338,10 @@ static bool vum_container_follow(struct vum_container *c, struct vum_call *call,
 		vum_container_unmap(c, call);
 	else
 		vum_container_map(c, call);
+	if (!unmap)
+		wait = vum_container_wait_begin(c);
 	vum_container_changed(c);
-	return !unmap && !list_empty(&c->devices);
+	return wait;
 }
 
 /**
@@ -309,8 +350,9 @@ static bool vum_container_follow(struct vum_container *c, struct vum_call *call,
  * @ret: what the ioctl returns
  *
  * Context: any.
- * Return: true if the caller should wait until the servers have heard of what it has
- * mapped. It need not wait after an unmap, since the servers have lost the memory.
+ * Return: true if the caller must wait until the servers have heard of what it has
+ * mapped, and then call vum_container_waited(). It need not wait after an unmap, since
+ * the servers have lost the memory.
  */
 bool vum_container_call_end(struct vum_call *call, long ret)
 {
@@ -319,9 +361,12 @@ bool vum_container_call_end(struct vum_call *call, long ret)
 	bool wait = false;
 
 	spin_lock_irqsave(&vum_container_lock, flags);
-	c = vum_container_find(call->iommu);
-	if (c)
+	vum_calls--;
+	c = vum_container_find_id(call->id);
+	if (c) {
 		wait = vum_container_follow(c, call, ret);
+		call->sure = c->waiters <= VUM_CONTAINER_SURE;
+	}
 	spin_unlock_irqrestore(&vum_container_lock, flags);
 	if (call->cmd == VFIO_IOMMU_UNMAP_DMA)
 		wake_up_all(&vum_container_wait);
@@ -329,22 +374,27 @@ bool vum_container_call_end(struct vum_call *call, long ret)
 }
 
 /**
- * vum_container_lose - stop following a container
- * @iommu: VFIO's name for the container; it need not exist any more
- * @why: the reason, a string constant
+ * vum_container_waited - note that a task no longer waits for the servers
+ * @id: the container, as vum_container_call_end() has left it in its call; it need not
+ *	exist any more
+ * @why: NULL; or why the task does not wait, by which the container is given up, a
+ *	string constant
  *
  * Context: any.
  */
-void vum_container_lose(const void *iommu, const char *why)
+void vum_container_waited(unsigned long id, const char *why)
 {
 	struct vum_container *c;
 	unsigned long flags;
 
 	spin_lock_irqsave(&vum_container_lock, flags);
-	c = vum_container_find(iommu);
+	c = vum_container_find_id(id);
 	if (c) {
-		vum_container_give_up(c, why);
-		vum_container_changed(c);
+		c->waiters--;
+		if (why) {
+			vum_container_give_up(c, why);
+			vum_container_changed(c);
+		}
 	}
 	spin_unlock_irqrestore(&vum_container_lock, flags);
 }
@@ -369,8 +419,8 @@ void vum_container_open(const void *iommu)
 	c->missed = READ_ONCE(*vum_probe_state.missed);
 	INIT_LIST_HEAD(&c->unmaps);
 	INIT_LIST_HEAD(&c->devices);
-	INIT_LIST_HEAD(&c->groups);
 	spin_lock_irqsave(&vum_container_lock, flags);
+	c->id = ++vum_container_ids;
 	list_add(&c->node, &vum_containers);
 	spin_unlock_irqrestore(&vum_container_lock, flags);
 }
@@ -383,22 +433,12 @@ static void vum_container_unlink(struct vum_device *dev)
 	WRITE_ONCE(dev->member.container, NULL);
 }
 
-static void vum_container_drop_group(struct vum_group *g)
-{
-	lockdep_assert_held(&vum_container_lock);
-	list_del(&g->node);
-	kfree(g);
-}
-
 static void vum_container_free(struct vum_container *c)
 {
 	struct vum_device *dev, *next;
-	struct vum_group *g, *next_group;
 
 	list_for_each_entry_safe(dev, next, &c->devices, member.node)
 		vum_container_unlink(dev);
-	list_for_each_entry_safe(g, next_group, &c->groups, node)
-		vum_container_drop_group(g);
 	list_del(&c->node);
 	vum_container_empty(c);
 	kfree(c);
@@ -421,110 +461,27 @@ void vum_container_release(const void *iommu)
 }
 
 /**
- * vum_container_add_group - note that a group has come into a container
+ * vum_container_in_use - find out whether a consumer still uses its container
  * @iommu: VFIO's name for the container
- * @group: group of any driver, not only of this module
+ * @touch: count this moment as one at which the container was in use
  *
- * If there is no memory for that, removal will not wait for the group to leave.
- *
- * Context: any.
+ * Return: true if an ioctl is under way, or was within VUM_CONTAINER_QUIET.
  */
-void vum_container_add_group(const void *iommu, const struct iommu_group *group)
+bool vum_container_in_use(const void *iommu, bool touch)
 {
-	struct vum_group *g = kzalloc(sizeof(*g), GFP_ATOMIC);
 	struct vum_container *c;
 	unsigned long flags;
-
-	if (!g)
-		return;
-	g->group = group;
-	spin_lock_irqsave(&vum_container_lock, flags);
-	c = vum_container_find(iommu);
-	if (c)
-		list_add(&g->node, &c->groups);
-	spin_unlock_irqrestore(&vum_container_lock, flags);
-	if (!c)
-		kfree(g);
-}
-
-/**
- * vum_container_remove_group - note that a group leaves a container
- * @iommu: VFIO's name for the container
- * @group: group of any driver, not only of this module
- */
-void vum_container_remove_group(const void *iommu, const struct iommu_group *group)
-{
-	struct vum_group *g, *next;
-	struct vum_container *c;
-	unsigned long flags;
+	bool in_use = false;
 
 	spin_lock_irqsave(&vum_container_lock, flags);
 	c = vum_container_find(iommu);
 	if (c) {
-		list_for_each_entry_safe(g, next, &c->groups, node)
-			if (g->group == group)
-				vum_container_drop_group(g);
+		if (touch)
+			c->last = jiffies;
+		in_use = c->calls || time_before(jiffies, c->last + VUM_CONTAINER_QUIET);
 	}
 	spin_unlock_irqrestore(&vum_container_lock, flags);
-	wake_up_all(&vum_container_wait);
-}
-
-/* Would the container go with the groups that leave, while a task may use it? */
-static bool vum_container_busy(const struct vum_container *c)
-{
-	struct vum_group *g;
-
-	lockdep_assert_held(&vum_container_lock);
-	list_for_each_entry(g, &c->groups, node)
-		if (!g->leaving)
-			return false;
-	return c->calls || time_before(jiffies, c->last + VUM_CONTAINER_QUIET);
-}
-
-/* Can @group go? From the first call on, it counts as leaving. */
-static bool vum_container_group_idle(const struct iommu_group *group)
-{
-	struct vum_container *c;
-	struct vum_group *g;
-	unsigned long flags;
-	bool left = true;
-
-	spin_lock_irqsave(&vum_container_lock, flags);
-	list_for_each_entry(c, &vum_containers, node) {
-		list_for_each_entry(g, &c->groups, node) {
-			if (g->group != group)
-				continue;
-			/*
-			 * The consumer has just closed the device, or failed to
-			 * open it, and goes on to use the container.
-			 */
-			if (!g->leaving)
-				c->last = jiffies;
-			g->leaving = true;
-			if (vum_container_busy(c))
-				left = false;
-		}
-	}
-	spin_unlock_irqrestore(&vum_container_lock, flags);
-	return left;
-}
-
-/**
- * vum_container_wait_idle - wait until a consumer is done with its container
- * @dev: device that is to be removed, and is neither open nor can be opened
- *
- * A consumer counts as done if it has made no ioctl for VUM_CONTAINER_QUIET, since it
- * may keep its container for as long as it likes.
- */
-void vum_container_wait_idle(struct vum_device *dev)
-{
-	struct iommu_group *group = iommu_group_get(dev->vdev.dev);
-
-	/* No wake-up tells that the container has been quiet for long enough. */
-	while (!wait_event_idle_timeout(vum_container_wait,
-					vum_container_group_idle(group), HZ / 10))
-		;
-	iommu_group_put(group);
+	return in_use;
 }
 
 /* Forget all containers, now that the observer has stopped. */
@@ -700,7 +657,7 @@ static const char *vum_container_why_not(const struct vum_device *dev)
 	if (!c)
 		return "the consumer's container is older than the module";
 	if (vum_container_blind(c) && !c->lost)
-		return "too many ioctls at once to be observed";
+		return "too many maps and unmaps at once to be observed";
 	return c->lost;
 }
 
@@ -756,7 +713,7 @@ unsigned long vum_container_gen(void)
 
 /**
  * vum_container_find_device - find a device in a container
- * @iommu: VFIO's name for the container; it need not exist any more
+ * @id: this module's name for the container, which need not exist any more
  * @wanted: tells whether a device is the one; called with the containers' lock held
  * @gen: passed to @wanted
  *
@@ -764,7 +721,7 @@ unsigned long vum_container_gen(void)
  * NULL.
  */
 struct vum_device *
-vum_container_find_device(const void *iommu,
+vum_container_find_device(unsigned long id,
 			  bool (*wanted)(const struct vum_device *dev, unsigned long gen),
 			  unsigned long gen)
 {
@@ -773,7 +730,7 @@ vum_container_find_device(const void *iommu,
 	unsigned long flags;
 
 	spin_lock_irqsave(&vum_container_lock, flags);
-	c = vum_container_find(iommu);
+	c = vum_container_find_id(id);
 	if (c) {
 		list_for_each_entry(dev, &c->devices, member.node) {
 			if (!wanted(dev, gen))

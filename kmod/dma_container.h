@@ -8,9 +8,13 @@
 #include <linux/list.h>
 #include <linux/vfio.h>
 
-struct iommu_group;
 struct vum_container;
 struct vum_device;
+
+/* Maps and unmaps that can be followed at a time; see dma_container.c. */
+#define VUM_CALLS_MAX		1024
+/* As many of each container can be followed whatever other containers do. */
+#define VUM_CONTAINER_SURE	2
 
 /**
  * struct vum_mapping - a range of IOVAs, with the consumer's memory behind it
@@ -45,22 +49,26 @@ struct vum_member {
  * struct vum_call - an ioctl of a container's that is under way
  * @node: in container->unmaps, if it is VFIO_IOMMU_UNMAP_DMA
  * @iommu: VFIO's name for the container
+ * @id: this module's name for it
  * @seq: the container's sequence number when this call began
  * @task: the caller
  * @cmd: the ioctl's number, VFIO_IOMMU_MAP_DMA for example
  * @uarg: the address of the argument
  * @unread: the argument could not be read
+ * @sure: no more than VUM_CONTAINER_SURE tasks of this container wait for the servers
  * @map: the argument of VFIO_IOMMU_MAP_DMA
  * @unmap: the argument of VFIO_IOMMU_UNMAP_DMA
  */
 struct vum_call {
 	struct list_head node;
 	const void *iommu;
+	unsigned long id;
 	u64 seq;
 	const struct task_struct *task;
 	unsigned int cmd;
 	unsigned long uarg;
 	bool unread;
+	bool sure;
 	union {
 		struct vfio_iommu_type1_dma_map map;
 		struct vfio_iommu_type1_dma_unmap unmap;
@@ -87,16 +95,14 @@ void vum_container_observe(const char *why_not, const struct vum_probe_state *st
 void vum_container_exit(void);
 bool vum_container_call_begin(struct vum_call *call);
 bool vum_container_call_end(struct vum_call *call, long ret);
-void vum_container_lose(const void *iommu, const char *why);
+void vum_container_waited(unsigned long id, const char *why);
 void vum_container_open(const void *iommu);
 void vum_container_release(const void *iommu);
-void vum_container_add_group(const void *iommu, const struct iommu_group *group);
-void vum_container_remove_group(const void *iommu, const struct iommu_group *group);
 void vum_container_bind(const void *iommu, struct vum_device *dev);
 
 /* For a device's consumer and its server. */
 void vum_container_unbind(struct vum_device *dev);
-void vum_container_wait_idle(struct vum_device *dev);
+bool vum_container_in_use(const void *iommu, bool touch);
 int vum_container_unmapping(struct vum_device *dev, unsigned long index,
 			    unsigned long nr);
 void vum_container_check_unmap(struct vum_device *dev, u64 iova, u64 last);
@@ -107,7 +113,7 @@ const char *vum_container_snapshot(struct vum_device *dev,
 				   struct vum_mapping **maps, unsigned int *nr);
 unsigned long vum_container_gen(void);
 struct vum_device *
-vum_container_find_device(const void *iommu,
+vum_container_find_device(unsigned long id,
 			  bool (*wanted)(const struct vum_device *dev, unsigned long gen),
 			  unsigned long gen);
 

@@ -24,22 +24,26 @@
 #include "work.h"
 
 /*
- * Number of files kept ready. A worker makes more when half are left, so half is how
- * many threads can map before that worker runs.
+ * Number of files kept ready. A worker makes more when some are gone. Until it runs,
+ * the last half is for containers of which few tasks wait, so that none of these is
+ * left without one by others.
  */
-#define VUM_MAP_WAIT_SPARE		256
+#define VUM_MAP_WAIT_SPARE	512
+#define VUM_MAP_WAIT_LOW	(VUM_MAP_WAIT_SPARE / 4 * 3)
+#define VUM_MAP_WAIT_RESERVE	(VUM_MAP_WAIT_SPARE / 2)
 
 static DEFINE_SPINLOCK(vum_map_wait_lock);
 static struct file *vum_map_wait_spare[VUM_MAP_WAIT_SPARE];
 static unsigned int vum_map_wait_nr;
 
-static struct file *vum_map_wait_pop(void)
+/* Take one, if more than @spare are left. */
+static struct file *vum_map_wait_pop(unsigned int spare)
 {
 	struct file *file = NULL;
 	unsigned long flags;
 
 	spin_lock_irqsave(&vum_map_wait_lock, flags);
-	if (vum_map_wait_nr)
+	if (vum_map_wait_nr > spare)
 		file = vum_map_wait_spare[--vum_map_wait_nr];
 	spin_unlock_irqrestore(&vum_map_wait_lock, flags);
 	return file;
@@ -100,14 +104,14 @@ static bool vum_map_wait_wanted(const struct vum_device *dev, unsigned long gen)
  * Wait until the server of every device in the container has heard of what is mapped
  * now, or until the caller is being killed. The container need not exist any more.
  */
-static void vum_map_wait_heard(const void *iommu)
+static void vum_map_wait_heard(unsigned long id)
 {
 	/* This count includes the caller's map. */
 	unsigned long gen = vum_container_gen();
 	struct vum_device *dev;
 	int ret = 0;
 
-	while (!ret && (dev = vum_container_find_device(iommu, vum_map_wait_wanted,
+	while (!ret && (dev = vum_container_find_device(id, vum_map_wait_wanted,
 							gen))) {
 		ret = vum_announce_wait_heard(dev);
 		vfio_put_device(&dev->vdev);
@@ -116,38 +120,44 @@ static void vum_map_wait_heard(const void *iommu)
 
 static int vum_map_wait_release(struct inode *inode, struct file *file)
 {
-	/* No signal reaches a task that exits, and it maps nothing any more. */
-	if (!file->private_data || current->flags & (PF_EXITING | PF_KTHREAD))
+	unsigned long id = (unsigned long)file->private_data;
+
+	if (!id)
 		return 0;
-	/* Else a task that maps and has no server to wait for could use up all files. */
-	if (READ_ONCE(vum_map_wait_nr) < VUM_MAP_WAIT_SPARE / 2)
-		flush_work(&vum_map_wait_work);
-	vum_map_wait_heard(file->private_data);
+	/* No signal reaches a task that exits, and it maps nothing any more. */
+	if (!(current->flags & (PF_EXITING | PF_KTHREAD))) {
+		/* Else a task that maps and has no server could use up all files. */
+		if (READ_ONCE(vum_map_wait_nr) < VUM_MAP_WAIT_LOW)
+			flush_work(&vum_map_wait_work);
+		vum_map_wait_heard(id);
+	}
+	vum_container_waited(id, NULL);
 	return 0;
 }
 
 /**
  * vum_map_wait_take - take a file that makes the task wait for the servers
- * @iommu: VFIO's name for the container, in which a device of this module was
+ * @id: this module's name for the container
+ * @sure: few tasks of the container wait
  *
  * The caller fput()s the file, and the task waits in vum_map_wait_release() before it
- * leaves the kernel.
+ * leaves the kernel, and then calls vum_container_waited().
  *
  * Context: any.
  * Return: the file, with its only reference; NULL if too many tasks are waiting.
  */
-struct file *vum_map_wait_take(const void *iommu)
+struct file *vum_map_wait_take(unsigned long id, bool sure)
 {
 	struct file *file;
 
 	/* The device that was in the container may have gone meanwhile. */
 	if (!try_module_get(THIS_MODULE))
 		return NULL;
-	file = vum_map_wait_pop();
-	if (READ_ONCE(vum_map_wait_nr) < VUM_MAP_WAIT_SPARE / 2)
+	file = vum_map_wait_pop(sure ? 0 : VUM_MAP_WAIT_RESERVE);
+	if (READ_ONCE(vum_map_wait_nr) < VUM_MAP_WAIT_LOW)
 		vum_work_queue(&vum_map_wait_work);
 	if (file)
-		file->private_data = (void *)iommu;
+		file->private_data = (void *)id;
 	else
 		module_put(THIS_MODULE);
 	return file;
@@ -170,7 +180,7 @@ static void vum_map_wait_drain(struct work_struct *work)
 {
 	struct file *file;
 
-	while ((file = vum_map_wait_pop())) {
+	while ((file = vum_map_wait_pop(0))) {
 		__module_get(THIS_MODULE);
 		__fput_sync(file);
 	}

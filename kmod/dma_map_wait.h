@@ -9,6 +9,6 @@ struct file;
 
 int vum_map_wait_init(void);
 void vum_map_wait_exit(void);
-struct file *vum_map_wait_take(const void *iommu);
+struct file *vum_map_wait_take(unsigned long id, bool sure);
 
 #endif /* VUM_DMA_MAP_WAIT_H */

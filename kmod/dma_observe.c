@@ -16,6 +16,7 @@
 #include <linux/uaccess.h>
 
 #include "device.h"
+#include "dma_group.h"
 #include "dma_map_wait.h"
 #include "dma_observe.h"
 
@@ -78,11 +79,11 @@ static int vum_ioctl_return(struct kretprobe_instance *ri, struct pt_regs *regs)
 		vum_call_read(call);
 	if (!vum_container_call_end(call, regs_return_value(regs)))
 		return 0;
-	wait = vum_map_wait_take(call->iommu);
+	wait = vum_map_wait_take(call->id, call->sure);
 	if (wait)
 		fput(wait);
 	else
-		vum_container_lose(call->iommu, "the consumer maps too much at once");
+		vum_container_waited(call->id, "consumers map too much at once");
 	return 0;
 }
 
@@ -99,7 +100,10 @@ static int vum_open_return(struct kretprobe_instance *ri, struct pt_regs *regs)
 /* Probes the entry of vfio_iommu_type1_release(iommu). */
 static int vum_release_enter(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
-	vum_container_release((void *)regs_get_kernel_argument(regs, 0));
+	void *iommu = (void *)regs_get_kernel_argument(regs, 0);
+
+	vum_container_release(iommu);
+	vum_group_remove_all(iommu);
 	return 1;
 }
 
@@ -118,15 +122,15 @@ static int vum_attach_return(struct kretprobe_instance *ri, struct pt_regs *regs
 	struct vum_join *join = (struct vum_join *)ri->data;
 
 	if (!regs_return_value(regs))
-		vum_container_add_group(join->iommu, join->group);
+		vum_group_add(join->iommu, join->group);
 	return 0;
 }
 
 /* Probes the entry of vfio_iommu_type1_detach_group(iommu, group). */
 static int vum_detach_enter(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
-	vum_container_remove_group((void *)regs_get_kernel_argument(regs, 0),
-				   (void *)regs_get_kernel_argument(regs, 1));
+	vum_group_remove((void *)regs_get_kernel_argument(regs, 0),
+			 (void *)regs_get_kernel_argument(regs, 1));
 	return 1;
 }
 
@@ -141,13 +145,16 @@ static int vum_register_enter(struct kretprobe_instance *ri, struct pt_regs *reg
 	return 1;
 }
 
-/* Ioctls can take long. Beyond maxactive at a time they are missed, and counted. */
+/*
+ * Ioctls can take long. Beyond maxactive at a time they would be missed, and counted;
+ * dma_container.c follows fewer.
+ */
 static struct kretprobe vum_ioctl_probe = {
 	.kp.symbol_name	= "vfio_iommu_type1_ioctl",
 	.entry_handler	= vum_ioctl_enter,
 	.handler	= vum_ioctl_return,
 	.data_size	= sizeof(struct vum_call),
-	.maxactive	= 1024,
+	.maxactive	= VUM_CALLS_MAX,
 };
 
 static struct kretprobe vum_open_probe = {
@@ -287,5 +294,6 @@ void vum_observe_exit(void)
 	if (vum_observing)
 		unregister_kretprobes(vum_probes, ARRAY_SIZE(vum_probes));
 	vum_container_exit();
+	vum_group_remove_all(NULL);
 	vum_map_wait_exit();
 }
