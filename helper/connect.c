@@ -180,7 +180,8 @@ static void update_watches(struct device *d)
 	const struct relay *r = &d->relay;
 	bool attached = d->state == DEVICE_ATTACHED;
 
-	watch_set(&d->chan, attached && !r->out ? EPOLLIN : 0);
+	watch_set(&d->chan, (attached && !r->out ? (uint32_t)EPOLLIN : 0U) |
+			    (attached && r->blocked ? (uint32_t)EPOLLOUT : 0U));
 	watch_set(&d->sock, (r->blocked ? 0U : (uint32_t)EPOLLIN) |
 			    (r->out ? (uint32_t)EPOLLOUT : 0U));
 }
@@ -208,16 +209,29 @@ static void carry(struct device *d)
 	carried(d, ret ? relay_channel_error(&d->relay, "VUM_CARRY", ret) : RELAY_GOES_ON);
 }
 
+/* The channel has a message for the server, or takes one of the server's again. */
+static enum relay_end pass_on(struct relay *r, uint32_t events)
+{
+	enum relay_end end = RELAY_GOES_ON;
+
+	if (r->blocked && (events & EPOLLOUT))
+		end = relay_unblock(r);
+	if (!end && !r->out && (events & EPOLLIN))
+		end = relay_to_server(r);
+	return end;
+}
+
 static void on_channel(struct watch *w, uint32_t events)
 {
 	struct device *d = container_of(w, struct device, chan);
+	struct relay *r = &d->relay;
 
 	if (events & (EPOLLHUP | EPOLLERR))
-		device_ended(d, relay_channel_error(&d->relay, "poll", channel_why(w->fd)));
+		device_ended(d, relay_channel_error(r, "poll", channel_why(w->fd)));
 	else if (d->linked)
 		carry(d);
-	else if (d->state == DEVICE_ATTACHED && !d->relay.out)
-		carried(d, relay_to_server(&d->relay));
+	else if (d->state == DEVICE_ATTACHED)
+		carried(d, pass_on(r, events));
 }
 
 static void on_socket(struct watch *w, uint32_t events)

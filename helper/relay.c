@@ -212,13 +212,13 @@ enum relay_end relay_to_server(struct relay *r)
 
 	end = send_out(r, scratch);
 	message_close_fds(scratch);
-
-	/* If that was an answer, the channel takes the server's messages again. */
-	if (!end && r->blocked) {
-		r->blocked = false;
-		end = deliver(r, r->in);
-	}
 	return end;
+}
+
+enum relay_end relay_unblock(struct relay *r)
+{
+	r->blocked = false;
+	return deliver(r, r->in);
 }
 
 /* From the server */

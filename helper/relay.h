@@ -16,7 +16,7 @@
 /**
  * enum relay_end - whether and why the relay has come to an end
  * @RELAY_GOES_ON: it has not
- * @RELAY_BUSY: from a sink only: the message has to wait for relay_to_server()
+ * @RELAY_BUSY: from a sink only: the message has to wait for relay_unblock()
  * @RELAY_HANGUP: the server closed the connection
  * @RELAY_BAD_SERVER: the server sent what cannot be carried; relay.why says what
  * @RELAY_REFUSED: the kernel says that the server broke the protocol
@@ -72,6 +72,9 @@ enum relay_end relay_to_server(struct relay *r);
 
 /* Send more of @out, which must not be NULL. */
 enum relay_end relay_flush(struct relay *r);
+
+/* Pass on what had to wait, since the channel takes messages of the server's again. */
+enum relay_end relay_unblock(struct relay *r);
 
 /* Call recvmsg() on the socket once and pass complete messages to the sink. */
 enum relay_end relay_from_server(struct relay *r);

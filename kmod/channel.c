@@ -8,6 +8,7 @@
 
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/memcontrol.h>
 #include <linux/module.h>
 #include <linux/poll.h>
 #include <linux/slab.h>
@@ -92,9 +93,12 @@ static struct vum_transport *vum_attach_transport(struct vum_device *dev,
 	return path == VUM_PATH_KERNEL ? ERR_PTR(-EPROTOTYPE) : &vum_relay;
 }
 
-/* Swaps *@transport with the last attachment's. The caller closes *@transport. */
+/*
+ * Swaps *@transport and *@memcg with the last attachment's. The caller closes
+ * *@transport and puts *@memcg.
+ */
 static int vum_attach_begin(struct vum_device *dev, const struct vum_attach *a,
-			    struct vum_transport **transport)
+			    struct vum_transport **transport, struct mem_cgroup **memcg)
 {
 	struct vum_conn *conn = &dev->conn;
 	int ret = 0;
@@ -109,6 +113,9 @@ static int vum_attach_begin(struct vum_device *dev, const struct vum_attach *a,
 	} else {
 		conn->helper = true;
 		conn->session++;
+		WRITE_ONCE(conn->held, 0);
+		WRITE_ONCE(conn->stuck, 0);
+		swap(conn->memcg, *memcg);
 		conn->peer = *a;
 		conn->stats.attaches++;
 		vum_conn_swap_transport(conn, transport);
@@ -125,6 +132,7 @@ static long vum_channel_attach(struct vum_device *dev,
 			       struct vum_attach __user *arg)
 {
 	struct vum_transport *transport;
+	struct mem_cgroup *memcg;
 	struct vum_attach a;
 	bool by_kernel;
 	int ret;
@@ -136,7 +144,11 @@ static long vum_channel_attach(struct vum_device *dev,
 	if (IS_ERR(transport))
 		return PTR_ERR(transport);
 	by_kernel = transport->ops->path == VUM_PATH_KERNEL;
-	ret = vum_attach_begin(dev, &a, &transport);
+	/* The relay's messages are the helper's memory. */
+	memcg = by_kernel ? vum_sock_memcg(transport) :
+			    get_mem_cgroup_from_mm(current->mm);
+	ret = vum_attach_begin(dev, &a, &transport, &memcg);
+	mem_cgroup_put(memcg);
 	transport->ops->close(transport);
 	if (!ret && by_kernel)
 		vum_sock_own(dev, a.socket);

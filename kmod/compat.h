@@ -7,6 +7,7 @@
 #define VUM_COMPAT_H
 
 #include <linux/eventfd.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/shrinker.h>
 #include <linux/slab.h>
@@ -198,5 +199,14 @@ static inline long vum_ioctl_region_info(struct vfio_device *vdev,
 	return ret;
 }
 #endif
+
+/* Take a reference where there is one already; kernels have no name for that. */
+static inline void vum_memcg_get(struct mem_cgroup *memcg)
+{
+#ifdef CONFIG_MEMCG
+	if (memcg)
+		css_get(&memcg->css);
+#endif
+}
 
 #endif /* VUM_COMPAT_H */

@@ -9,8 +9,10 @@
  * VUM_REQ_DONE has won, and the others find nothing to do.
  */
 
+#include <linux/memcontrol.h>
 #include <linux/nospec.h>
 
+#include "compat.h"
 #include "device.h"
 #include "trace.h"
 #include "work.h"
@@ -53,7 +55,7 @@ static int vum_ids_add(struct vum_conn *conn, struct vum_req *req)
 		req->msg.hdr.msg_id = id;
 		return 0;
 	}
-	ret = __xa_alloc(&ids->others, &id, req, XA_LIMIT(VUM_IDS_FIRST, U16_MAX),
+	ret = __xa_alloc(&ids->others, &id, req, XA_LIMIT(VUM_IDS_FIRST, VUM_IDS_MAX - 1),
 			 GFP_KERNEL_ACCOUNT);
 	req->msg.hdr.msg_id = id;
 	return ret;
@@ -203,11 +205,9 @@ void vum_conn_sent(struct vum_conn *conn, struct vum_req *req)
 {
 	vum_conn_assert_held(conn);
 	req->state = VUM_REQ_SENT;
-	if (req->kind == VUM_REQ_ANSWER) {
-		conn->nr_answers--;
-	} else if (req->kind == VUM_REQ_POSTED) {
+	if (req->kind == VUM_REQ_POSTED) {
 		conn->nr_posted--;
-	} else {
+	} else if (req->kind != VUM_REQ_ANSWER) {
 		if (req->reply_fds)
 			conn->fds_wanted++;
 		refcount_inc(&req->ref);
@@ -273,6 +273,83 @@ void vum_conn_finish(struct vum_device *dev, struct vum_req *req, int error)
 	smp_store_release(&req->state, VUM_REQ_DONE);
 	if (waiter && waiter != current)
 		wake_up_process(waiter);
+}
+
+/**
+ * vum_conn_argsz - get the room for a reply of any length
+ * @conn: connection
+ *
+ * Return: the argsz to ask with, in bytes: servers refuse more than was negotiated as
+ * max_data_xfer_size.
+ */
+u32 vum_conn_argsz(const struct vum_conn *conn)
+{
+	u32 max = READ_ONCE(conn->peer.max_data_xfer_size);
+
+	return clamp_t(u32, max, sizeof(struct vfio_user_region_info), VUM_MAX_INFO);
+}
+
+/*
+ * Commands
+ *
+ * A server makes the kernel hold memory by commands that it has not sent to their end,
+ * and by answers that it does not read. Neither is more than VUM_MAX_MSG_SIZE, the
+ * size of the largest message, together: more commands wait in the socket.
+ */
+
+/**
+ * vum_conn_hold - count a command and the answer that it will have
+ * @conn: connection, locked
+ * @cost: from vum_conn_cost()
+ *
+ * The message that stands for both has @cost in msg->held, and the attachment in
+ * msg->session.
+ *
+ * Return: 0; -EAGAIN if the command must wait until the server has read answers.
+ */
+int vum_conn_hold(struct vum_conn *conn, u32 cost)
+{
+	bool room = vum_conn_has_room(conn, cost);
+
+	vum_conn_assert_held(conn);
+	WRITE_ONCE(conn->stuck, room ? 0 : cost);
+	if (!room)
+		return -EAGAIN;
+	WRITE_ONCE(conn->held, conn->held + cost);
+	return 0;
+}
+
+/**
+ * vum_conn_let_go - no longer count a command and its answer
+ * @conn: connection, locked
+ * @msg: the one of the two that is there
+ */
+void vum_conn_let_go(struct vum_conn *conn, struct vum_msg *msg)
+{
+	vum_conn_assert_held(conn);
+	if (msg->held && msg->session == conn->session) {
+		WRITE_ONCE(conn->held, conn->held - msg->held);
+		if (conn->stuck && vum_conn_has_room(conn, conn->stuck))
+			conn->transport->ops->kick(conn);
+	}
+	msg->held = 0;
+}
+
+/**
+ * vum_conn_memcg - get the memory cgroup that pays for the server
+ * @conn: connection
+ *
+ * Return: the cgroup, for which the caller calls mem_cgroup_put(), or NULL.
+ */
+struct mem_cgroup *vum_conn_memcg(struct vum_conn *conn)
+{
+	struct mem_cgroup *memcg;
+
+	vum_conn_lock(conn);
+	memcg = conn->memcg;
+	vum_memcg_get(memcg);
+	vum_conn_unlock(conn);
+	return memcg;
 }
 
 /*
@@ -352,7 +429,6 @@ static void vum_conn_abort(struct vum_device *dev, struct list_head *dead)
 	}
 	/* Messages without a reply are left. Answers that are yet to come are dropped. */
 	list_splice_init(&conn->out, dead);
-	conn->nr_answers = 0;
 	conn->nr_posted = 0;
 }
 
@@ -378,6 +454,21 @@ bool vum_conn_stop(struct vum_device *dev, u32 session, enum vum_state state,
 	return true;
 }
 
+/* Free the commands of attachments that have ended, which nobody executes any more. */
+static void vum_conn_drop_commands(struct vum_conn *conn)
+{
+	struct vum_msg *msg, *next;
+	LIST_HEAD(dropped);
+
+	vum_conn_lock(conn);
+	list_for_each_entry_safe(msg, next, &conn->commands, node)
+		if (!vum_conn_current(conn, msg->session))
+			list_move(&msg->node, &dropped);
+	vum_conn_unlock(conn);
+	list_for_each_entry_safe(msg, next, &dropped, node)
+		vum_msg_free(msg);
+}
+
 /**
  * vum_conn_stopped - end an attachment, second half
  * @dev: device
@@ -386,6 +477,7 @@ bool vum_conn_stop(struct vum_device *dev, u32 session, enum vum_state state,
 void vum_conn_stopped(struct vum_device *dev, struct list_head *dead)
 {
 	vum_conn_put_requests(dev, dead);
+	vum_conn_drop_commands(&dev->conn);
 	wake_up_all(&dev->conn.changed);
 	wake_up_poll(&dev->conn.helper_wait, EPOLLIN | EPOLLERR | EPOLLHUP);
 	vum_conn_detach(dev);
@@ -588,5 +680,6 @@ void vum_conn_init(struct vum_conn *conn, struct vum_transport *transport,
 void vum_conn_exit(struct vum_conn *conn)
 {
 	xa_destroy(&conn->ids.others);
+	mem_cgroup_put(conn->memcg);
 	free_percpu(conn->latency);
 }

@@ -18,7 +18,15 @@
 #include "stats.h"
 #include "transport.h"
 
+/* Room for what a server may say of a region: thousands of areas, or descriptors. */
+#define VUM_MAX_INFO	SZ_64K
+
 #define VUM_IDS_FIRST	BITS_PER_LONG
+/*
+ * Requests that wait for a reply at a time: the threads of a consumer, and all of its
+ * mappings, twice over; see VUM_CONTAINER_MAX.
+ */
+#define VUM_IDS_MAX	16384
 
 /**
  * struct vum_ids - requests in flight by their msg_id
@@ -43,8 +51,10 @@ struct vum_ids {
  * @transport: what carries messages in this attachment, or did in the last
  * @path: @transport's data path, which can be read without the lock
  * @nr_async: requests of kind VUM_REQ_ASYNC in @ids
- * @nr_answers: messages of kind VUM_REQ_ANSWER in @out, and commands in @commands,
- *	each of which will become one
+ * @held: bytes of the server's commands and of the answers to them, from when there is
+ *	memory for a command until the answer has been sent
+ * @stuck: bytes of the command that has to wait until @held is less; 0: none has to
+ * @memcg: the memory cgroup that pays for what the server makes the kernel hold
  * @nr_posted: messages of kind VUM_REQ_POSTED in @out
  * @waiter: a task that waits for a reply at present, or NULL
  * @spin_ns: how long a task polls for a reply before it sleeps
@@ -74,7 +84,9 @@ struct vum_conn {
 	struct vum_transport *transport;
 	enum vum_data_path path;
 	unsigned int nr_async;
-	unsigned int nr_answers;
+	u32 held;
+	u32 stuck;
+	struct mem_cgroup *memcg;
 	unsigned int nr_posted;
 	struct task_struct *waiter;
 	u64 spin_ns;
@@ -119,6 +131,13 @@ void *vum_conn_find(struct vum_conn *conn, u16 id);
 void vum_conn_free_id(struct vum_conn *conn, u16 id);
 void vum_conn_finish(struct vum_device *dev, struct vum_req *req, int error);
 
+u32 vum_conn_argsz(const struct vum_conn *conn);
+
+/* Commands of the server and the answers to them. */
+int vum_conn_hold(struct vum_conn *conn, u32 cost);
+void vum_conn_let_go(struct vum_conn *conn, struct vum_msg *msg);
+struct mem_cgroup *vum_conn_memcg(struct vum_conn *conn);
+
 /* The life of an attachment. */
 void vum_conn_event(struct vum_device *dev, enum vum_event event);
 int vum_conn_check_helper(const struct vum_conn *conn);
@@ -152,12 +171,25 @@ static inline bool vum_conn_current(const struct vum_conn *conn, u32 session)
 }
 
 /*
- * Has the server left so many answers unread that its further commands have to
- * wait?
+ * What a command counts in conn->held, if it and its answer take no more than @size
+ * bytes each: so that even of small ones there are no more than 64 at a time.
  */
-static inline bool vum_conn_answers_full(const struct vum_conn *conn)
+static inline u32 vum_conn_cost(u32 size)
 {
-	return conn->nr_answers >= 64;
+	return max_t(u32, vum_req_memory(size), VUM_MAX_MSG_SIZE / 64);
+}
+
+static inline bool vum_conn_has_room(const struct vum_conn *conn, u32 cost)
+{
+	return READ_ONCE(conn->held) + cost <= VUM_MAX_MSG_SIZE;
+}
+
+/* Must the server read answers before its next command is looked at? */
+static inline bool vum_conn_is_stuck(const struct vum_conn *conn)
+{
+	u32 stuck = READ_ONCE(conn->stuck);
+
+	return stuck && !vum_conn_has_room(conn, stuck);
 }
 
 #endif /* VUM_CONN_H */

@@ -11,6 +11,8 @@
 
 #include <linux/file.h>
 #include <linux/iommu.h>
+#include <linux/memcontrol.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "device.h"
@@ -96,6 +98,28 @@ static struct vum_msg *vum_dma_next_command(struct vum_device *dev)
 	return msg;
 }
 
+/* Execute @msg. Returns the answer, for *@error if that is not 0; or NULL. */
+static struct vum_req *vum_dma_answer(struct vum_device *dev, struct vum_msg *msg,
+				      int *error)
+{
+	struct mem_cgroup *memcg = vum_conn_memcg(&dev->conn), *old;
+	struct vfio_user_dma_access *access = (void *)msg->payload;
+	size_t size = msg->hdr.cmd == VFIO_USER_DMA_READ ? access->count : 0;
+	struct vum_req *answer;
+
+	old = set_active_memcg(memcg);
+	answer = vum_req_alloc(VUM_REQ_ANSWER, msg->hdr.cmd, sizeof(*access) + size);
+	if (!answer)
+		answer = vum_req_alloc(VUM_REQ_ANSWER, msg->hdr.cmd, 0);
+	set_active_memcg(old);
+	mem_cgroup_put(memcg);
+	if (!answer || answer->msg.size == sizeof(answer->msg.hdr))
+		*error = -ENOMEM;
+	else
+		*error = vum_dma_execute_one(dev, msg, answer);
+	return answer;
+}
+
 /*
  * Execute DMA_READ and DMA_WRITE. A worker does it, since the consumer's memory may
  * take long, and the helper serves other devices as well.
@@ -103,25 +127,14 @@ static struct vum_msg *vum_dma_next_command(struct vum_device *dev)
 static void vum_dma_execute(struct work_struct *work)
 {
 	struct vum_device *dev = container_of(work, struct vum_device, conn.execute);
-	struct vfio_user_dma_access *access;
 	struct vum_req *answer;
 	struct vum_msg *msg;
-	size_t size;
 	int error;
 
 	while ((msg = vum_dma_next_command(dev))) {
-		access = (void *)msg->payload;
-		size = msg->hdr.cmd == VFIO_USER_DMA_READ ? access->count : 0;
-		answer = vum_req_alloc(VUM_REQ_ANSWER, msg->hdr.cmd,
-				       sizeof(*access) + size);
-		if (answer) {
-			error = vum_dma_execute_one(dev, msg, answer);
-		} else {
-			error = -ENOMEM;
-			answer = vum_req_alloc(VUM_REQ_ANSWER, msg->hdr.cmd, 0);
-		}
+		answer = vum_dma_answer(dev, msg, &error);
 		if (answer)
-			vum_req_answer(dev, msg->session, &msg->hdr, error, answer);
+			vum_req_answer(dev, msg, error, answer);
 		else
 			vum_conn_break(dev, msg->session,
 				       "out of memory for a reply to it");

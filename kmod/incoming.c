@@ -9,6 +9,14 @@
 #include "trace.h"
 #include "work.h"
 
+static int vum_incoming_break(struct vum_device *dev, u32 session, const char *flaw,
+			      const struct vfio_user_header *hdr)
+{
+	vum_conn_break(dev, session, "%s (id %u, command %u, %u bytes)", flaw,
+		       hdr->msg_id, hdr->cmd, hdr->msg_size);
+	return -EPROTO;
+}
+
 /* Check a reply against its request. Returns NULL, or what is wrong with it. */
 static const char *vum_reply_flaw(const struct vum_req *req,
 				  const struct vum_msg *reply)
@@ -98,11 +106,7 @@ static int vum_incoming_reply(struct vum_device *dev, u32 session,
 	} else if (!small) {
 		vum_msg_free(msg);
 	}
-	if (!flaw)
-		return 0;
-	vum_conn_break(dev, session, "%s (id %u, command %u, %u bytes)",
-		       flaw, hdr.msg_id, hdr.cmd, hdr.msg_size);
-	return -EPROTO;
+	return flaw ? vum_incoming_break(dev, session, flaw, &hdr) : 0;
 }
 
 static const char *vum_command_flaw(const struct vum_msg *msg)
@@ -125,6 +129,16 @@ static const char *vum_command_flaw(const struct vum_msg *msg)
 	return NULL;
 }
 
+/* The larger of a command and its answer, in bytes. */
+static u32 vum_command_size(const struct vum_msg *msg)
+{
+	const struct vfio_user_dma_access *dma = (const void *)msg->payload;
+
+	if (msg->hdr.cmd == VFIO_USER_DMA_READ)
+		return msg->size + dma->count;
+	return msg->size;
+}
+
 /* Queue a command for conn->execute. Takes @msg over. Returns as vum_incoming(). */
 static int vum_incoming_command(struct vum_device *dev, u32 session,
 				struct vum_msg *msg)
@@ -134,20 +148,18 @@ static int vum_incoming_command(struct vum_device *dev, u32 session,
 	int ret = 0;
 
 	if (flaw) {
-		vum_conn_break(dev, session,
-			       "%s (id %u, command %u, %u bytes)", flaw,
-			       msg->hdr.msg_id, msg->hdr.cmd, msg->size);
+		ret = vum_incoming_break(dev, session, flaw, &msg->hdr);
 		vum_msg_free(msg);
-		return -EPROTO;
+		return ret;
 	}
 	vum_conn_lock(conn);
 	if (conn->session != session || !vum_conn_alive(conn)) {
 		ret = -EPIPE;
-	} else if (vum_conn_answers_full(conn)) {
-		ret = -EAGAIN;
-	} else {
-		/* Counted as an answer from now on, since it will become one. */
-		conn->nr_answers++;
+	} else if (!msg->held) {
+		msg->held = vum_conn_cost(vum_command_size(msg));
+		ret = vum_conn_hold(conn, msg->held);
+	}
+	if (!ret) {
 		msg->session = session;
 		list_add_tail(&msg->node, &conn->commands);
 		vum_work_queue_memory(&conn->execute);
@@ -158,10 +170,55 @@ static int vum_incoming_command(struct vum_device *dev, u32 session,
 	return ret;
 }
 
-static int vum_incoming_unknown(struct vum_device *dev, u32 session, u32 type)
+/* Must a reply be refused whose header has come? */
+static const char *vum_reply_header_flaw(struct vum_conn *conn,
+					 const struct vfio_user_header *hdr)
 {
-	vum_conn_break(dev, session, "message of unknown type %u", type);
-	return -EPROTO;
+	const struct vum_req *req = vum_conn_find(conn, hdr->msg_id);
+	u32 max;
+
+	if (!req)
+		return "reply to no request";
+	if (xa_is_value(req))
+		return NULL;
+	max = req->reply_max;
+	/* What follows an error is ignored, but some servers send it. */
+	if (hdr->flags & VFIO_USER_F_ERROR)
+		max = max_t(u32, max, VUM_MAX_INFO);
+	return hdr->msg_size - sizeof(*hdr) > max ? "reply is too long" : NULL;
+}
+
+/**
+ * vum_incoming_begin - decide whether to allocate memory for a message
+ * @dev: device
+ * @session: the attachment that the message comes by
+ * @hdr: header of the message, with a size of which the caller approves
+ * @held: set to what the caller is to store in msg->held
+ *
+ * Return: 0, or an error as vum_incoming().
+ */
+int vum_incoming_begin(struct vum_device *dev, u32 session,
+		       const struct vfio_user_header *hdr, u32 *held)
+{
+	u32 type = hdr->flags & VFIO_USER_F_TYPE_MASK;
+	struct vum_conn *conn = &dev->conn;
+	const char *flaw = NULL;
+	int ret = 0;
+
+	*held = 0;
+	vum_conn_lock(conn);
+	if (conn->session != session || !vum_conn_alive(conn)) {
+		ret = -EPIPE;
+	} else if (type == VFIO_USER_F_TYPE_REPLY) {
+		flaw = vum_reply_header_flaw(conn, hdr);
+	} else if (type == VFIO_USER_F_TYPE_COMMAND) {
+		*held = vum_conn_cost(hdr->msg_size);
+		ret = vum_conn_hold(conn, *held);
+	} else {
+		flaw = "message of unknown type";
+	}
+	vum_conn_unlock(conn);
+	return flaw ? vum_incoming_break(dev, session, flaw, hdr) : ret;
 }
 
 /**
@@ -177,13 +234,15 @@ static int vum_incoming_unknown(struct vum_device *dev, u32 session, u32 type)
 int vum_incoming(struct vum_device *dev, u32 session, struct vum_msg *msg)
 {
 	u32 type = msg->hdr.flags & VFIO_USER_F_TYPE_MASK;
+	int ret;
 
 	if (type == VFIO_USER_F_TYPE_REPLY)
 		return vum_incoming_reply(dev, session, msg, false);
 	if (type == VFIO_USER_F_TYPE_COMMAND)
 		return vum_incoming_command(dev, session, msg);
+	ret = vum_incoming_break(dev, session, "message of unknown type", &msg->hdr);
 	vum_msg_free(msg);
-	return vum_incoming_unknown(dev, session, type);
+	return ret;
 }
 
 /**
@@ -203,7 +262,8 @@ int vum_incoming_small(struct vum_device *dev, u32 session, struct vum_msg *msg)
 	if (type == VFIO_USER_F_TYPE_REPLY)
 		return vum_incoming_reply(dev, session, msg, true);
 	if (type != VFIO_USER_F_TYPE_COMMAND)
-		return vum_incoming_unknown(dev, session, type);
+		return vum_incoming_break(dev, session, "message of unknown type",
+					  &msg->hdr);
 	copy = vum_msg_alloc(msg->size);
 	if (!copy)
 		return -ENOMEM;

@@ -5,6 +5,7 @@
 
 #include <linux/file.h>
 #include <linux/slab.h>
+#include <linux/vmalloc.h>
 
 #include "message.h"
 
@@ -39,6 +40,12 @@ void vum_files_put(struct file **files, u32 nr)
 	kvfree(files);
 }
 
+/* For kvfree(). */
+static void *vum_memory(size_t size, gfp_t gfp)
+{
+	return size > VUM_KMALLOC_MAX ? __vmalloc(size, gfp) : kmalloc(size, gfp);
+}
+
 /**
  * vum_msg_alloc - allocate a message from the server
  * @size: bytes, header included
@@ -49,11 +56,12 @@ struct vum_msg *vum_msg_alloc(size_t size)
 {
 	struct vum_msg *msg;
 
-	msg = kvmalloc(sizeof(*msg) + size - sizeof(msg->hdr),
-		       GFP_KERNEL_ACCOUNT);
+	msg = vum_memory(sizeof(*msg) + size - sizeof(msg->hdr),
+			 GFP_KERNEL_ACCOUNT);
 	if (!msg)
 		return NULL;
 	this_cpu_inc(vum_messages);
+	msg->held = 0;
 	msg->files = NULL;
 	msg->nr_files = 0;
 	msg->lost_files = false;
@@ -80,7 +88,7 @@ static struct vum_req *vum_req_new(enum vum_req_kind kind, u16 cmd, size_t paylo
 		req = this_cpu_xchg(vum_req_spare, NULL) ?:
 		      kmem_cache_alloc(vum_req_cache, gfp & ~__GFP_ACCOUNT);
 	else
-		req = kvmalloc(sizeof(*req) + payload, gfp);
+		req = vum_memory(sizeof(*req) + payload, gfp);
 	if (!req)
 		return NULL;
 	this_cpu_inc(vum_messages);
@@ -96,6 +104,7 @@ static struct vum_req *vum_req_new(enum vum_req_kind kind, u16 cmd, size_t paylo
 	req->small = small;
 	req->done = NULL;
 	req->reply = NULL;
+	req->msg.held = 0;
 	req->msg.files = NULL;
 	req->msg.nr_files = 0;
 	req->msg.size = sizeof(req->msg.hdr) + payload;

@@ -6,8 +6,10 @@
 #define VUM_MESSAGE_H
 
 #include <linux/list.h>
+#include <linux/log2.h>
 #include <linux/refcount.h>
 #include <linux/sched.h>
+#include <linux/sizes.h>
 
 #include "vfio_user.h"
 #include "vfio_user_mdev.h"
@@ -17,7 +19,8 @@ struct vum_device;
 /**
  * struct vum_msg - a vfio-user message
  * @node: in conn->commands, while a command of the server waits there
- * @session: the attachment that the message came by
+ * @session: the attachment that a command came by, or that an answer is for
+ * @held: bytes that count in conn->held: a command and its answer, whichever is larger
  * @files: the files that came or go with the message, @nr_files of them; each
  *	entry holds a reference
  * @nr_files: number of entries in @files
@@ -29,6 +32,7 @@ struct vum_device;
 struct vum_msg {
 	struct list_head node;
 	u32 session;
+	u32 held;
 	struct file **files;
 	u32 nr_files;
 	bool lost_files;
@@ -73,6 +77,12 @@ enum vum_req_state {
 	VUM_REQ_SENT,		/* handed to the transport */
 	VUM_REQ_DONE,		/* answered or aborted */
 };
+
+/*
+ * What is larger gets memory page by page: the allocator for small things rounds up to
+ * a power of two, and the largest message takes one page more than such a number.
+ */
+#define VUM_KMALLOC_MAX		SZ_32K
 
 /* The payload of a register access fits into this, in either direction. */
 #define VUM_SMALL_PAYLOAD	32
@@ -120,6 +130,14 @@ struct vum_req {
 	struct vum_msg *reply;
 	struct vum_msg msg;
 };
+
+/* The memory that a message of @size bytes takes, to the page. */
+static inline u32 vum_req_memory(u32 size)
+{
+	u32 all = sizeof(struct vum_req) + size;
+
+	return all > VUM_KMALLOC_MAX ? size : roundup_pow_of_two(all);
+}
 
 int vum_message_init(void);
 void vum_message_exit(void);

@@ -41,7 +41,6 @@ static struct vum_req *vum_relay_next(struct vum_conn *conn, u32 *session,
 				      struct vum_message *room)
 {
 	struct vum_req *req = NULL;
-	bool writable = false;
 	int ret;
 
 	vum_conn_lock(conn);
@@ -57,16 +56,12 @@ static struct vum_req *vum_relay_next(struct vum_conn *conn, u32 *session,
 		goto out_room;
 	ret = 0;
 	*session = conn->session;
-	writable = vum_conn_answers_full(conn);
 	vum_conn_take(conn);
-	writable = writable && !vum_conn_answers_full(conn);
 out_room:
 	room->size = req->msg.size;
 	room->nr_fds = req->msg.nr_files;
 out:
 	vum_conn_unlock(conn);
-	if (writable)
-		wake_up_poll(&conn->helper_wait, EPOLLOUT);
 	return ret ? ERR_PTR(ret) : req;
 }
 
@@ -77,7 +72,6 @@ static void vum_relay_unget(struct vum_conn *conn, u32 session,
 	vum_conn_lock(conn);
 	if (conn->session == session && vum_conn_alive(conn)) {
 		if (vum_req_one_way(req->kind)) {
-			conn->nr_answers += req->kind == VUM_REQ_ANSWER;
 			conn->nr_posted += req->kind == VUM_REQ_POSTED;
 			list_add(&req->node, &conn->out);
 			req = NULL;
@@ -154,6 +148,11 @@ int vum_relay_recv(struct file *file, struct vum_message *room)
 	if (ret)
 		goto unget;
 	trace_vum_send(dev, req);
+	if (req->msg.held) {
+		vum_conn_lock(conn);
+		vum_conn_let_go(conn, &req->msg);
+		vum_conn_unlock(conn);
+	}
 	vum_req_put(req);
 	return 0;
 unget:
@@ -257,7 +256,7 @@ static __poll_t vum_relay_poll(struct vum_conn *conn)
 
 	if (!list_empty(&conn->out))
 		mask |= EPOLLIN | EPOLLRDNORM;
-	if (!vum_conn_answers_full(conn))
+	if (!vum_conn_is_stuck(conn))
 		mask |= EPOLLOUT | EPOLLWRNORM;
 	return mask;
 }

@@ -26,7 +26,7 @@
  * Return: 0; -EIO if no server is attached, or not the one that @req->session is
  * for, or if the reply may bring descriptors and there is no helper; -EPROBE_DEFER
  * if a server is being attached and @req is a consumer's: call
- * vum_conn_wait_settled() and try again; -EBUSY if 65536 requests wait for their
+ * vum_conn_wait_settled() and try again; -EBUSY if VUM_IDS_MAX requests wait for their
  * replies; -ENOMEM.
  */
 int vum_req_queue(struct vum_device *dev, struct vum_req *req)
@@ -233,20 +233,19 @@ int vum_req_call(struct vum_device *dev, struct vum_req *req)
 /**
  * vum_req_answer - answer a command of the server, if it asks for a reply
  * @dev: device
- * @session: the attachment that the command came by; no other gets the answer
- * @cmd: header of the command
+ * @cmd: the command; only the attachment that it came by gets the answer
  * @error: 0 or a negative errno
  * @req: message of kind VUM_REQ_ANSWER, with the payload if there is no @error;
  *	the caller's reference is taken over
  */
-void vum_req_answer(struct vum_device *dev, u32 session,
-		    const struct vfio_user_header *cmd, int error,
+void vum_req_answer(struct vum_device *dev, struct vum_msg *cmd, int error,
 		    struct vum_req *req)
 {
 	struct vum_conn *conn = &dev->conn;
-	bool reply = !(cmd->flags & VFIO_USER_F_NO_REPLY);
+	bool reply = !(cmd->hdr.flags & VFIO_USER_F_NO_REPLY);
 
-	req->msg.hdr.msg_id = cmd->msg_id;
+	req->msg.session = cmd->session;
+	req->msg.hdr.msg_id = cmd->hdr.msg_id;
 	req->msg.hdr.flags = VFIO_USER_F_TYPE_REPLY;
 	if (error) {
 		req->msg.size = sizeof(req->msg.hdr);
@@ -256,15 +255,13 @@ void vum_req_answer(struct vum_device *dev, u32 session,
 	}
 
 	vum_conn_lock(conn);
-	if (conn->session == session && vum_conn_alive(conn)) {
-		if (reply) {
-			list_add_tail(&req->node, &conn->out);
-			req = NULL;
-		} else {
-			conn->nr_answers--;
-		}
+	if (reply && conn->session == cmd->session && vum_conn_alive(conn)) {
+		swap(req->msg.held, cmd->held);
+		list_add_tail(&req->node, &conn->out);
+		req = NULL;
 		conn->transport->ops->kick(conn);
 	}
+	vum_conn_let_go(conn, cmd);
 	vum_conn_unlock(conn);
 	vum_req_put(req);
 }

@@ -16,7 +16,9 @@
 
 #include <linux/fdtable.h>
 #include <linux/file.h>
+#include <linux/memcontrol.h>
 #include <linux/net.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/srcu.h>
 #include <net/tcp_states.h>
@@ -38,6 +40,19 @@ void vum_sock_free(struct vum_sock *vs)
 	kfree(vs);
 }
 
+/* As vum_sock_read(), for a task that is not the server's, at the server's expense. */
+static int vum_sock_read_for(struct vum_sock *vs, const struct vum_carrier *carrier)
+{
+	struct mem_cgroup *memcg = vum_conn_memcg(vs->conn), *old;
+	int ret;
+
+	old = set_active_memcg(memcg);
+	ret = vum_sock_read(vs, carrier);
+	set_active_memcg(old);
+	mem_cgroup_put(memcg);
+	return ret;
+}
+
 static void vum_sock_work(struct work_struct *work)
 {
 	struct vum_sock *vs = container_of(work, struct vum_sock, work);
@@ -48,7 +63,10 @@ static void vum_sock_work(struct work_struct *work)
 	vum_sock_push(vs, false);
 	vum_conn_unlock(conn);
 	if (vum_sock_readable(vs))
-		vum_sock_read(vs, NULL);
+		vum_sock_read_for(vs, NULL);
+	/* What a server leaves unread ends with it. */
+	else if (vum_conn_is_stuck(conn) && READ_ONCE(vs->socket->sk->sk_shutdown))
+		vum_conn_end(vs->dev, vs->session);
 }
 
 /*
@@ -125,7 +143,7 @@ static int vum_sock_event(wait_queue_entry_t *wait, unsigned int mode, int sync,
 static bool vum_sock_calls_reader(const struct vum_sock *vs)
 {
 	vum_conn_assert_held(vs->conn);
-	return vs->conn->fds_wanted && !READ_ONCE(vs->stuck) &&
+	return vs->conn->fds_wanted && !vum_conn_is_stuck(vs->conn) &&
 	       vum_sock_has_data(vs);
 }
 
@@ -205,7 +223,7 @@ int vum_sock_carry(struct vum_device *dev, struct vum_carrier *carrier)
 		mutex_unlock(&vs->rx);
 	}
 	if (read)
-		ret = vum_sock_read(vs, carrier);
+		ret = vum_sock_read_for(vs, carrier);
 	vum_sock_put(vs);
 	return ret;
 }
@@ -363,6 +381,33 @@ err_free:
 err:
 	sockfd_put(sock);
 	return ERR_PTR(ret);
+}
+
+/**
+ * vum_sock_memcg - get the memory cgroup of the process at the other end of a socket
+ * @transport: from vum_sock_new()
+ *
+ * Return: the cgroup, for which the caller calls mem_cgroup_put(): that of the process
+ * that called listen() or socketpair(), or NULL if that one has gone.
+ */
+struct mem_cgroup *vum_sock_memcg(struct vum_transport *transport)
+{
+	struct sock *sk = vum_sock_of(transport)->socket->sk;
+	struct mem_cgroup *memcg = NULL;
+	struct task_struct *task;
+	struct mm_struct *mm;
+
+	spin_lock(&sk->sk_peer_lock);
+	task = get_pid_task(sk->sk_peer_pid, PIDTYPE_PID);
+	spin_unlock(&sk->sk_peer_lock);
+	mm = task ? get_task_mm(task) : NULL;
+	if (mm) {
+		memcg = get_mem_cgroup_from_mm(mm);
+		mmput(mm);
+	}
+	if (task)
+		put_task_struct(task);
+	return memcg;
 }
 
 /**

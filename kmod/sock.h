@@ -38,7 +38,6 @@
  * @sent: bytes of @rest that the socket has taken
  * @rx: held by the task that reads, most often a thread of the server's; never held
  *	while a task waits for the server or a consumer. Guards all that follows
- * @stuck: the command that is next has to wait until the server has read answers
  * @big: a message that is too long for @in or has files, or NULL
  * @have: bytes of @big that have been read
  * @files: files that came with the message that is being read
@@ -66,7 +65,6 @@ struct vum_sock {
 	struct vum_req *rest;
 	u32 sent;
 	struct mutex rx; /* see above */
-	bool stuck;
 	struct vum_msg *big;
 	u32 have;
 	struct file **files;
@@ -83,6 +81,7 @@ struct vum_carrier {
 };
 
 struct vum_transport *vum_sock_new(struct vum_device *dev, int fd);
+struct mem_cgroup *vum_sock_memcg(struct vum_transport *transport);
 void vum_sock_own(struct vum_device *dev, int fd);
 int vum_sock_carry(struct vum_device *dev, struct vum_carrier *carrier);
 void vum_sock_exit(void);
@@ -124,8 +123,9 @@ static __always_inline bool vum_sock_readable(const struct vum_sock *vs)
 {
 	const struct vum_conn *conn = vs->conn;
 
-	if (READ_ONCE(vs->stuck))
-		return !vum_conn_answers_full(conn);
+	/* A command that had to wait has been read already. */
+	if (READ_ONCE(conn->stuck))
+		return !vum_conn_is_stuck(conn);
 	return vum_sock_has_data(vs) && !READ_ONCE(conn->fds_wanted);
 }
 

@@ -129,10 +129,18 @@ static void vum_sock_consume(struct vum_sock *vs, u32 size)
 /* Give the message in @in memory of its own: it is too long, or has files. */
 static int vum_sock_grow(struct vum_sock *vs, u32 size)
 {
-	struct vum_msg *big = vum_msg_alloc(size);
+	struct vum_msg *big;
+	u32 held;
+	int ret;
 
+	ret = vum_incoming_begin(vs->dev, vs->session, &vs->in.hdr, &held);
+	if (ret)
+		return ret;
+	/* If there is no memory, the attachment ends, and with it what it holds. */
+	big = vum_msg_alloc(size);
 	if (!big)
 		return -ENOMEM;
+	big->held = held;
 	vs->have = min(size, vs->got);
 	memcpy(vum_msg_bytes(big), vum_msg_bytes(&vs->in), vs->have);
 	vum_sock_consume(vs, vs->have);
@@ -140,30 +148,13 @@ static int vum_sock_grow(struct vum_sock *vs, u32 size)
 	return 0;
 }
 
-/* Must this message wait, since it is a command that cannot be answered now? */
-static bool vum_sock_is_stuck(struct vum_sock *vs, const struct vfio_user_header *hdr)
-{
-	bool command = (hdr->flags & VFIO_USER_F_TYPE_MASK) ==
-		       VFIO_USER_F_TYPE_COMMAND;
-	const struct vum_conn *conn = vs->conn;
-
-	WRITE_ONCE(vs->stuck, command && vum_conn_answers_full(conn));
-	if (!vs->stuck)
-		return false;
-	/* Look again: a task that made room before this may not have seen @stuck. */
-	smp_mb();
-	if (!vum_conn_answers_full(conn))
-		WRITE_ONCE(vs->stuck, false);
-	return vs->stuck;
-}
-
-/* Returns as vum_incoming(); -EAGAIN if the message is incomplete or must wait. */
+/* Returns as vum_incoming(); 1 if the message is incomplete. */
 static int vum_sock_deliver_big(struct vum_sock *vs)
 {
 	struct vum_msg *msg = vs->big;
 
-	if (vs->have < msg->size || vum_sock_is_stuck(vs, &msg->hdr))
-		return -EAGAIN;
+	if (vs->have < msg->size)
+		return 1;
 	vs->big = NULL;
 	swap(msg->files, vs->files);
 	swap(msg->nr_files, vs->nr_files);
@@ -176,15 +167,16 @@ static int vum_sock_deliver_small(struct vum_sock *vs)
 	u32 size = vs->in.hdr.msg_size;
 	int ret;
 
-	if (vs->got < size || vum_sock_is_stuck(vs, &vs->in.hdr))
-		return -EAGAIN;
+	if (vs->got < size)
+		return 1;
 	vs->in.size = size;
 	/* The files came with the last bytes that were read. */
 	vs->in.lost_files = vs->lost_files && vs->got == size;
 	if (vs->in.lost_files)
 		vs->lost_files = false;
 	ret = vum_incoming_small(vs->dev, vs->session, &vs->in);
-	vum_sock_consume(vs, size);
+	if (ret != -EAGAIN)
+		vum_sock_consume(vs, size);
 	return ret;
 }
 
@@ -192,7 +184,7 @@ static int vum_sock_deliver_small(struct vum_sock *vs)
 static int vum_sock_deliver(struct vum_sock *vs)
 {
 	u32 size;
-	int ret = 0;
+	int ret = vum_conn_is_stuck(vs->conn) ? -EAGAIN : 0;
 
 	while (!ret) {
 		if (vs->big) {
@@ -214,7 +206,7 @@ static int vum_sock_deliver(struct vum_sock *vs)
 		else
 			ret = vum_sock_deliver_small(vs);
 	}
-	return ret == -EAGAIN && !vs->stuck ? 0 : ret;
+	return min(ret, 0);
 }
 
 /* Leave the rest to the worker, so that other work has its turn first. */

@@ -136,7 +136,6 @@ static bool vum_sock_needs_carrier(struct vum_sock *vs)
 static bool vum_sock_next(struct vum_sock *vs, bool carrier)
 {
 	struct vum_conn *conn = vs->conn;
-	bool full;
 
 	vum_conn_assert_held(conn);
 	if (!carrier && vum_sock_needs_carrier(vs))
@@ -145,12 +144,8 @@ static bool vum_sock_next(struct vum_sock *vs, bool carrier)
 		return true;
 	if (list_empty(&conn->out))
 		return false;
-	full = vum_conn_answers_full(conn);
 	vs->rest = vum_conn_take(conn);
 	vs->sent = 0;
-	/* The worker can now take a command that had to wait. */
-	if (full && !vum_conn_answers_full(conn))
-		vum_sock_kick(vs);
 	return true;
 }
 
@@ -164,6 +159,11 @@ static int vum_sock_send_rest(struct vum_sock *vs)
 	case 0:
 		trace_vum_send(vs->dev, req);
 		vs->rest = NULL;
+		if (req->msg.held) {
+			vum_conn_lock(vs->conn);
+			vum_conn_let_go(vs->conn, &req->msg);
+			vum_conn_unlock(vs->conn);
+		}
 		vum_req_put(req);
 		break;
 	case -EAGAIN:

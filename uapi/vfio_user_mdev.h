@@ -174,8 +174,8 @@ static_assert(sizeof(struct vum_message) == 32, "interface");
  * Argument: struct vum_message. The descriptors stay the caller's.
  *
  * Return: 0; EINVAL if this is not one message (too short, too long, or a size in the
- * header that differs from @size), which changes nothing; EAGAIN if 64 replies to
- * commands of the server are due or waiting: take one with VUM_RECV and try again;
+ * header that differs from @size), which changes nothing; EAGAIN if the kernel holds too
+ * many commands of the server, and answers to them, to take one more: wait for EPOLLOUT;
  * EPROTO if the message breaks the protocol, which has ended the attachment; ENOTCONN
  * before VUM_ATTACH; EBUSY if the kernel has the socket; EPIPE or ENODEV as said
  * at the top.
@@ -246,7 +246,7 @@ static_assert(sizeof(struct vum_carry) == 16, "interface");
  * @VUM_CMD_EVENT: multicast to VUM_GENL_MCGRP_EVENTS: VUM_ATTR_EVENT and the
  *	attributes that VUM_CMD_GET_DEVICE replies
  * @VUM_CMD_GET_STATS: request: one mdev (VUM_ATTR_UUID), or all of them (dump);
- *	reply: VUM_ATTR_UUID, the counters and VUM_ATTR_LATENCY
+ *	reply: VUM_ATTR_UUID, the counters, VUM_ATTR_DMA_EVICTED and VUM_ATTR_LATENCY
  */
 enum vum_cmd {
 	VUM_CMD_UNSPEC,

@@ -244,6 +244,25 @@ static void send_longer(struct puppet *puppet, struct vus_reply *reply)
 	free(buf);
 }
 
+static void send_flood(struct puppet *puppet)
+{
+	struct {
+		struct vfio_user_header hdr;
+		struct vfio_user_dma_access access;
+		__u8 data[1 << 20];
+	} *msg = vus_alloc(sizeof(*msg));
+
+	memset(msg, 0, sizeof(*msg));
+	msg->hdr.cmd = VFIO_USER_DMA_WRITE;
+	msg->hdr.msg_size = sizeof(*msg);
+	msg->hdr.flags = VFIO_USER_F_NO_REPLY;
+	msg->access.addr = (__u64)puppet->fault_arg << 20;
+	msg->access.count = sizeof(msg->data);
+	for (int i = 0; i < 3; i++)
+		vus_send_raw(puppet->srv, msg, sizeof(*msg), NULL, 0);
+	free(msg);
+}
+
 static void cut_payload(struct puppet *puppet, struct vus_reply *reply)
 {
 	size_t cut = puppet->fault_arg ? puppet->fault_arg : 2;
@@ -307,6 +326,9 @@ static void spoil(struct puppet *puppet, enum puppet_fault fault,
 	case PUPPET_FAULT_UNSOLICITED:
 		send_unsolicited(puppet, reply);
 		break;
+	case PUPPET_FAULT_FLOOD:
+		send_flood(puppet);
+		break;
 	default:
 		break;
 	}
@@ -356,6 +378,10 @@ static void strike(struct puppet *puppet, enum puppet_fault fault,
 		send_garbage(puppet);
 		break;
 	case PUPPET_FAULT_SILENT:
+		if (puppet->fault_arg) {
+			puppet->fault_arg--;
+			puppet->fault = fault;
+		}
 		break;
 	case PUPPET_FAULT_HANGUP:
 		vus_hangup(puppet->srv);

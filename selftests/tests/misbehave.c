@@ -202,6 +202,17 @@ TEST(error_halfway_through_a_large_read)
 	CHECK_EQ(pread(c.device, buf, sizeof(buf), region_at(1, 0)), 16384);
 }
 
+/* What comes after them has to wait, and is not forgotten. */
+TEST(dma_that_wants_no_reply)
+{
+	up(NULL);
+	for (uint32_t i = 0; i < 5; i++) {
+		puppet_fault(&c, VFIO_USER_REGION_READ, PUPPET_FAULT_FLOOD, 1U << 20);
+		puppet_check(&c, 4 * i);
+	}
+	CHECK(world_state_is(&w, "attached"));
+}
+
 TEST(dma_that_was_never_mapped)
 {
 	uint32_t value;

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/userfaultfd.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -247,6 +248,37 @@ TEST(stuck_file_io)
 TEST(stuck_messages)
 {
 	stuck_and_told("message");
+}
+
+static void *read_behind(void *arg)
+{
+	uint32_t value;
+
+	(void)arg;
+	return (void *)(long)puppet_read(&c, 0, &value);
+}
+
+/* The end of a server is seen even if what it has sent must wait for memory. */
+TEST(stuck_messages_and_killed)
+{
+	pthread_t reader;
+	void *result;
+
+	stuckfs_up(&fs, 1 << 20);
+	up("message", "absorb");
+	world_attr_set(&w, "dma_fault_timeout_ms", "0");
+	dma_map(&c, stuck_memory(), IOVA, 16 * PAGE, READ | WRITE);
+	puppet_fault(&c, VFIO_USER_REGION_READ, PUPPET_FAULT_FLOOD, IOVA >> 20);
+	CHECK(!pthread_create(&reader, NULL, read_behind, NULL));
+	test_sleep_ms(500);
+	CHECK(world_state_is(&w, "attached"));
+	kill(w.server, SIGKILL);
+	CHECK(!pthread_join(reader, &result));
+	CHECK_EQ((long)result, -EIO);
+	CHECK(world_state_is(&w, "detached"));
+	world_kill(&fs.daemon, SIGKILL);
+	consumer_close(&c);
+	CHECK_SOON(dma_pins_balance());
 }
 
 /* A consumer that does not serve its userfaultfd, which it has opened before the device. */

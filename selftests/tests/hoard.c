@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A server that makes the kernel hold memory for it: no more than the largest message
+ * takes, and the server's memory cgroup pays.
+ */
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <vfio_user.h>
+#include <vfio_user_mdev.h>
+
+#include "../lib/test.h"
+#include "../lib/world.h"
+
+#define NR_DEVICES	17
+#define KIB		1024L
+/* The largest message, and what the kernel needs to find and to queue it, in KiB. */
+#define MAX_HELD	(1024 + 64)
+#define SOCKETS_FULL	512
+
+struct dma_command {
+	struct vfio_user_header hdr;
+	struct vfio_user_dma_access access;
+};
+
+/* A server that this test plays, its own helper. */
+struct hoarder {
+	struct world w;
+	int server;
+};
+
+/* The kernel has the socket, and asks for the device's shape: let it ask. */
+static void hoarder_up(struct hoarder *h)
+{
+	struct vum_attach a = {
+		.argsz = sizeof(a), .api_version = VUM_API_VERSION,
+		.max_msg_fds = 1, .max_data_xfer_size = VUM_MAX_DATA_XFER_SIZE,
+		.flags = VUM_ATTACH_SOCKET,
+	};
+	int channel, pair[2];
+	char path[128];
+
+	if (world_relayed())
+		test_skip("the data path is the relay");
+	world_mdev(&h->w);
+	snprintf(path, sizeof(path), VUM_CHANNEL_DIR "%s", h->w.uuid);
+	channel = open(path, O_RDWR | O_CLOEXEC);
+	CHECK(channel >= 0);
+	CHECK(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair));
+	a.socket = pair[0];
+	CHECK_EQ(ioctl(channel, VUM_ATTACH, &a), 1);
+	h->server = pair[1];
+}
+
+/* Sends commands until the kernel takes no more for a while. Returns how many. */
+static int send_all(const struct hoarder *h, const struct dma_command *command)
+{
+	struct pollfd p = { .fd = h->server, .events = POLLOUT };
+	int nr = 0;
+
+	while (poll(&p, 1, 300 * test_slow()) == 1) {
+		CHECK_EQ(send(h->server, command, sizeof(*command), MSG_NOSIGNAL),
+			 sizeof(*command));
+		CHECK(++nr < 100000);
+	}
+	return nr;
+}
+
+/* Has the kernel answer until the socket is full, and reads nothing. */
+static void hoard_answers(const struct hoarder *h)
+{
+	const struct dma_command read_dma = {
+		.hdr = { .cmd = VFIO_USER_DMA_READ, .msg_size = sizeof(read_dma) },
+		.access = { .addr = 1UL << 40, .count = VUM_MAX_DATA_XFER_SIZE },
+	};
+
+	CHECK(send_all(h, &read_dma) > 64);
+	CHECK(world_state_is(&h->w, "attaching"));
+}
+
+/* Sends the beginning of the largest message that there is. */
+static void hoard_command(const struct hoarder *h)
+{
+	const struct dma_command write_dma = {
+		.hdr = {
+			.cmd = VFIO_USER_DMA_WRITE,
+			.msg_size = sizeof(write_dma) + VUM_MAX_DATA_XFER_SIZE,
+		},
+		.access = { .count = VUM_MAX_DATA_XFER_SIZE },
+	};
+
+	CHECK_EQ(send(h->server, &write_dma, sizeof(write_dma), MSG_NOSIGNAL),
+		 sizeof(write_dma));
+	test_sleep_ms(10);
+	CHECK(world_state_is(&h->w, "attaching"));
+}
+
+/* What is free, in KiB. */
+static long memory_free(void)
+{
+	char text[256], *p;
+
+	CHECK_EQ(write_file("/proc/sys/vm/drop_caches", "3"), 0);
+	CHECK_EQ(read_file("/proc/meminfo", text, sizeof(text)), 0);
+	p = strstr(text, "MemFree:");
+	CHECK(p);
+	return strtol(p + strlen("MemFree:"), NULL, 10);
+}
+
+/* @sockets: KiB that are in the buffers of a socket, as in those of any other. */
+static void by_many(void (*hoard)(const struct hoarder *h), long sockets)
+{
+	static struct hoarder h[NR_DEVICES];
+	long before, after;
+
+	for (int i = 0; i < NR_DEVICES; i++)
+		hoarder_up(&h[i]);
+	/* What the kernel needs the first time, it has then. */
+	hoard(&h[0]);
+	before = memory_free();
+	for (int i = 1; i < NR_DEVICES; i++)
+		hoard(&h[i]);
+	after = memory_free();
+	test_say("each of %d devices: %ld KiB", NR_DEVICES - 1,
+		 (before - after) / (NR_DEVICES - 1));
+	CHECK(before - after <= (NR_DEVICES - 1) * (MAX_HELD + sockets));
+}
+
+TEST(answers)
+{
+	by_many(hoard_answers, SOCKETS_FULL);
+}
+
+TEST(command)
+{
+	by_many(hoard_command, 0);
+}
+
+static void hoard_both(const struct hoarder *h)
+{
+	hoard_answers(h);
+	hoard_command(h);
+}
+
+TEST(answers_and_a_command)
+{
+	by_many(hoard_both, SOCKETS_FULL);
+}
+
+/* Whoever reads on gets every answer. */
+TEST(answers_are_read_late)
+{
+	struct vfio_user_header hdr;
+	struct dma_command read_dma = {
+		.hdr = {
+			.cmd = VFIO_USER_DMA_READ, .msg_size = sizeof(read_dma),
+			.msg_id = 4711,
+		},
+		.access = { .addr = 1UL << 40, .count = VUM_MAX_DATA_XFER_SIZE },
+	};
+	struct hoarder h;
+	int sent, answers = 0;
+	struct pollfd p;
+
+	hoarder_up(&h);
+	sent = send_all(&h, &read_dma);
+	p = (struct pollfd){ .fd = h.server, .events = POLLIN };
+	/* Among them is the kernel's first question, of a header and argsz and more. */
+	while (answers < sent) {
+		CHECK_EQ(poll(&p, 1, TEST_SOON_MS), 1);
+		CHECK_EQ(recv(h.server, &hdr, sizeof(hdr), MSG_WAITALL), sizeof(hdr));
+		if (hdr.msg_id == 4711) {
+			CHECK_EQ(hdr.error_no, EFAULT);
+			answers++;
+		}
+		for (uint32_t i = sizeof(hdr); i < hdr.msg_size; i++) {
+			char c;
+
+			CHECK_EQ(recv(h.server, &c, 1, 0), 1);
+		}
+	}
+	CHECK_EQ(poll(&p, 1, 100), 0);
+	CHECK_SOON(live_messages() <= 1);
+}
+
+/* No memory is spent on a reply that cannot be one. */
+TEST(reply_that_is_too_long)
+{
+	const struct vfio_user_header reply = {
+		.cmd = VFIO_USER_DEVICE_GET_INFO, .flags = VFIO_USER_F_TYPE_REPLY,
+		.msg_size = VUM_MAX_DATA_XFER_SIZE,
+	};
+	struct vfio_user_header question;
+	struct hoarder h;
+
+	hoarder_up(&h);
+	/* It answers the kernel's first question. */
+	CHECK_SOON(recv(h.server, &question, sizeof(question), 0) == sizeof(question));
+	CHECK_EQ(question.cmd, reply.cmd);
+	CHECK_EQ(question.msg_id, reply.msg_id);
+	CHECK_EQ(send(h.server, &reply, sizeof(reply), MSG_NOSIGNAL), sizeof(reply));
+	CHECK_SOON(kernel_log_count(h.w.uuid, "reply is too long") == 1);
+	CHECK(world_state_is(&h.w, "broken"));
+}
+
+TEST(reply_to_nothing)
+{
+	const struct vfio_user_header reply = {
+		.cmd = VFIO_USER_DEVICE_GET_INFO, .flags = VFIO_USER_F_TYPE_REPLY,
+		.msg_id = 99, .msg_size = VUM_MAX_DATA_XFER_SIZE,
+	};
+	struct hoarder h;
+
+	hoarder_up(&h);
+	CHECK_EQ(send(h.server, &reply, sizeof(reply), MSG_NOSIGNAL), sizeof(reply));
+	CHECK_SOON(kernel_log_count(h.w.uuid, "reply to no request") == 1);
+	CHECK(world_state_is(&h.w, "broken"));
+}
+
+#define CGROUPS	"/tmp/vum-cgroups"
+#define CGROUP	CGROUPS "/hoard"
+
+static long cgroup_bytes(void)
+{
+	char text[64];
+
+	CHECK_EQ(read_file(CGROUP "/memory.current", text, sizeof(text)), 0);
+	return strtol(text, NULL, 10);
+}
+
+static void cgroup_up(void)
+{
+	if (mkdir(CGROUPS, 0700) && errno != EEXIST)
+		FAIL("cannot make " CGROUPS);
+	if (mount("cgroup2", CGROUPS, "cgroup2", 0, NULL) && errno != EBUSY)
+		test_skip("no cgroup2 (%s)", strerror(errno));
+	if (write_file(CGROUPS "/cgroup.subtree_control", "+memory"))
+		test_skip("the kernel has no memory cgroups");
+	CHECK(!mkdir(CGROUP, 0700) || errno == EEXIST);
+}
+
+/* The answers are allocated by the kernel's workers, which belong to no cgroup. */
+TEST(the_server_pays)
+{
+	long before, after;
+	struct hoarder h;
+	char text[16];
+
+	cgroup_up();
+	snprintf(text, sizeof(text), "%d", getpid());
+	CHECK_EQ(write_file(CGROUP "/cgroup.procs", text), 0);
+	hoarder_up(&h);
+	before = cgroup_bytes();
+	hoard_answers(&h);
+	after = cgroup_bytes();
+	test_say("charged to the server: %ld KiB", (after - before) / KIB);
+	CHECK(after - before >= 900 * KIB);
+	CHECK_EQ(write_file(CGROUPS "/cgroup.procs", text), 0);
+}
