@@ -55,7 +55,7 @@ static struct vum_req *vum_ask(struct vum_asking *a, u16 cmd,
 	memcpy(req->msg.payload, payload, size);
 	req->reply_min = size;
 	/* Capabilities may follow a region's info, and a descriptor come with it. */
-	req->reply_max = VUM_MAX_MSG_SIZE;
+	req->reply_max = VUM_MAX_INFO;
 	req->reply_fds = cmd == VFIO_USER_DEVICE_GET_REGION_INFO ?
 			 VUM_MAX_MSG_FDS : 0;
 	if (!vum_ask_wait(a, req))
@@ -102,7 +102,7 @@ static const char *vum_ask_info(struct vum_asking *a)
 static const char *vum_ask_region(struct vum_asking *a, u32 index)
 {
 	struct vfio_user_region_info info = {
-		.argsz = VUM_MAX_MSG_SIZE - sizeof(struct vfio_user_header),
+		.argsz = vum_conn_argsz(&a->dev->conn),
 		.index = index,
 	};
 	const char *flaw;

@@ -146,7 +146,7 @@ static void vum_ioeventfd_take(struct vum_ioeventfd *io, const struct vum_msg *r
 static int vum_ioeventfd_ask(struct vum_ioeventfd *io)
 {
 	struct vfio_user_region_io_fds ask = {
-		.argsz = VUM_MAX_MSG_SIZE - sizeof(struct vfio_user_header),
+		.argsz = vum_conn_argsz(&io->dev->conn),
 		.index = io->where.region,
 	};
 	struct vum_req *req;
@@ -158,7 +158,7 @@ static int vum_ioeventfd_ask(struct vum_ioeventfd *io)
 		return -ENOMEM;
 	memcpy(req->msg.payload, &ask, sizeof(ask));
 	req->reply_min = sizeof(ask);
-	req->reply_max = VUM_MAX_MSG_SIZE;
+	req->reply_max = VUM_MAX_INFO;
 	req->reply_fds = VUM_MAX_MSG_FDS;
 	io->session = READ_ONCE(io->dev->conn.session);
 	ret = vum_req_call(io->dev, req);

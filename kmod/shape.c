@@ -169,6 +169,9 @@ const char *vum_region_take(struct vum_region *region, u32 index,
 			(VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE);
 	if (info.flags & VFIO_REGION_INFO_FLAG_CAPS)
 		flaw = vum_region_take_caps(region, info.cap_offset, reply);
+	/* The areas may be among what the server had no room to say. */
+	if (info.flags & VFIO_REGION_INFO_FLAG_CAPS && !info.cap_offset)
+		return flaw;
 	/* A region without a file can still be accessed by messages. */
 	if (!flaw && info.flags & VFIO_REGION_INFO_FLAG_MMAP && region->size &&
 	    reply->nr_files)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Parts of BAR0 for which the puppet has eventfds: a write may be a signal. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -33,6 +34,14 @@ static void offer(struct puppet *puppet, const struct vus_msg *msg)
 	vus_send_raw(puppet->srv, &reply, sizeof(reply), puppet->io_fds, 2);
 }
 
+static void refuse(struct puppet *puppet, const struct vus_msg *msg)
+{
+	struct vus_reply *reply = vus_reply_error(msg, EINVAL);
+
+	vus_send_reply(puppet->srv, reply);
+	free(reply);
+}
+
 /**
  * puppet_offer_io_fds() - answer VFIO_USER_DEVICE_GET_REGION_IO_FDS
  * @puppet: the puppet
@@ -47,6 +56,10 @@ bool puppet_offer_io_fds(struct puppet *puppet, const struct vus_msg *msg)
 	if (msg->hdr.cmd != VFIO_USER_DEVICE_GET_REGION_IO_FDS ||
 	    msg->size < sizeof(*in) || in->index != VFIO_PCI_BAR0_REGION_INDEX)
 		return false;
+	if (!vus_argsz_fits(puppet->srv, in->argsz, sizeof(*in))) {
+		refuse(puppet, msg);
+		return true;
+	}
 	for (int i = 0; i < 2; i++)
 		if (!puppet->io_fds[i])
 			puppet->io_fds[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

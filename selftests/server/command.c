@@ -79,6 +79,21 @@ static const struct vus_region *find_region(const struct vus_server *srv,
 	return &srv->dev->regions[index];
 }
 
+/**
+ * vus_argsz_fits() - may a client ask for so long a reply?
+ * @srv: the server
+ * @argsz: what the client says
+ * @least: the shortest reply
+ *
+ * As libvfio-user has it, no reply is longer than max_data_xfer_size.
+ */
+bool vus_argsz_fits(const struct vus_server *srv, __u32 argsz, size_t least)
+{
+	__u32 max = srv->opt.max_data_xfer_size;
+
+	return argsz >= least && (argsz <= max || argsz == least);
+}
+
 static struct vus_reply *get_region_info(struct vus_server *srv,
 					 const struct vus_msg *msg)
 {
@@ -88,7 +103,7 @@ static struct vus_reply *get_region_info(struct vus_server *srv,
 	struct vus_reply *reply;
 	size_t full;
 
-	if (msg->size < sizeof(*in) || in->argsz < sizeof(*out))
+	if (msg->size < sizeof(*in) || !vus_argsz_fits(srv, in->argsz, sizeof(*out)))
 		return vus_reply_error(msg, EINVAL);
 	region = find_region(srv, in->index);
 	if (!region)

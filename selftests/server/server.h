@@ -111,6 +111,8 @@ static inline void *vus_reply_payload(struct vus_reply *reply)
 	return reply->data + sizeof(struct vfio_user_header);
 }
 
+bool vus_argsz_fits(const struct vus_server *srv, __u32 argsz, size_t least);
+
 /**
  * struct vus_region - one region of the device
  * @size: bytes; 0 if there is no such region
