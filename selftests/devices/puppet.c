@@ -213,6 +213,9 @@ static int puppet_feature(void *opaque, __u32 flags, void *data, size_t size)
 {
 	struct puppet *puppet = opaque;
 
+	/* libvfio-user calls a feature that it does not know an invalid argument. */
+	if ((flags & VFIO_DEVICE_FEATURE_MASK) == PUPPET_FEATURE_INVALID)
+		return -EINVAL;
 	if ((flags & VFIO_DEVICE_FEATURE_MASK) != PUPPET_FEATURE)
 		return -EOPNOTSUPP;
 	if (flags & VFIO_DEVICE_FEATURE_PROBE)

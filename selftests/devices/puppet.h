@@ -44,6 +44,7 @@
 
 /* A feature that no other device has: this many bytes, to be got and set. */
 #define PUPPET_FEATURE		0x7f00
+#define PUPPET_FEATURE_INVALID	0x7f02
 #define PUPPET_FEATURE_SIZE	24
 
 /**
@@ -193,7 +194,7 @@ enum puppet_dma_op {
  * @PUPPET_FAULT_HUGE: a header with msg_size 0x7fffffff, and nothing after it
  * @PUPPET_FAULT_TINY: a header with msg_size 8
  * @PUPPET_FAULT_GARBAGE: 64 pseudo-random bytes, the same for the same ARG
- * @PUPPET_FAULT_SILENT: no reply
+ * @PUPPET_FAULT_SILENT: no reply, nor to the next ARG such messages
  * @PUPPET_FAULT_HANGUP: no reply, the connection is closed
  * @PUPPET_FAULT_EXIT: no reply, the process exits with status ARG
  * @PUPPET_FAULT_WRONG_REGION: region accesses: the echoed region is another
@@ -210,6 +211,8 @@ enum puppet_dma_op {
  *	DMA_READ of 16 bytes at ARG. See PUPPET_DMA_RESULT.
  * @PUPPET_FAULT_UNSOLICITED: before the reply another one that nobody waits
  *	for
+ * @PUPPET_FAULT_FLOOD: before the reply, three DMA_WRITEs of 1 MiB at IOVA ARG << 20
+ *	that want no reply
  * @PUPPET_NR_FAULTS: number of the above
  */
 enum puppet_fault {
@@ -235,6 +238,7 @@ enum puppet_fault {
 	PUPPET_FAULT_STOP,
 	PUPPET_FAULT_DMA_READ,
 	PUPPET_FAULT_UNSOLICITED,
+	PUPPET_FAULT_FLOOD,
 	PUPPET_NR_FAULTS,
 };
 

@@ -49,6 +49,10 @@ TEST(probe)
 	CHECK_ERRNO(feature(&f, VFIO_DEVICE_FEATURE_PROBE | 0x7f01, 0), ENOTTY);
 	CHECK_ERRNO(feature(&f, VFIO_DEVICE_FEATURE_GET | 0x7f01,
 			    sizeof(f.data)), ENOTTY);
+	CHECK_ERRNO(feature(&f, VFIO_DEVICE_FEATURE_GET | PUPPET_FEATURE_INVALID,
+			    sizeof(f.data)), ENOTTY);
+	CHECK_ERRNO(feature(&f, VFIO_DEVICE_FEATURE_SET | PUPPET_FEATURE_INVALID,
+			    sizeof(f.data)), ENOTTY);
 }
 
 TEST(what_the_server_says_against_it)
