@@ -158,6 +158,7 @@ void ctl_print_figures(const struct vum_figures *figures)
 	printf("Aborted:   %" PRIu64 "\n", figures->aborted);
 	printf("Errors:    %" PRIu64 "\n", figures->errors);
 	printf("Attaches:  %" PRIu64 "\n", figures->attaches);
+	printf("Evicted:   %" PRIu64 " pages\n", figures->evicted);
 	if (!ctl_count(figures, most))
 		return;
 	print_table(figures);

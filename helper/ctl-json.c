@@ -94,6 +94,7 @@ struct json_object *ctl_json_figures(const struct vum_figures *figures, double s
 	ctl_json_add(o, "aborted", json_object_new_uint64(figures->aborted));
 	ctl_json_add(o, "errors", json_object_new_uint64(figures->errors));
 	ctl_json_add(o, "attaches", json_object_new_uint64(figures->attaches));
+	ctl_json_add(o, "evicted", json_object_new_uint64(figures->evicted));
 	for (uint32_t cmd = 0; cmd < VUM_LATENCY_CMDS; cmd++)
 		if (ctl_count(figures, cmd))
 			ctl_json_add(latency, ctl_command(cmd), json_histogram(figures, cmd));

@@ -102,6 +102,7 @@ static struct vum_figures since(const struct sample *old, const struct vum_figur
 		return news;
 	news.requests -= then->requests;
 	news.attaches -= then->attaches;
+	news.evicted = minus(now->evicted, then->evicted);
 	news.aborted = minus(now->aborted, then->aborted);
 	news.errors = minus(now->errors, then->errors);
 	for (uint32_t cmd = 0; cmd < VUM_LATENCY_CMDS; cmd++)

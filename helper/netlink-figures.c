@@ -50,6 +50,9 @@ static void parse_attr(struct nlattr *a, struct vum_figures *figures)
 	case VUM_ATTR_ATTACHES:
 		figures->attaches = number(a);
 		break;
+	case VUM_ATTR_DMA_EVICTED:
+		figures->evicted = number(a);
+		break;
 	case VUM_ATTR_LATENCY:
 		parse_latency(a, figures);
 		break;

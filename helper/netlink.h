@@ -63,6 +63,7 @@ struct vum_figures {
 	uint64_t aborted;
 	uint64_t errors;
 	uint64_t attaches;
+	uint64_t evicted;
 	uint64_t latency[VUM_LATENCY_CMDS][VUM_LATENCY_BUCKETS];
 };
 

@@ -47,6 +47,13 @@ static void vum_snapshot_take(const struct vum_device *dev, struct vum_snapshot 
 	memcpy(s->reason, conn->reason, sizeof(s->reason));
 }
 
+/* How many pages have been evicted: work that faults and accesses wait for. */
+static int vum_put_evicted(struct sk_buff *skb, const struct vum_dma *dma)
+{
+	return nla_put_u64_64bit(skb, VUM_ATTR_DMA_EVICTED,
+				 READ_ONCE(dma->evict.count), VUM_ATTR_PAD);
+}
+
 static int vum_put_counters(struct sk_buff *skb, const struct vum_stats *stats)
 {
 	return nla_put_u64_64bit(skb, VUM_ATTR_REQUESTS, stats->requests,
@@ -86,8 +93,7 @@ static int vum_put_dma(struct sk_buff *skb, struct vum_device *dev)
 				 VUM_ATTR_PAD) ?:
 	       nla_put_u64_64bit(skb, VUM_ATTR_DMA_FAULTS,
 				 READ_ONCE(dma->faults), VUM_ATTR_PAD) ?:
-	       nla_put_u64_64bit(skb, VUM_ATTR_DMA_EVICTED,
-				 READ_ONCE(dma->evict.count), VUM_ATTR_PAD) ?:
+	       vum_put_evicted(skb, dma) ?:
 	       nla_put_string(skb, VUM_ATTR_DMA_ANNOUNCE,
 			      exact ? "exact" : "aperture") ?:
 	       nla_put_u32(skb, VUM_ATTR_DMA_MAPPINGS,
@@ -155,6 +161,7 @@ static int vum_put_stats(struct sk_buff *skb, struct vum_device *dev)
 	vum_conn_unlock(&dev->conn);
 	return nla_put_string(skb, VUM_ATTR_UUID, dev->uuid) ?:
 	       vum_put_counters(skb, &stats) ?:
+	       vum_put_evicted(skb, &dev->dma) ?:
 	       vum_put_latency(skb, &dev->conn);
 }
 
