@@ -15,6 +15,7 @@
 #define WARM_SIZE	0x400000UL
 #define TOUCH_PAGES	0x4000UL
 #define TOUCH_SIZE	(TOUCH_PAGES * 4096)
+#define LARGE_SIZE	(1UL << 30)
 
 /* As many times as make a duration that the clock can tell. */
 static const struct size {
@@ -241,4 +242,41 @@ TEST(dma_first_touch)
 	/* Stores first: what a load finds may be mapped 16 pages at a time. */
 	first_touches(PUPPET_DMA_TIME_STORES, "write");
 	first_touches(PUPPET_DMA_TIME_LOADS, "read");
+}
+
+/*
+ * A guest's whole memory, in order, in GiB/s. Of one path at a time, so that the memory
+ * of a VM is enough.
+ */
+static double touch_large(struct arm *arm)
+{
+	struct path *p = arm->opaque;
+	double ns;
+
+	new_memory(p, LARGE_SIZE);
+	lend(p, LARGE_SIZE);
+	ns = time_it(p, PUPPET_DMA_TIME_STORES, LARGE_SIZE, 1);
+	take_back(p, LARGE_SIZE);
+	munmap(memory_of(p)->mem, LARGE_SIZE);
+	close(memory_of(p)->fd);
+	return (double)LARGE_SIZE / (1 << 30) * 1e9 / ns;
+}
+
+TEST(dma_touch_1g)
+{
+	const struct plan plan = {
+		.rounds = bench_rounds(3), .block = 1, .warm = 0, .seconds = 10,
+	};
+	struct arm arms[MAX_PATHS];
+
+	bench_limit(600);
+	paths_up(&paths, &(struct setup){ .dma_mode = "mmap" });
+	for (size_t i = 0; i < paths.nr; i++) {
+		path_arm(&paths, &paths.path[i], &arms[i], "dma-touch-1g", touch_large);
+		arms[i].pids[0] = 0;
+		arms[i].samples.variant = "write";
+		arms[i].samples.unit = "GiB/s";
+		arms[i].samples.higher = true;
+	}
+	bench_compare(arms, paths.nr, &plan);
 }
