@@ -20,7 +20,7 @@
 #include "../lib/test.h"
 #include "../lib/world.h"
 
-#define NR_DEVICES	17
+#define NR_DEVICES	9
 #define KIB		1024L
 /* The largest message, and what the kernel needs to find and to queue it, in KiB. */
 #define MAX_HELD	(1024 + 64)
@@ -66,7 +66,7 @@ static int send_all(const struct hoarder *h, const struct dma_command *command)
 	struct pollfd p = { .fd = h->server, .events = POLLOUT };
 	int nr = 0;
 
-	while (poll(&p, 1, 300 * test_slow()) == 1) {
+	while (poll(&p, 1, 100 * test_slow()) == 1) {
 		CHECK_EQ(send(h->server, command, sizeof(*command), MSG_NOSIGNAL),
 			 sizeof(*command));
 		CHECK(++nr < 100000);
@@ -131,6 +131,9 @@ static void by_many(void (*hoard)(const struct hoarder *h), long sockets)
 	after = memory_free();
 	test_say("each of %d devices: %ld KiB", NR_DEVICES - 1,
 		 (before - after) / (NR_DEVICES - 1));
+	/* A kernel that looks for errors keeps memory for a while that was freed. */
+	if (test_slow() > 1)
+		sockets += 512;
 	CHECK(before - after <= (NR_DEVICES - 1) * (MAX_HELD + sockets));
 }
 
