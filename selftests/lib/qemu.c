@@ -167,6 +167,19 @@ add(struct args *a, const char *fmt, ...)
 	a->n++;
 }
 
+/* A CPU that is started all the same shall do nothing: firmware of HLT only. */
+static const char *firmware(void)
+{
+	static const char path[] = "/tmp/vum-firmware";
+	static unsigned char hlt[1 << 16];
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	memset(hlt, 0xf4, sizeof(hlt));
+	CHECK_EQ(write(fd, hlt, sizeof(hlt)), sizeof(hlt));
+	close(fd);
+	return path;
+}
+
 static void arguments(struct args *a, const struct world *const *mdevs, int qmp,
 		      int qtest)
 {
@@ -181,6 +194,8 @@ static void arguments(struct args *a, const struct world *const *mdevs, int qmp,
 
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++)
 		add(a, "%s", fixed[i]);
+	add(a, "-bios");
+	add(a, "%s", firmware());
 	add(a, "-m");
 	add(a, "%lu", QEMU_RAM >> 20);
 	add(a, "-chardev");

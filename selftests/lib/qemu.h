@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The distribution's QEMU as the consumer, without a guest: its CPU never
- * starts. What a guest would do to the hardware is done through -qtest. It opens
- * devices as VUM_CONSUMER has it: see consumer.h.
+ * The distribution's QEMU as the consumer, without a guest: its CPU never starts, or
+ * halts at once. What a guest would do to the hardware is done through -qtest. It
+ * opens devices as VUM_CONSUMER has it: see consumer.h.
  */
 #ifndef VUM_LIB_QEMU_H
 #define VUM_LIB_QEMU_H

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* An mdev's life under the distribution's QEMU: used, left, reset. */
 
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include "../lib/dma.h"
 #include "../lib/driver.h"
@@ -153,5 +156,28 @@ TEST(machine_reset_in_use)
 	CHECK_EQ(told(0, after), nr);
 	CHECK(!memcmp(before, after, nr * sizeof(*before)));
 	qemu_quit(&q);
+	dma_check_nothing_left(&w);
+}
+
+/* The guest of a QEMU that may lock no memory at all stops, rather than lose data. */
+TEST(memory_that_cannot_be_pinned)
+{
+	const struct world *mdevs[] = { &w, NULL };
+	const struct rlimit none = { 0, 0 };
+
+	world_up(&w, NULL);
+	CHECK(!prctl(PR_CAPBSET_DROP, CAP_IPC_LOCK));
+	qemu_start(&q, mdevs);
+	driver_check(&q, 0);
+	qemu_do(&q, "{\"execute\": \"cont\"}");
+	qemu_event(&q, "\"RESUME\"");
+	CHECK(!prlimit(q.pid, RLIMIT_MEMLOCK, &none, NULL));
+	/* Memory that the device has not been to. */
+	driver_set(&q, 0, PUPPET_DMA_IOVA, DRIVER_RAM(1));
+	driver_set(&q, 0, PUPPET_DMA_OP, PUPPET_DMA_FILL);
+	qemu_event(&q, "\"STOP\"");
+	CHECK(world_state_is(&w, "broken"));
+	qemu_kill(&q);
+	world_wait_state(&w, "attached");
 	dma_check_nothing_left(&w);
 }

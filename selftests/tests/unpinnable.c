@@ -7,13 +7,17 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/futex.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -43,6 +47,16 @@ static void up(const char *way, const char *fault)
 	world_attr_set(&w, "dma_fault", fault);
 	err = new_eventfd();
 	CHECK(!irq_set_eventfds(&c, VFIO_PCI_ERR_IRQ_INDEX, 0, 1, &err));
+}
+
+static bool kernel_is_older_than(int major, int minor)
+{
+	struct utsname uts;
+	int is[2];
+
+	CHECK(!uname(&uts));
+	CHECK_EQ(sscanf(uts.release, "%d.%d", &is[0], &is[1]), 2);
+	return is[0] < major || (is[0] == major && is[1] < minor);
 }
 
 /* Addresses at which there is nothing in this process. */
@@ -118,6 +132,69 @@ TEST(no_memory_file_io)
 TEST(no_memory_messages)
 {
 	told_by_errno("message", "absorb");
+}
+
+static void ignore(int signal)
+{
+	(void)signal;
+}
+
+/* The kernel has taken a page away, as after an error of the memory's. */
+TEST(poisoned)
+{
+	unsigned char *mem = dma_memory(2 * PAGE);
+
+	up("mmap", "absorb");
+	/* Some kernels tell at once. */
+	signal(SIGBUS, ignore);
+	mem[PAGE] = 1;
+	if (madvise(mem + PAGE, PAGE, MADV_HWPOISON))
+		test_skip("the kernel cannot take a page away (%s)", strerror(errno));
+	dma_map(&c, mem, IOVA, 2 * PAGE, READ | WRITE);
+	dma_start(&c, PUPPET_DMA_FILL, IOVA, 2 * PAGE, 0x11111111);
+	check_broken("cannot be pinned");
+}
+
+#define DISK	"/tmp/vum-disk"
+
+/* A filesystem on a disk, which is a file. Skips the case if it cannot be had. */
+static void disk_up(void)
+{
+	char said[512];
+
+	if (command_output("modprobe -a loop ext4 2>&1; truncate -s 16M " DISK ".img && "
+			   "mkfs.ext4 -q " DISK ".img && mkdir -p " DISK " && "
+			   "mount -o loop " DISK ".img " DISK " 2>&1", said, sizeof(said)))
+		test_skip("no ext4 (%s)", said);
+}
+
+/*
+ * From 6.5 on, the kernel refuses to pin shared pages of a file for which it has to
+ * know when they are written. Before, all is well.
+ */
+TEST(shared_file_on_disk)
+{
+	unsigned char *mem;
+	int fd;
+
+	disk_up();
+	fd = open(DISK "/memory", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	CHECK(fd >= 0 && !ftruncate(fd, PAGE));
+	mem = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CHECK(mem != MAP_FAILED);
+	up("mmap", "absorb");
+	dma_map(&c, mem, IOVA, PAGE, READ | WRITE);
+	dma_start(&c, PUPPET_DMA_FILL, IOVA, PAGE, 0x11111111);
+	if (kernel_is_older_than(6, 5)) {
+		CHECK_SOON(mem[PAGE - 1] == 0x11);
+		consumer_close(&c);
+	} else {
+		check_broken("cannot be pinned");
+		CHECK_EQ(mem[0], 0);
+	}
+	munmap(mem, PAGE);
+	close(fd);
+	CHECK(!umount2(DISK, MNT_DETACH));
 }
 
 /* A limit that leaves no page at all. The server is this process. */
@@ -205,6 +282,50 @@ TEST(stuck_and_killed)
 		CHECK_SOON(ended(pid, &status));
 		CHECK(WIFSIGNALED(status));
 	}
+	CHECK(world_state_is(&w, "attached"));
+	check_ends();
+}
+
+static volatile pid_t leaver;
+
+/* As it exits, the kernel reads a robust list and clears a word, both in the window. */
+static void *leave(void *at)
+{
+	char *p = at;
+
+	syscall(SYS_set_robust_list, p, sizeof(struct robust_list_head));
+	syscall(SYS_set_tid_address, p + PAGE);
+	leaver = (pid_t)syscall(SYS_gettid);
+	syscall(SYS_exit, 0);
+	return NULL;
+}
+
+static void leave_a_thread(void)
+{
+	char path[64];
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, leave, window_map(window, IOVA, 2 * PAGE)))
+		_exit(1);
+	while (!leaver)
+		test_sleep_ms(5);
+	snprintf(path, sizeof(path), "/proc/self/task/%d", leaver);
+	while (!access(path, F_OK))
+		test_sleep_ms(5);
+	_exit(0);
+}
+
+TEST(stuck_and_thread_exits)
+{
+	int status;
+	pid_t pid;
+
+	up_stuck("0");
+	pid = fork();
+	if (!pid)
+		leave_a_thread();
+	CHECK_SOON(ended(pid, &status));
+	CHECK_EQ(status, 0);
 	CHECK(world_state_is(&w, "attached"));
 	check_ends();
 }
