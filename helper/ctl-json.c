@@ -28,6 +28,20 @@ static struct json_object *json_server(const struct vum_info *info)
 	return o;
 }
 
+static struct json_object *json_notes(const struct vum_info *info)
+{
+	struct json_object *notes = json_object_new_array();
+
+	for (unsigned int i = 0; i < info->nr_notes; i++) {
+		struct json_object *note = json_object_new_object();
+
+		ctl_json_add_text(note, "text", info->notes[i].text);
+		ctl_json_add(note, "count", json_object_new_int64(info->notes[i].count));
+		json_object_array_add(notes, note);
+	}
+	return notes;
+}
+
 struct json_object *ctl_json(const struct vum_info *info)
 {
 	struct json_object *o = json_object_new_object();
@@ -52,6 +66,7 @@ struct json_object *ctl_json(const struct vum_info *info)
 	ctl_json_add_text(o, "dma_announce", info->announce);
 	ctl_json_add(o, "dma_mappings", json_object_new_int64(info->mappings));
 	ctl_json_add_text(o, "dma_inexact", info->inexact);
+	ctl_json_add(o, "without", json_notes(info));
 	return o;
 }
 

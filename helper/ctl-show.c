@@ -37,6 +37,9 @@ static void print_human(const struct vum_info *info)
 	printf("Announced: %s, %" PRIu32 " mappings%s%s\n", info->announce ? info->announce : "-",
 	       info->mappings, info->inexact ? ", not exact since " : "",
 	       info->inexact ? info->inexact : "");
+	for (unsigned int i = 0; i < info->nr_notes; i++)
+		printf("Without:   %s (count %" PRIu32 ")\n", info->notes[i].text,
+		       info->notes[i].count);
 }
 
 static void on_answer(const struct vum_info *info, void *arg)

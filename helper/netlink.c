@@ -41,6 +41,12 @@ static struct nla_policy policy[VUM_ATTR_MAX + 1] = {
 	[VUM_ATTR_DATA_PATH]	= { .type = NLA_STRING },
 	[VUM_ATTR_HELPER]	= { .type = NLA_FLAG },
 	[VUM_ATTR_DMA_EVICTED]	= { .type = NLA_U64 },
+	[VUM_ATTR_NOTES]	= { .type = NLA_NESTED },
+};
+
+static struct nla_policy note_policy[VUM_NOTE_MAX + 1] = {
+	[VUM_NOTE_TEXT]		= { .type = NLA_STRING },
+	[VUM_NOTE_COUNT]	= { .type = NLA_U32 },
 };
 
 static const char * const state_names[] = {
@@ -136,6 +142,25 @@ static const char *get_string(struct nlattr *a)
 	return a ? nla_get_string(a) : NULL;
 }
 
+static void parse_notes(struct nlattr *notes, struct vum_info *info)
+{
+	struct nlattr *note, *a[VUM_NOTE_MAX + 1];
+	int left;
+
+	if (!notes)
+		return;
+	nla_for_each_nested(note, notes, left) {
+		if (info->nr_notes == VUM_INFO_NOTES ||
+		    nla_parse_nested(a, VUM_NOTE_MAX, note, note_policy) < 0 ||
+		    !a[VUM_NOTE_TEXT] || !a[VUM_NOTE_COUNT])
+			continue;
+		info->notes[info->nr_notes++] = (struct vum_info_note) {
+			.text = nla_get_string(a[VUM_NOTE_TEXT]),
+			.count = nla_get_u32(a[VUM_NOTE_COUNT]),
+		};
+	}
+}
+
 /* Returns false if the message is malformed or names no mdev. */
 static bool parse_info(struct nlmsghdr *h, struct vum_info *info)
 {
@@ -170,6 +195,7 @@ static bool parse_info(struct nlmsghdr *h, struct vum_info *info)
 		.data_path = get_string(a[VUM_ATTR_DATA_PATH]),
 		.helper = a[VUM_ATTR_HELPER],
 	};
+	parse_notes(a[VUM_ATTR_NOTES], info);
 	return true;
 }
 

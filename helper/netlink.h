@@ -8,6 +8,9 @@
 
 #include "../uapi/vfio_user_mdev.h"
 
+/* More than the module has. */
+#define VUM_INFO_NOTES	16
+
 /**
  * struct vum_info - one mdev, or one event of it
  * @event: enum vum_event, -1 if this is no event
@@ -46,6 +49,11 @@ struct vum_info {
 	const char *inexact;
 	const char *data_path;
 	bool helper;
+	unsigned int nr_notes;
+	struct vum_info_note {
+		const char *text;
+		uint32_t count;
+	} notes[VUM_INFO_NOTES];
 };
 
 typedef void (*vum_info_fn)(const struct vum_info *info, void *arg);

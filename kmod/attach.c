@@ -25,11 +25,15 @@
  * @dev: device
  * @session: the attachment
  * @shape: what the server has described so far
+ * @num_regions: regions that the server has, which are not all that VFIO has names for
+ * @num_irqs: IRQ indexes that the server has, likewise
  */
 struct vum_asking {
 	struct vum_device *dev;
 	u32 session;
 	struct vum_shape *shape;
+	u32 num_regions;
+	u32 num_irqs;
 };
 
 static int vum_ask_wait(struct vum_asking *a, struct vum_req *req)
@@ -96,6 +100,8 @@ static const char *vum_ask_info(struct vum_asking *a)
 	shape->flags = info.flags &
 		       (VFIO_DEVICE_FLAGS_RESET | VFIO_DEVICE_FLAGS_PCI);
 	shape->num_irqs = max_t(u32, info.num_irqs, VFIO_PCI_NUM_IRQS);
+	a->num_regions = info.num_regions;
+	a->num_irqs = info.num_irqs;
 	return NULL;
 }
 
@@ -105,15 +111,17 @@ static const char *vum_ask_region(struct vum_asking *a, u32 index)
 		.argsz = vum_conn_argsz(&a->dev->conn),
 		.index = index,
 	};
-	const char *flaw;
+	const char *flaw, *lack = NULL;
 	struct vum_req *req;
 
 	req = vum_ask(a, VFIO_USER_DEVICE_GET_REGION_INFO, &info, sizeof(info));
 	/* A region that the server refuses to describe does not exist. */
 	if (!req)
 		return NULL;
-	flaw = vum_region_take(&a->shape->regions[index], index, req->reply);
+	flaw = vum_region_take(&a->shape->regions[index], index, req->reply, &lack);
 	vum_req_put(req);
+	if (!flaw && lack)
+		vum_conn_note(a->dev, a->session, "region %u cannot be mapped: %s", index, lack);
 	return flaw;
 }
 
@@ -184,9 +192,9 @@ static const char *vum_ask_shape(struct vum_asking *a)
 	u64 config;
 	u32 i;
 
-	for (i = 0; !flaw && i < a->shape->num_regions; i++)
+	for (i = 0; !flaw && i < a->num_regions; i++)
 		flaw = vum_ask_region(a, i);
-	for (i = 0; !flaw && i < a->shape->num_irqs; i++)
+	for (i = 0; !flaw && i < a->num_irqs; i++)
 		flaw = vum_ask_irq(a, i);
 	if (flaw)
 		return flaw;
@@ -302,8 +310,8 @@ static const char *vum_announce_dma(struct vum_asking *a)
 		return NULL;
 	/* The server of a device that does no DMA may not know DMA_MAP. */
 	if (ret && mode == VUM_DMA_AUTO)
-		vum_notice(a->dev, "server refuses DMA_MAP (error %d): it will reach no memory\n",
-			   ret);
+		vum_conn_note(a->dev, a->session,
+			      "server refuses DMA_MAP (error %d): it will reach no memory", ret);
 	else if (ret)
 		return "server refuses DMA_MAP the way that dma_mode says";
 	return NULL;

@@ -115,6 +115,9 @@ static int vum_attach_begin(struct vum_device *dev, const struct vum_attach *a,
 		conn->session++;
 		WRITE_ONCE(conn->held, 0);
 		WRITE_ONCE(conn->stuck, 0);
+		conn->posted = false;
+		conn->no_posting = false;
+		vum_notes_begin(&conn->notes);
 		swap(conn->memcg, *memcg);
 		conn->peer = *a;
 		conn->stats.attaches++;

@@ -10,7 +10,6 @@
  */
 
 #include <linux/memcontrol.h>
-#include <linux/nospec.h>
 
 #include "compat.h"
 #include "device.h"
@@ -32,98 +31,6 @@ const char *const vum_data_path_names[] = {
 	[VUM_PATH_RELAY]	= "relay",
 	[VUM_PATH_KERNEL]	= "kernel",
 };
-
-/*
- * Ids
- *
- * The first ids have a plain table, since they serve nearly every access, and an
- * xarray takes several hundred instructions to find, to take and to free one.
- */
-
-/* May drop the lock for a while. Returns 0; -EBUSY if all are taken; -ENOMEM. */
-static int vum_ids_add(struct vum_conn *conn, struct vum_req *req)
-{
-	struct vum_ids *ids = &conn->ids;
-	u32 id;
-	int ret;
-
-	vum_conn_assert_held(conn);
-	if (~ids->taken) {
-		id = ffz(ids->taken);
-		ids->taken |= BIT(id);
-		ids->first[id] = req;
-		req->msg.hdr.msg_id = id;
-		return 0;
-	}
-	ret = __xa_alloc(&ids->others, &id, req, XA_LIMIT(VUM_IDS_FIRST, VUM_IDS_MAX - 1),
-			 GFP_KERNEL_ACCOUNT);
-	req->msg.hdr.msg_id = id;
-	return ret;
-}
-
-/* Keep @req's id taken until the server's reply comes. */
-static void vum_ids_retain(struct vum_conn *conn, const struct vum_req *req)
-{
-	struct vum_ids *ids = &conn->ids;
-	void *value = xa_mk_value(req->msg.hdr.cmd);
-	u16 id = req->msg.hdr.msg_id;
-
-	vum_conn_assert_held(conn);
-	if (id < VUM_IDS_FIRST)
-		ids->first[id] = value;
-	else
-		__xa_store(&ids->others, id, value, 0);
-}
-
-/* Find the first entry whose id is *@id or greater. NULL if there is none. */
-static void *vum_ids_next(struct vum_conn *conn, unsigned long *id)
-{
-	struct vum_ids *ids = &conn->ids;
-
-	vum_conn_assert_held(conn);
-	if (*id < VUM_IDS_FIRST) {
-		*id = find_next_bit(&ids->taken, VUM_IDS_FIRST, *id);
-		if (*id < VUM_IDS_FIRST)
-			return ids->first[*id];
-	}
-	return xa_find(&ids->others, id, U16_MAX, XA_PRESENT);
-}
-
-/**
- * vum_conn_find - find what has an id
- * @conn: connection, locked
- * @id: msg_id of a reply
- *
- * Return: a request; the command, as an xarray value, of a request whose waiter has
- * gone; or NULL.
- */
-void *vum_conn_find(struct vum_conn *conn, u16 id)
-{
-	struct vum_ids *ids = &conn->ids;
-
-	vum_conn_assert_held(conn);
-	if (id >= VUM_IDS_FIRST)
-		return xa_load(&ids->others, id);
-	return ids->first[array_index_nospec(id, VUM_IDS_FIRST)];
-}
-
-/**
- * vum_conn_free_id - let an id be used again
- * @conn: connection, locked
- * @id: an id in use
- */
-void vum_conn_free_id(struct vum_conn *conn, u16 id)
-{
-	struct vum_ids *ids = &conn->ids;
-
-	vum_conn_assert_held(conn);
-	if (id < VUM_IDS_FIRST) {
-		ids->taken &= ~BIT(id);
-		ids->first[id] = NULL;
-	} else {
-		__xa_erase(&ids->others, id);
-	}
-}
 
 /*
  * Requests
@@ -149,14 +56,14 @@ static int vum_conn_gate(const struct vum_conn *conn, const struct vum_req *req)
 /* Give @req an id. May drop the lock for a while. */
 static int vum_conn_number(struct vum_conn *conn, struct vum_req *req)
 {
-	int ret = vum_ids_add(conn, req);
+	int ret = vum_ids_add(&conn->ids, req);
 
 	if (ret)
 		return ret;
 	/* Attachment or helper may have gone while the lock was dropped. */
 	ret = vum_conn_gate(conn, req);
 	if (ret) {
-		vum_conn_free_id(conn, req->msg.hdr.msg_id);
+		vum_ids_free(&conn->ids, req->msg.hdr.msg_id);
 		return ret;
 	}
 	if (req->kind == VUM_REQ_ASYNC)
@@ -179,9 +86,12 @@ int vum_conn_enqueue(struct vum_conn *conn, struct vum_req *req)
 	vum_conn_assert_held(conn);
 	if (ret)
 		return ret;
-	if (req->kind == VUM_REQ_POSTED && conn->nr_posted < VUM_MAX_POSTED) {
+	if (req->kind == VUM_REQ_POSTED && conn->nr_posted < VUM_MAX_POSTED &&
+	    !conn->no_posting) {
 		req->msg.hdr.flags = VFIO_USER_F_NO_REPLY;
+		req->msg.hdr.msg_id = VUM_ID_POSTED;
 		conn->nr_posted++;
+		conn->posted = true;
 	} else {
 		/* With too many unsent, wait for this one, and so for all before it. */
 		if (req->kind == VUM_REQ_POSTED)
@@ -245,9 +155,9 @@ void vum_conn_finish(struct vum_device *dev, struct vum_req *req, int error)
 
 	vum_conn_assert_held(conn);
 	if (error && req->state == VUM_REQ_SENT && vum_conn_alive(conn))
-		vum_ids_retain(conn, req);
+		vum_ids_retain(&conn->ids, req);
 	else
-		vum_conn_free_id(conn, req->msg.hdr.msg_id);
+		vum_ids_free(&conn->ids, req->msg.hdr.msg_id);
 	if (req->state == VUM_REQ_QUEUED) {
 		list_del(&req->node);
 	} else if (req->reply_fds) {
@@ -418,9 +328,9 @@ static void vum_conn_abort(struct vum_device *dev, struct list_head *dead)
 	struct vum_req *req;
 	void *entry;
 
-	for (; (entry = vum_ids_next(conn, &id)); id++) {
+	for (; (entry = vum_ids_next(&conn->ids, &id)); id++) {
 		if (xa_is_value(entry)) {
-			vum_conn_free_id(conn, id);
+			vum_ids_free(&conn->ids, id);
 			continue;
 		}
 		req = entry;
@@ -603,6 +513,30 @@ bool vum_conn_fail(struct vum_device *dev, u32 session, const char *fmt, ...)
 }
 
 /**
+ * vum_conn_note - note that the device goes without something
+ * @dev: device
+ * @session: the attachment; nothing happens if another has begun
+ * @fmt: what and why
+ */
+void vum_conn_note(struct vum_device *dev, u32 session, const char *fmt, ...)
+{
+	struct vum_conn *conn = &dev->conn;
+	char text[VUM_NOTE_SIZE];
+	bool tell = false;
+	va_list args;
+
+	va_start(args, fmt);
+	vscnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	vum_conn_lock(conn);
+	if (conn->session == session)
+		tell = vum_notes_add(&conn->notes, text);
+	vum_conn_unlock(conn);
+	if (tell)
+		vum_notice(dev, "%s\n", text);
+}
+
+/**
  * vum_conn_orphan - keep the connection going without a helper, if possible
  * @dev: device, whose channel the helper has closed
  *
@@ -623,7 +557,7 @@ void vum_conn_orphan(struct vum_device *dev)
 	if (conn->path != VUM_PATH_KERNEL || conn->state != VUM_STATE_ATTACHED) {
 		stopped = vum_conn_end_locked(dev, conn->session, &dead);
 	} else {
-		for (; (entry = vum_ids_next(conn, &id)); id++) {
+		for (; (entry = vum_ids_next(&conn->ids, &id)); id++) {
 			req = entry;
 			if (xa_is_value(entry) || !req->reply_fds)
 				continue;
@@ -661,7 +595,7 @@ void vum_conn_init(struct vum_conn *conn, struct vum_transport *transport,
 {
 	static struct lock_class_key key;
 
-	xa_init_flags(&conn->ids.others, XA_FLAGS_ALLOC);
+	vum_ids_init(&conn->ids);
 	lockdep_set_class_and_name(&vum_conn_lock_of(conn), &key, "vum_conn");
 	INIT_LIST_HEAD(&conn->out);
 	INIT_LIST_HEAD(&conn->commands);
@@ -679,7 +613,7 @@ void vum_conn_init(struct vum_conn *conn, struct vum_transport *transport,
  */
 void vum_conn_exit(struct vum_conn *conn)
 {
-	xa_destroy(&conn->ids.others);
+	vum_ids_exit(&conn->ids);
 	mem_cgroup_put(conn->memcg);
 	free_percpu(conn->latency);
 }

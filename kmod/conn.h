@@ -12,36 +12,15 @@
 
 #include <linux/wait.h>
 #include <linux/workqueue.h>
-#include <linux/xarray.h>
 
+#include "ids.h"
 #include "message.h"
+#include "notes.h"
 #include "stats.h"
 #include "transport.h"
 
 /* Room for what a server may say of a region: thousands of areas, or descriptors. */
 #define VUM_MAX_INFO	SZ_64K
-
-#define VUM_IDS_FIRST	BITS_PER_LONG
-/*
- * Requests that wait for a reply at a time: the threads of a consumer, and all of its
- * mappings, twice over; see VUM_CONTAINER_MAX.
- */
-#define VUM_IDS_MAX	16384
-
-/**
- * struct vum_ids - requests in flight by their msg_id
- * @taken: ids below VUM_IDS_FIRST that are in use, as a bitmap
- * @first: the entries of these ids
- * @others: the entries of the ids beyond; its lock is the connection's lock
- *
- * An entry is a request, or, while the server still owes a reply to a request whose
- * waiter has gone, the command as an xarray value.
- */
-struct vum_ids {
-	unsigned long taken;
-	void *first[VUM_IDS_FIRST];
-	struct xarray others;
-};
 
 /**
  * struct vum_conn - the connection to a device's server
@@ -56,6 +35,8 @@ struct vum_ids {
  * @stuck: bytes of the command that has to wait until @held is less; 0: none has to
  * @memcg: the memory cgroup that pays for what the server makes the kernel hold
  * @nr_posted: messages of kind VUM_REQ_POSTED in @out
+ * @posted: the server has been sent a message of kind VUM_REQ_POSTED
+ * @no_posting: it replies to these, so no more are sent
  * @waiter: a task that waits for a reply at present, or NULL
  * @spin_ns: how long a task polls for a reply before it sleeps
  * @fds_wanted: requests that were sent and whose reply may bring descriptors
@@ -67,6 +48,7 @@ struct vum_ids {
  * @peer: what VUM_ATTACH said
  * @reason: why @state is VUM_STATE_BROKEN, or last was; empty once a server
  *	has been found in order
+ * @notes: what the device goes without
  * @stats: counters
  * @latency: how long replies took, from the first consumer on
  * @commands: the server's commands that have not been executed
@@ -88,6 +70,8 @@ struct vum_conn {
 	u32 stuck;
 	struct mem_cgroup *memcg;
 	unsigned int nr_posted;
+	bool posted;
+	bool no_posting;
 	struct task_struct *waiter;
 	u64 spin_ns;
 	unsigned int fds_wanted;
@@ -98,6 +82,7 @@ struct vum_conn {
 	bool dead;
 	struct vum_attach peer;
 	char reason[128];
+	struct vum_notes notes;
 	struct vum_stats stats;
 	struct vum_latency __percpu *latency;
 	struct list_head commands;
@@ -127,8 +112,6 @@ void vum_conn_swap_transport(struct vum_conn *conn, struct vum_transport **trans
 int vum_conn_enqueue(struct vum_conn *conn, struct vum_req *req);
 void vum_conn_sent(struct vum_conn *conn, struct vum_req *req);
 struct vum_req *vum_conn_take(struct vum_conn *conn);
-void *vum_conn_find(struct vum_conn *conn, u16 id);
-void vum_conn_free_id(struct vum_conn *conn, u16 id);
 void vum_conn_finish(struct vum_device *dev, struct vum_req *req, int error);
 
 u32 vum_conn_argsz(const struct vum_conn *conn);
@@ -151,6 +134,8 @@ void vum_conn_detach(struct vum_device *dev);
 void vum_conn_break(struct vum_device *dev, u32 session, const char *fmt, ...)
 	__printf(3, 4);
 bool vum_conn_fail(struct vum_device *dev, u32 session, const char *fmt, ...)
+	__printf(3, 4);
+void vum_conn_note(struct vum_device *dev, u32 session, const char *fmt, ...)
 	__printf(3, 4);
 
 /* Is a server attached, or being attached? */

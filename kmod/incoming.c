@@ -41,6 +41,14 @@ static const char *vum_reply_flaw(const struct vum_req *req,
 	return NULL;
 }
 
+/* Is this the reply to a posted write, for which the server was not asked? */
+static bool vum_reply_unasked(const struct vum_conn *conn,
+			      const struct vfio_user_header *hdr)
+{
+	return conn->posted && hdr->msg_id == VUM_ID_POSTED &&
+	       hdr->cmd == VFIO_USER_REGION_WRITE;
+}
+
 /*
  * End the request that @reply belongs to. Returns NULL, or what is wrong with @reply.
  * The request, with a reference for the caller, goes to *@match, and takes over a
@@ -50,16 +58,20 @@ static const char *vum_reply_match(struct vum_device *dev, struct vum_msg *reply
 				   bool small, struct vum_req **match)
 {
 	struct vum_conn *conn = &dev->conn;
-	struct vum_req *req = vum_conn_find(conn, reply->hdr.msg_id);
+	struct vum_req *req = vum_ids_find(&conn->ids, reply->hdr.msg_id);
 	const char *flaw;
 
 	vum_conn_assert_held(conn);
+	if (vum_reply_unasked(conn, &reply->hdr)) {
+		conn->no_posting = true;
+		return NULL;
+	}
 	if (!req)
 		return "reply to no request";
 	if (xa_is_value(req)) {
 		if (xa_to_value(req) != reply->hdr.cmd)
 			return "reply names another command than the request";
-		vum_conn_free_id(conn, reply->hdr.msg_id);
+		vum_ids_free(&conn->ids, reply->hdr.msg_id);
 		return NULL;
 	}
 	flaw = vum_reply_flaw(req, reply);
@@ -83,9 +95,11 @@ static int vum_incoming_reply(struct vum_device *dev, u32 session,
 	const struct vfio_user_header hdr = msg->hdr;
 	struct vum_conn *conn = &dev->conn;
 	struct vum_req *req = NULL;
+	bool posting, unposted;
 	const char *flaw;
 
 	vum_conn_lock(conn);
+	posting = !conn->no_posting;
 	if (conn->session != session || !vum_conn_alive(conn)) {
 		vum_conn_unlock(conn);
 		if (!small)
@@ -93,7 +107,10 @@ static int vum_incoming_reply(struct vum_device *dev, u32 session,
 		return -EPIPE;
 	}
 	flaw = vum_reply_match(dev, msg, small, &req);
+	unposted = posting && conn->no_posting;
 	vum_conn_unlock(conn);
+	if (unposted)
+		vum_conn_note(dev, session, "no posted writes: server replies to what wants no reply");
 
 	if (req) {
 		trace_vum_answer(dev, req);
@@ -114,6 +131,8 @@ static const char *vum_command_flaw(const struct vum_msg *msg)
 	const struct vfio_user_dma_access *dma = (const void *)msg->payload;
 	u32 payload = msg->size - sizeof(msg->hdr);
 
+	if (msg->hdr.flags & VFIO_USER_F_ERROR)
+		return "error reply that says it is a command";
 	if (msg->hdr.cmd != VFIO_USER_DMA_READ &&
 	    msg->hdr.cmd != VFIO_USER_DMA_WRITE)
 		return "command that servers do not send";
@@ -174,9 +193,11 @@ static int vum_incoming_command(struct vum_device *dev, u32 session,
 static const char *vum_reply_header_flaw(struct vum_conn *conn,
 					 const struct vfio_user_header *hdr)
 {
-	const struct vum_req *req = vum_conn_find(conn, hdr->msg_id);
+	const struct vum_req *req = vum_ids_find(&conn->ids, hdr->msg_id);
 	u32 max;
 
+	if (vum_reply_unasked(conn, hdr))
+		return NULL;
 	if (!req)
 		return "reply to no request";
 	if (xa_is_value(req))

@@ -164,6 +164,9 @@ static int vum_ioeventfd_ask(struct vum_ioeventfd *io)
 	ret = vum_req_call(io->dev, req);
 	if (!ret)
 		vum_ioeventfd_take(io, req->reply);
+	else if (req->reply)
+		vum_conn_note(io->dev, io->session,
+			      "no eventfd of the server's: GET_REGION_IO_FDS: error %d", ret);
 	vum_req_put(req);
 	return ret == -EINTR ? ret : 0;
 }

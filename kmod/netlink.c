@@ -30,6 +30,7 @@ struct vum_snapshot {
 	struct vum_stats stats;
 	char socket[UNIX_PATH_MAX];
 	char reason[sizeof_field(struct vum_conn, reason)];
+	struct vum_notes notes;
 };
 
 static void vum_snapshot_take(const struct vum_device *dev, struct vum_snapshot *s)
@@ -45,6 +46,7 @@ static void vum_snapshot_take(const struct vum_device *dev, struct vum_snapshot 
 	s->stats = conn->stats;
 	memcpy(s->socket, dev->socket, sizeof(s->socket));
 	memcpy(s->reason, conn->reason, sizeof(s->reason));
+	s->notes = conn->notes;
 }
 
 /* How many pages have been evicted: work that faults and accesses wait for. */
@@ -101,6 +103,34 @@ static int vum_put_dma(struct sk_buff *skb, struct vum_device *dev)
 	       (why ? nla_put_string(skb, VUM_ATTR_DMA_INEXACT, why) : 0);
 }
 
+static int vum_put_note(struct sk_buff *skb, const char *text, u32 count)
+{
+	struct nlattr *nest;
+
+	if (!count)
+		return 0;
+	nest = nla_nest_start(skb, VUM_NOTE);
+	if (!nest || nla_put_string(skb, VUM_NOTE_TEXT, text) ||
+	    nla_put_u32(skb, VUM_NOTE_COUNT, count))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+static int vum_put_notes(struct sk_buff *skb, const struct vum_notes *notes)
+{
+	struct nlattr *nest = nla_nest_start(skb, VUM_ATTR_NOTES);
+	int ret = nest ? 0 : -EMSGSIZE;
+	u32 i;
+
+	for (i = 0; !ret && i < VUM_NR_NOTES; i++)
+		ret = vum_put_note(skb, notes->note[i].text, notes->note[i].count);
+	ret = ret ?: vum_put_note(skb, "and more", notes->more);
+	if (!ret)
+		nla_nest_end(skb, nest);
+	return ret;
+}
+
 static int vum_put_snapshot(struct sk_buff *skb, struct vum_device *dev,
 			    const struct vum_snapshot *s)
 {
@@ -113,7 +143,8 @@ static int vum_put_snapshot(struct sk_buff *skb, struct vum_device *dev,
 	      nla_put_u32(skb, VUM_ATTR_STATE, s->state) ?:
 	      vum_put_server(skb, s) ?:
 	      vum_put_counters(skb, &s->stats) ?:
-	      vum_put_dma(skb, dev);
+	      vum_put_dma(skb, dev) ?:
+	      vum_put_notes(skb, &s->notes);
 	if (!ret && s->open)
 		ret = nla_put_flag(skb, VUM_ATTR_OPEN);
 	if (!ret && s->helper)

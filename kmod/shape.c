@@ -122,13 +122,18 @@ static bool vum_file_writable(const struct file *file)
 }
 
 static const char *vum_region_take_file(struct vum_region *region, u64 offset,
-					struct file *file)
+					struct file *file, const char **lack)
 {
 	u64 extent = vum_region_extent(region);
 
-	/* Other kinds of files may drop or replace their pages at any time. */
-	if (!shmem_mapping(file->f_mapping))
-		return "server's region is in a file that is neither a memfd nor on tmpfs";
+	/*
+	 * Other kinds of files may drop or replace their pages at any time. As without a
+	 * file, the region can be accessed by messages.
+	 */
+	if (!shmem_mapping(file->f_mapping)) {
+		*lack = "its file is not on tmpfs";
+		return NULL;
+	}
 	if (!PAGE_ALIGNED(offset))
 		return "server's region does not start on a page of its file";
 	if (!(file->f_mode & FMODE_READ))
@@ -150,11 +155,12 @@ static const char *vum_region_take_file(struct vum_region *region, u64 offset,
  * @region: filled in; zeroed by the caller, who frees what it holds even after a flaw
  * @index: index of the region that the server was asked about
  * @reply: the server's reply, at least as large as struct vfio_user_region_info
+ * @lack: set to why the region cannot be mapped, if the server thinks it can
  *
  * Return: NULL, or what is wrong with the description.
  */
 const char *vum_region_take(struct vum_region *region, u32 index,
-			    const struct vum_msg *reply)
+			    const struct vum_msg *reply, const char **lack)
 {
 	struct vfio_user_region_info info;
 	const char *flaw = NULL;
@@ -169,14 +175,16 @@ const char *vum_region_take(struct vum_region *region, u32 index,
 			(VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE);
 	if (info.flags & VFIO_REGION_INFO_FLAG_CAPS)
 		flaw = vum_region_take_caps(region, info.cap_offset, reply);
-	/* The areas may be among what the server had no room to say. */
-	if (info.flags & VFIO_REGION_INFO_FLAG_CAPS && !info.cap_offset)
-		return flaw;
 	/* A region without a file can still be accessed by messages. */
-	if (!flaw && info.flags & VFIO_REGION_INFO_FLAG_MMAP && region->size &&
-	    reply->nr_files)
-		flaw = vum_region_take_file(region, info.offset, reply->files[0]);
-	return flaw;
+	if (flaw || !(info.flags & VFIO_REGION_INFO_FLAG_MMAP) || !region->size ||
+	    !reply->nr_files)
+		return flaw;
+	/* The areas may be among what there was no room to say. */
+	if (info.flags & VFIO_REGION_INFO_FLAG_CAPS && !info.cap_offset) {
+		*lack = "max_data_xfer_size has no room for its areas";
+		return NULL;
+	}
+	return vum_region_take_file(region, info.offset, reply->files[0], lack);
 }
 
 static bool vum_region_same(const struct vum_region *a, const struct vum_region *b)

@@ -78,7 +78,7 @@ struct vum_shape *vum_shape_alloc(u32 num_regions, gfp_t gfp);
 void vum_shape_free(struct vum_shape *shape);
 bool vum_shape_same(const struct vum_shape *a, const struct vum_shape *b);
 const char *vum_region_take(struct vum_region *region, u32 index,
-			    const struct vum_msg *reply);
+			    const struct vum_msg *reply, const char **lack);
 int vum_region_info(struct vfio_device *vdev, struct vfio_region_info *info,
 		    struct vfio_info_cap *caps);
 

@@ -65,7 +65,7 @@ static void vum_sock_work(struct work_struct *work)
 	if (vum_sock_readable(vs))
 		vum_sock_read_for(vs, NULL);
 	/* What a server leaves unread ends with it. */
-	else if (vum_conn_is_stuck(conn) && READ_ONCE(vs->socket->sk->sk_shutdown))
+	if (vum_conn_is_stuck(conn) && READ_ONCE(vs->socket->sk->sk_shutdown))
 		vum_conn_end(vs->dev, vs->session);
 }
 
@@ -79,12 +79,14 @@ static void vum_sock_data_ready(struct sock *sk)
 	struct vum_sock *vs;
 	int idx;
 
-	might_sleep();
 	idx = srcu_read_lock(&vum_sock_callers);
 	vs = srcu_dereference(__sk_user_data(sk), &vum_sock_callers);
 	/* A late caller may find a BPF map's pointer, which has flags in it. */
 	if ((uintptr_t)vs & ~SK_USER_DATA_PTRMASK)
 		vs = NULL;
+	/* Not without @vs: vum_sock_exit() does not wait for a late caller that sleeps. */
+	if (vs)
+		might_sleep();
 	/*
 	 * vum_conn_finish() lowers fds_wanted and queues vum_sock_work(): either the
 	 * new value is seen here, or vum_sock_work() sees the data.

@@ -293,6 +293,8 @@ enum vum_cmd {
  *	a reply
  * @VUM_ATTR_DMA_EVICTED: u64, pages of the consumer's that were unpinned to make room
  *	for others, because of a limit or for want of memory
+ * @VUM_ATTR_NOTES: nested VUM_NOTE, what the device goes without in this attachment, or
+ *	did in the last
  */
 enum vum_attr {
 	VUM_ATTR_UNSPEC,
@@ -322,9 +324,26 @@ enum vum_attr {
 	VUM_ATTR_HELPER,
 	VUM_ATTR_LATENCY,
 	VUM_ATTR_DMA_EVICTED,
+	VUM_ATTR_NOTES,
 };
 
-#define VUM_ATTR_MAX VUM_ATTR_DMA_EVICTED
+#define VUM_ATTR_MAX VUM_ATTR_NOTES
+
+/**
+ * enum vum_note_attr - attributes within VUM_ATTR_NOTES, and within VUM_NOTE
+ * @VUM_NOTE_UNSPEC: invalid
+ * @VUM_NOTE: nested VUM_NOTE_TEXT and VUM_NOTE_COUNT
+ * @VUM_NOTE_TEXT: string, what the device goes without, and why
+ * @VUM_NOTE_COUNT: u32, how often that has happened
+ */
+enum vum_note_attr {
+	VUM_NOTE_UNSPEC,
+	VUM_NOTE,
+	VUM_NOTE_TEXT,
+	VUM_NOTE_COUNT,
+};
+
+#define VUM_NOTE_MAX VUM_NOTE_COUNT
 
 /**
  * enum vum_latency_attr - attributes within VUM_ATTR_LATENCY

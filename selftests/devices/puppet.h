@@ -213,6 +213,8 @@ enum puppet_dma_op {
  *	for
  * @PUPPET_FAULT_FLOOD: before the reply, three DMA_WRITEs of 1 MiB at IOVA ARG << 20
  *	that want no reply
+ * @PUPPET_FAULT_REPLY: a good reply, also to a message that wants none, to this and
+ *	the next ARG such messages
  * @PUPPET_NR_FAULTS: number of the above
  */
 enum puppet_fault {
@@ -239,6 +241,7 @@ enum puppet_fault {
 	PUPPET_FAULT_DMA_READ,
 	PUPPET_FAULT_UNSOLICITED,
 	PUPPET_FAULT_FLOOD,
+	PUPPET_FAULT_REPLY,
 	PUPPET_NR_FAULTS,
 };
 

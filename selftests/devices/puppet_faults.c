@@ -244,6 +244,15 @@ static void send_longer(struct puppet *puppet, struct vus_reply *reply)
 	free(buf);
 }
 
+/* Faults whose ARG says how many more messages they strike. */
+static void strike_again(struct puppet *puppet, enum puppet_fault fault)
+{
+	if (!puppet->fault_arg)
+		return;
+	puppet->fault_arg--;
+	puppet->fault = fault;
+}
+
 static void send_flood(struct puppet *puppet)
 {
 	struct {
@@ -329,6 +338,9 @@ static void spoil(struct puppet *puppet, enum puppet_fault fault,
 	case PUPPET_FAULT_FLOOD:
 		send_flood(puppet);
 		break;
+	case PUPPET_FAULT_REPLY:
+		strike_again(puppet, fault);
+		break;
 	default:
 		break;
 	}
@@ -378,10 +390,7 @@ static void strike(struct puppet *puppet, enum puppet_fault fault,
 		send_garbage(puppet);
 		break;
 	case PUPPET_FAULT_SILENT:
-		if (puppet->fault_arg) {
-			puppet->fault_arg--;
-			puppet->fault = fault;
-		}
+		strike_again(puppet, fault);
 		break;
 	case PUPPET_FAULT_HANGUP:
 		vus_hangup(puppet->srv);

@@ -281,6 +281,25 @@ TEST(answers_are_bounded)
 	CHECK_EQ(write(fd, &read_dma, sizeof(read_dma)), sizeof(read_dma));
 }
 
+static void dma_read_at(uint64_t iova, uint64_t count, uint32_t want)
+{
+	struct {
+		struct vfio_user_header hdr;
+		struct vfio_user_dma_access dma;
+	} read_dma = {
+		.hdr = { .cmd = VFIO_USER_DMA_READ, .msg_size = 32 },
+		.dma = { .addr = iova, .count = count },
+	};
+	struct vfio_user_header answer;
+	char buf[256];
+
+	CHECK_EQ(write(fd, &read_dma, sizeof(read_dma)), sizeof(read_dma));
+	do
+		answer = next(buf, sizeof(buf));
+	while (answer.cmd != VFIO_USER_DMA_READ);
+	CHECK_EQ(answer.flags & VFIO_USER_F_ERROR ? answer.error_no : 0, want);
+}
+
 static void bad_dma(uint16_t cmd, uint64_t count, uint32_t size)
 {
 	char buf[64] = { 0 };
@@ -293,6 +312,19 @@ static void bad_dma(uint16_t cmd, uint64_t count, uint32_t size)
 	memcpy(buf + sizeof(hdr), &dma, sizeof(dma));
 	CHECK_ERRNO(write(fd, buf, size), EPROTO);
 	CHECK(world_state_is(&w, "broken"));
+}
+
+TEST(error_that_says_it_is_a_command)
+{
+	struct vfio_user_header hdr = {
+		.cmd = VFIO_USER_DEVICE_GET_INFO, .msg_size = sizeof(hdr),
+		.flags = VFIO_USER_F_TYPE_COMMAND | VFIO_USER_F_ERROR, .error_no = EINVAL,
+	};
+
+	up();
+	attach();
+	CHECK_ERRNO(write(fd, &hdr, sizeof(hdr)), EPROTO);
+	CHECK_EQ(kernel_log_count(w.uuid, "error reply that says it is a command"), 1);
 }
 
 TEST(dma_command_too_short)
@@ -407,6 +439,28 @@ TEST(attach_by_hand)
 	up();
 	attach_fake(&f);
 	world_wait_state(&w, "attached");
+}
+
+/* An address that wraps is none, even where both its ends are mapped. */
+TEST(dma_that_wraps)
+{
+	unsigned char *p = dma_memory(2 * 4096);
+	struct fake f = good_fake();
+	struct consumer c;
+
+	up();
+	world_attr_set(&w, "dma_mode", "message");
+	world_attr_set(&w, "dma_announce", "aperture");
+	attach_fake(&f);
+	answer(VFIO_USER_DMA_MAP, NULL, 0);
+	consumer_prepare(&c, &w);
+	dma_map(&c, p, 0, 4096, DMA_READ);
+	dma_map(&c, p + 4096, -4096ULL, 4096, DMA_READ);
+	CHECK_EQ(consumer_get_device(&c, &w), 0);
+	CHECK_ERRNO(pread(c.device, p, 1, region_at(0, 0)), EINVAL);
+	dma_read_at(0, 8, 0);
+	dma_read_at(-8ULL, 8, 0);
+	dma_read_at(-8ULL, 16, EFAULT);
 }
 
 /* Commands of a server that has gone are not carried out any longer. */

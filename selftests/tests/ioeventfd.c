@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "../lib/ctl.h"
 #include "../lib/puppet.h"
 
 static struct world w;
@@ -78,6 +79,27 @@ TEST(signal_is_a_signal)
 	CHECK(!eventfd_write(other, 1));
 	CHECK_SOON(puppet_get(&c, PUPPET_NR_WRITES) == writes + 1);
 	CHECK_EQ(puppet_get(&c, PUPPET_IO_FD_HITS), 2);
+}
+
+/* A server that has none, or does not want to say: it costs nothing but time. */
+TEST(server_refuses)
+{
+	struct json_object *show;
+	int fd = new_eventfd();
+
+	up();
+	for (uint64_t i = 0; i < 2; i++) {
+		puppet_fault(&c, VFIO_USER_DEVICE_GET_REGION_IO_FDS, PUPPET_FAULT_ERROR,
+			     EINVAL);
+		CHECK(!set(0x40 + 8 * i, 1, VFIO_DEVICE_IOEVENTFD_32, fd));
+	}
+	CHECK(!eventfd_write(fd, 1));
+	CHECK_SOON(word(0x40) == 1 && word(0x48) == 1);
+	show = ctl_run_json("show --json %s", w.uuid);
+	show = json_object_array_get_idx(json_get(show, "without"), 0);
+	CHECK(strstr(json_get_text(show, "text"), "GET_REGION_IO_FDS: error -22"));
+	CHECK_EQ(json_get_number(show, "count"), 2);
+	CHECK_EQ(kernel_log_count(w.uuid, "GET_REGION_IO_FDS"), 1);
 }
 
 TEST(nonsense)

@@ -126,6 +126,24 @@ TEST(switched_off)
 	is_posted(write_bar);
 }
 
+/* A reply to what wants none is of no harm: the next write waits for its own. */
+TEST(server_replies_all_the_same)
+{
+	up();
+	puppet_fault(&c, VFIO_USER_REGION_WRITE, PUPPET_FAULT_REPLY, 2);
+	/* The third has a reply of its own to wait for, behind those of the others. */
+	for (uint32_t i = 0; i < 3; i++)
+		region_write32(&c, VFIO_PCI_BAR1_REGION_INDEX, 4 * i, 1);
+	write_config();
+	puppet_check(&c, 4);
+	is_waited_for(write_bar);
+	CHECK(world_state_is(&w, "attached"));
+	CHECK_EQ(kernel_log_count(w.uuid, "no posted writes"), 1);
+	world_attr_set(&w, "state", "detached");
+	world_wait_state(&w, "attached");
+	is_posted(write_bar);
+}
+
 /* Whoever writes and then reads, reads what he wrote. */
 TEST(order)
 {

@@ -136,6 +136,23 @@ TEST(attaching)
 	CHECK_EQ(replies(figures, "DEVICE_RESET"), 2);
 }
 
+/* A server need not have all that VFIO has a number for. */
+TEST(attaching_a_small_device)
+{
+	const char *const args[] = { "--num-regions", "8", "--num-irqs", "1", NULL };
+	struct json_object *figures;
+
+	world_up(&w, args);
+	consumer_open(&c, &w);
+	consumer_close(&c);
+	world_attr_set(&w, "state", "detached");
+	world_wait_state(&w, "attached");
+	figures = stats();
+	CHECK_EQ(replies(figures, "DEVICE_GET_REGION_INFO"), 8);
+	CHECK_EQ(replies(figures, "DEVICE_GET_IRQ_INFO"), 1);
+	CHECK_EQ(json_get_number(figures, "errors"), 0);
+}
+
 /* How many replies took some time in between? Buckets are powers of two. */
 static long replies_within(struct json_object *histogram, long long from_ns,
 			   long long to_ns)
