@@ -17,8 +17,8 @@
 #include <vfio_user.h>
 #include <vfio_user_mdev.h>
 
+#include "../lib/dma.h"
 #include "../lib/test.h"
-#include "../lib/world.h"
 
 #define NR_DEVICES	9
 #define KIB		1024L
@@ -229,6 +229,28 @@ TEST(reply_to_nothing)
 	CHECK_EQ(send(h.server, &reply, sizeof(reply), MSG_NOSIGNAL), sizeof(reply));
 	CHECK_SOON(kernel_log_count(h.w.uuid, "reply to no request") == 1);
 	CHECK(world_state_is(&h.w, "broken"));
+}
+
+#define NR_SILENT	40
+
+/* Each has work of the kernel's wait for it. Others are attached and served as ever. */
+TEST(silent_servers_take_no_places)
+{
+	const char *const args[] = { "--dma", "message", NULL };
+	static struct hoarder silent[NR_SILENT];
+	unsigned char *mem = dma_memory(4096);
+	struct consumer c;
+	struct world w;
+
+	for (int i = 0; i < NR_SILENT; i++)
+		hoarder_up(&silent[i]);
+	world_up(&w, args);
+	consumer_open(&c, &w);
+	dma_map(&c, mem, 0, 4096, DMA_READ | DMA_WRITE);
+	CHECK_EQ(dma_run(&c, PUPPET_DMA_FILL, 0, 4096, 0x11111111), 0);
+	CHECK_EQ(mem[4095], 0x11);
+	for (int i = 0; i < NR_SILENT; i++)
+		CHECK(world_state_is(&silent[i].w, "attaching"));
 }
 
 #define CGROUPS	"/tmp/vum-cgroups"
