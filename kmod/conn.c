@@ -299,12 +299,13 @@ int vum_conn_check_helper(const struct vum_conn *conn)
  * vum_conn_wait_settled - wait until no server is being attached
  * @conn: connection
  *
+ * Context: may be frozen, so the caller holds no lock.
  * Return: 0, or -EINTR if the caller is being killed.
  */
 int vum_conn_wait_settled(struct vum_conn *conn)
 {
-	if (wait_event_killable(conn->changed,
-				READ_ONCE(conn->state) != VUM_STATE_ATTACHING))
+	if (wait_event_state(conn->changed, READ_ONCE(conn->state) != VUM_STATE_ATTACHING,
+			     (TASK_KILLABLE | TASK_FREEZABLE)))
 		return -EINTR;
 	return 0;
 }

@@ -81,6 +81,7 @@ static int vum_device_open(struct vfio_device *vdev)
 		vum_container_unbind(dev);
 		return ret;
 	}
+	/* VFIO holds locks, so the task cannot be frozen here. */
 	left = wait_event_killable_timeout(dev->conn.changed,
 					   READ_ONCE(dev->going) ||
 					   vum_device_claim(dev),

@@ -374,8 +374,8 @@ int vum_announce_now(struct vum_device *dev)
 	struct vum_conn *conn = &dev->conn;
 	int ret;
 
-	if (wait_event_killable(conn->changed,
-				atomic_read(&ann->pending) <= VUM_ANNOUNCE_MAX))
+	if (wait_event_state(conn->changed, atomic_read(&ann->pending) <= VUM_ANNOUNCE_MAX,
+			     (TASK_KILLABLE | TASK_FREEZABLE)))
 		return -EINTR;
 	if (mutex_lock_killable(&dev->announce.lock))
 		return -EINTR;
@@ -412,6 +412,23 @@ bool vum_announce_heard(const struct vum_device *dev, unsigned long gen)
 	       !READ_ONCE(dev->conn.nr_async);
 }
 
+/*
+ * Wait for the answers to all that the server was told, for @left jiffies at most.
+ * Returns false if the time was not enough. The task can be killed, and frozen.
+ */
+static bool vum_announce_answered(struct vum_conn *conn, long left)
+{
+	DEFINE_WAIT(wait);
+
+	prepare_to_wait(&conn->changed, &wait, TASK_KILLABLE | TASK_FREEZABLE);
+	while (READ_ONCE(conn->nr_async) && left && !fatal_signal_pending(current)) {
+		left = schedule_timeout(left);
+		prepare_to_wait(&conn->changed, &wait, TASK_KILLABLE | TASK_FREEZABLE);
+	}
+	finish_wait(&conn->changed, &wait);
+	return left || !READ_ONCE(conn->nr_async);
+}
+
 /**
  * vum_announce_wait_heard - tell the server what has changed and await its answers
  * @dev: device
@@ -424,7 +441,6 @@ int vum_announce_wait_heard(struct vum_device *dev)
 {
 	struct vum_conn *conn = &dev->conn;
 	u32 session, ms = READ_ONCE(dev->timeout_ms);
-	long left;
 	int ret = 0;
 
 	/* A server is told of all mappings while it is being attached. */
@@ -437,13 +453,10 @@ int vum_announce_wait_heard(struct vum_device *dev)
 	mutex_unlock(&dev->announce.lock);
 	if (ret)
 		return ret;
-	left = wait_event_killable_timeout(conn->changed, !READ_ONCE(conn->nr_async),
-					   ms ? msecs_to_jiffies(ms) :
-						MAX_SCHEDULE_TIMEOUT);
-	if (!left)
+	if (!vum_announce_answered(conn, ms ? msecs_to_jiffies(ms) : MAX_SCHEDULE_TIMEOUT))
 		vum_conn_break(dev, session,
 			       "no reply to what it was told of memory within timeout_ms");
-	return left < 0 || fatal_signal_pending(current) ? -EINTR : 0;
+	return fatal_signal_pending(current) ? -EINTR : 0;
 }
 
 static void vum_announce_work(struct work_struct *work)
