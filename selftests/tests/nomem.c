@@ -53,6 +53,15 @@ static void sweep(const char *name, struct fault_tasks tasks,
 	fault_sweep(&s);
 }
 
+/* The same for what allocates hundreds of pages, which fail all in the same way. */
+static void sweep_pages(const char *name, struct fault_tasks tasks,
+			int (*run)(unsigned int n), void (*recover)(int error))
+{
+	const struct sweep s = { name, tasks, 1, 37, run, recover };
+
+	fault_sweep(&s);
+}
+
 /* A server that was detached is one of which the log tells. */
 static void told(int error)
 {
@@ -342,22 +351,33 @@ TEST(close_device)
 
 static unsigned char out[LARGE], in[LARGE];
 
-static int run_large(unsigned int n)
+static int write_and_read(unsigned int n, size_t size)
 {
 	off_t at = region_at(VFIO_PCI_BAR0_REGION_INDEX, 0);
 	ssize_t ret;
 
-	memset(out, (int)n, sizeof(out));
-	ret = pwrite(c.device, out, sizeof(out), at);
-	if (ret == sizeof(out))
-		ret = pread(c.device, in, sizeof(in), at);
+	memset(out, (int)n, size);
+	ret = pwrite(c.device, out, size, at);
+	if (ret == (ssize_t)size)
+		ret = pread(c.device, in, size, at);
 	if (ret < 0)
 		return -errno;
 	/* Some of it has gone, and the caller knows how much. */
-	if (ret < (ssize_t)sizeof(in))
+	if (ret < (ssize_t)size)
 		return -ENOMEM;
-	CHECK(!memcmp(in, out, sizeof(in)));
+	CHECK(!memcmp(in, out, size));
 	return 0;
+}
+
+static int run_large(unsigned int n)
+{
+	return write_and_read(n, LARGE);
+}
+
+/* A page and the structs around it, whose memory is not taken by the page. */
+static int run_page(unsigned int n)
+{
+	return write_and_read(n, 4096);
 }
 
 TEST(large_access)
@@ -366,12 +386,15 @@ TEST(large_access)
 
 	need_by_group();
 	up(args);
-	sweep("1 MiB write and read", self, run_large, works_again);
+	sweep("4 KiB write and read", self, run_page, works_again);
+	sweep_pages("1 MiB write and read", self, run_large, works_again);
 	world_attr_set(&w, "data_path", "relay");
 	world_attr_set(&w, "state", "detached");
 	world_wait_state(&w, "attached");
-	sweep("1 MiB write and read, relay, helper",
-	      (struct fault_tasks) { .process = w.helper }, run_large, works_again);
+	sweep("4 KiB write and read, relay, helper",
+	      (struct fault_tasks) { .process = w.helper }, run_page, works_again);
+	sweep_pages("1 MiB write and read, relay, helper",
+		    (struct fault_tasks) { .process = w.helper }, run_large, works_again);
 }
 
 static uint32_t bar0(uint64_t offset, int *error)
