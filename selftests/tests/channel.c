@@ -441,10 +441,10 @@ TEST(attach_by_hand)
 	world_wait_state(&w, "attached");
 }
 
-/* An address that wraps is none, even where both its ends are mapped. */
+/* An address that wraps is none, though what follows the wrap is mapped. */
 TEST(dma_that_wraps)
 {
-	unsigned char *p = dma_memory(2 * 4096);
+	unsigned char *p = dma_memory(4096);
 	struct fake f = good_fake();
 	struct consumer c;
 
@@ -455,11 +455,9 @@ TEST(dma_that_wraps)
 	answer(VFIO_USER_DMA_MAP, NULL, 0);
 	consumer_prepare(&c, &w);
 	dma_map(&c, p, 0, 4096, DMA_READ);
-	dma_map(&c, p + 4096, -4096ULL, 4096, DMA_READ);
 	CHECK_EQ(consumer_get_device(&c, &w), 0);
 	CHECK_ERRNO(pread(c.device, p, 1, region_at(0, 0)), EINVAL);
 	dma_read_at(0, 8, 0);
-	dma_read_at(-8ULL, 8, 0);
 	dma_read_at(-8ULL, 16, EFAULT);
 }
 
