@@ -80,7 +80,7 @@ static void check_evicted(long pages, unsigned int told)
 /* As a guest's memory goes by a user who may lock 512 KiB. */
 TEST(much_memory_and_a_small_limit)
 {
-	const unsigned int limit = 128, nr = (test_slow() > 1 ? 64U << 20 : 1U << 30) / PAGE;
+	const unsigned int limit = 128, nr = (64U << 20) / PAGE / (unsigned int)test_slow();
 
 	mem = remote_memory(nr * PAGE);
 	window_world(&w, "absorb");
