@@ -46,9 +46,10 @@ clear_away() {
 
 # Prints what the kernel has to object to since the last call: from the first such
 # line on, with what follows it. "Huh" is no objection: nomem has the kernel find no
-# memory for a page table, and the kernel says that it tries again.
+# memory for a page table, and the kernel says that it tries again. Nor is a memory
+# failure, which unpinnable asks for.
 complaints() {
-	dmesg | grep -v 'Huh VM_FAULT_OOM leaked out' | sed -n -E "/$bad/,\$p" | head -n 200
+	dmesg | grep -v -e 'Huh VM_FAULT_OOM leaked out' -e 'Memory failure: 0x' | sed -n -E "/$bad/,\$p" | head -n 200
 	dmesg -C
 }
 
