@@ -35,7 +35,7 @@ static void start_threads(int nr, void *(*fn)(void *), void *arg)
 	pthread_t thread;
 
 	pthread_attr_init(&attr);
-	CHECK(!pthread_attr_setstacksize(&attr, 64 * 1024));
+	CHECK(!pthread_attr_setstacksize(&attr, 64UL * 1024));
 	for (int i = 0; i < nr; i++)
 		CHECK(!pthread_create(&thread, &attr, fn, arg));
 }

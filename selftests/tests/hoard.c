@@ -132,8 +132,8 @@ static void by_many(void (*hoard)(const struct hoarder *h))
 	after = memory_taken();
 	test_say("each of %d devices: %ld KiB", NR_DEVICES, (after - before) / NR_DEVICES);
 	/* One large message is to be had, and no more than one. */
-	CHECK(after - before >= NR_DEVICES * 1024);
-	CHECK(after - before <= NR_DEVICES * (1024 + 8));
+	CHECK(after - before >= NR_DEVICES * 1024L);
+	CHECK(after - before <= NR_DEVICES * (1024L + 8));
 }
 
 TEST(answers)

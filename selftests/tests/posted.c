@@ -133,7 +133,7 @@ TEST(server_replies_all_the_same)
 	puppet_fault(&c, VFIO_USER_REGION_WRITE, PUPPET_FAULT_REPLY, 2);
 	/* The third has a reply of its own to wait for, behind those of the others. */
 	for (uint32_t i = 0; i < 3; i++)
-		region_write32(&c, VFIO_PCI_BAR1_REGION_INDEX, 4 * i, 1);
+		region_write32(&c, VFIO_PCI_BAR1_REGION_INDEX, 4UL * i, 1);
 	write_config();
 	puppet_check(&c, 4);
 	is_waited_for(write_bar);

@@ -483,7 +483,7 @@ static long long touch_round_ns(uint32_t *p)
 
 	for (unsigned int i = 0; i < nr; i++) {
 		t[i] = now_ns();
-		CHECK_EQ(window_store(p + 2 * i * WORDS, i), 0);
+		CHECK_EQ(window_store(p + 2UL * i * WORDS, i), 0);
 		t[i] = now_ns() - t[i];
 	}
 	qsort(t, nr, sizeof(*t), compare);
