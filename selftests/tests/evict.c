@@ -77,6 +77,27 @@ static void check_evicted(long pages, unsigned int told)
 	CHECK(world_state_is(&w, "attached"));
 }
 
+/* As a guest's memory goes by a user who may lock 512 KiB. */
+TEST(much_memory_and_a_small_limit)
+{
+	const unsigned int limit = 128, nr = (64U << 20) / PAGE / (unsigned int)test_slow();
+
+	mem = remote_memory(nr * PAGE);
+	window_world(&w, "absorb");
+	remote_open(&r, &w);
+	remote_limit_memory(&r, limit * PAGE);
+	remote_map(&r, mem, IOVA, nr * PAGE, READ | WRITE);
+	p = window_map(window_take(&w), IOVA, nr * PAGE);
+	for (unsigned int i = 0; i < nr; i++)
+		CHECK_EQ(window_store(p + i * WORDS, ~i), 0);
+	CHECK(dma_show(&w, "evicted") >= (long)(nr - limit));
+	CHECK(dma_show(&w, "pinned") <= (long)limit);
+	for (unsigned int i = 0; i < nr; i++)
+		CHECK_EQ(mem[i * WORDS], ~i);
+	CHECK_EQ(dma_show(&w, "dma_faults"), 0);
+	remote_close(&r);
+}
+
 TEST(four_threads_and_a_quarter_of_the_memory)
 {
 	up_limited("absorb", NR_PAGES / 4);
