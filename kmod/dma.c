@@ -22,9 +22,6 @@
 #include "dma_unpin.h"
 #include "request.h"
 
-/* Passes over the table of pages when a device is closed; two are enough. */
-#define VUM_CLOSE_PASSES	8
-
 const char *const vum_dma_mode_names[] = {
 	[VUM_DMA_AUTO]		= "auto",
 	[VUM_DMA_MMAP]		= "mmap",
@@ -241,19 +238,15 @@ void vum_dma_open(struct vum_device *dev)
 void vum_dma_close(struct vum_device *dev)
 {
 	struct vum_dma *dma = &dev->dma;
-	unsigned int passes = 0;
-	bool opened = false;
+	bool opened;
 
-	/* After many evictions, one pass over the table has been seen to miss pages. */
-	do {
-		mutex_lock(&dma->lock);
-		opened = opened || dma->open;
-		dma->open = false;
-		vum_pages_revoke(dev, 0, ULONG_MAX);
-		mutex_unlock(&dma->lock);
-		wait_event(dma->wait, !READ_ONCE(dma->pinning.nr));
-		flush_work(&dma->unpin);
-	} while (READ_ONCE(dma->pinned) && ++passes < VUM_CLOSE_PASSES);
+	mutex_lock(&dma->lock);
+	opened = dma->open;
+	dma->open = false;
+	vum_pages_revoke(dev, 0, ULONG_MAX);
+	mutex_unlock(&dma->lock);
+	flush_work(&dma->unpin);
+	wait_event(dma->wait, !READ_ONCE(dma->pinning.nr));
 	if (!opened)
 		return;
 	mutex_lock(&dma->lock);

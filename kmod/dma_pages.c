@@ -277,7 +277,7 @@ void vum_pages_revoke(struct vum_device *dev, unsigned long first, unsigned long
 	struct vum_dma *dma = &dev->dma;
 	struct vum_pinning *pinning = &dma->pinning;
 	XA_STATE(xas, &dma->pages, first);
-	unsigned long n = 0;
+	unsigned long n = 0, index;
 	void *entry;
 
 	lockdep_assert_held(&dma->lock);
@@ -287,10 +287,12 @@ void vum_pages_revoke(struct vum_device *dev, unsigned long first, unsigned long
 	vum_pages_split(dma, last);
 	xas_lock(&xas);
 	xas_for_each(&xas, entry, last) {
+		index = xas.xa_index;
 		vum_page_revoke(&xas, entry, 0);
 		if (++n % XA_CHECK_SCHED)
 			continue;
-		xas_pause(&xas);
+		/* Where an entry has been erased, xas_pause() may skip others. */
+		xas_set(&xas, index + 1);
 		xas_unlock(&xas);
 		cond_resched();
 		xas_lock(&xas);
