@@ -246,6 +246,21 @@ void vum_conn_let_go(struct vum_conn *conn, struct vum_msg *msg)
 }
 
 /**
+ * vum_conn_delivered - note that the server has been handed a message
+ * @conn: connection, not locked
+ * @req: message; an answer no longer counts
+ */
+void vum_conn_delivered(struct vum_conn *conn, struct vum_req *req)
+{
+	/* Most messages are no answers, and need no lock. */
+	if (!req->msg.held)
+		return;
+	vum_conn_lock(conn);
+	vum_conn_let_go(conn, &req->msg);
+	vum_conn_unlock(conn);
+}
+
+/**
  * vum_conn_memcg - get the memory cgroup that pays for the server
  * @conn: connection
  *
@@ -358,7 +373,7 @@ bool vum_conn_stop(struct vum_device *dev, u32 session, enum vum_state state,
 	struct vum_conn *conn = &dev->conn;
 
 	vum_conn_assert_held(conn);
-	if (conn->session != session || !vum_conn_alive(conn))
+	if (!vum_conn_current(conn, session))
 		return false;
 	WRITE_ONCE(conn->state, state);
 	vum_conn_abort(dev, dead);

@@ -119,6 +119,7 @@ u32 vum_conn_argsz(const struct vum_conn *conn);
 /* Commands of the server and the answers to them. */
 int vum_conn_hold(struct vum_conn *conn, u32 cost);
 void vum_conn_let_go(struct vum_conn *conn, struct vum_msg *msg);
+void vum_conn_delivered(struct vum_conn *conn, struct vum_req *req);
 struct mem_cgroup *vum_conn_memcg(struct vum_conn *conn);
 
 /* The life of an attachment. */

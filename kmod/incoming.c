@@ -62,10 +62,6 @@ static const char *vum_reply_match(struct vum_device *dev, struct vum_msg *reply
 	const char *flaw;
 
 	vum_conn_assert_held(conn);
-	if (vum_reply_unasked(conn, &reply->hdr)) {
-		conn->no_posting = true;
-		return NULL;
-	}
 	if (!req)
 		return "reply to no request";
 	if (xa_is_value(req)) {
@@ -95,21 +91,23 @@ static int vum_incoming_reply(struct vum_device *dev, u32 session,
 	const struct vfio_user_header hdr = msg->hdr;
 	struct vum_conn *conn = &dev->conn;
 	struct vum_req *req = NULL;
-	bool posting, unposted;
-	const char *flaw;
+	const char *flaw = NULL;
+	bool unasked;
 
 	vum_conn_lock(conn);
-	posting = !conn->no_posting;
-	if (conn->session != session || !vum_conn_alive(conn)) {
+	if (!vum_conn_current(conn, session)) {
 		vum_conn_unlock(conn);
 		if (!small)
 			vum_msg_free(msg);
 		return -EPIPE;
 	}
-	flaw = vum_reply_match(dev, msg, small, &req);
-	unposted = posting && conn->no_posting;
+	unasked = vum_reply_unasked(conn, &hdr);
+	if (unasked)
+		conn->no_posting = true;
+	else
+		flaw = vum_reply_match(dev, msg, small, &req);
 	vum_conn_unlock(conn);
-	if (unposted)
+	if (unasked)
 		vum_conn_note(dev, session, "no posted writes: server replies to what wants no reply");
 
 	if (req) {
@@ -172,7 +170,7 @@ static int vum_incoming_command(struct vum_device *dev, u32 session,
 		return ret;
 	}
 	vum_conn_lock(conn);
-	if (conn->session != session || !vum_conn_alive(conn)) {
+	if (!vum_conn_current(conn, session)) {
 		ret = -EPIPE;
 	} else if (!msg->held) {
 		msg->held = vum_conn_cost(vum_command_size(msg));
@@ -228,7 +226,7 @@ int vum_incoming_begin(struct vum_device *dev, u32 session,
 
 	*held = 0;
 	vum_conn_lock(conn);
-	if (conn->session != session || !vum_conn_alive(conn)) {
+	if (!vum_conn_current(conn, session)) {
 		ret = -EPIPE;
 	} else if (type == VFIO_USER_F_TYPE_REPLY) {
 		flaw = vum_reply_header_flaw(conn, hdr);

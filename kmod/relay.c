@@ -70,7 +70,7 @@ static void vum_relay_unget(struct vum_conn *conn, u32 session,
 			    struct vum_req *req)
 {
 	vum_conn_lock(conn);
-	if (conn->session == session && vum_conn_alive(conn)) {
+	if (vum_conn_current(conn, session)) {
 		if (vum_req_one_way(req->kind)) {
 			conn->nr_posted += req->kind == VUM_REQ_POSTED;
 			list_add(&req->node, &conn->out);
@@ -148,11 +148,7 @@ int vum_relay_recv(struct file *file, struct vum_message *room)
 	if (ret)
 		goto unget;
 	trace_vum_send(dev, req);
-	if (req->msg.held) {
-		vum_conn_lock(conn);
-		vum_conn_let_go(conn, &req->msg);
-		vum_conn_unlock(conn);
-	}
+	vum_conn_delivered(conn, req);
 	vum_req_put(req);
 	return 0;
 unget:

@@ -256,7 +256,7 @@ void vum_req_answer(struct vum_device *dev, struct vum_msg *cmd, int error,
 	}
 
 	vum_conn_lock(conn);
-	if (reply && conn->session == cmd->session && vum_conn_alive(conn)) {
+	if (reply && vum_conn_current(conn, cmd->session)) {
 		swap(req->msg.held, cmd->held);
 		list_add_tail(&req->node, &conn->out);
 		req = NULL;

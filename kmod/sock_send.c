@@ -159,11 +159,7 @@ static int vum_sock_send_rest(struct vum_sock *vs)
 	case 0:
 		trace_vum_send(vs->dev, req);
 		vs->rest = NULL;
-		if (req->msg.held) {
-			vum_conn_lock(vs->conn);
-			vum_conn_let_go(vs->conn, &req->msg);
-			vum_conn_unlock(vs->conn);
-		}
+		vum_conn_delivered(vs->conn, req);
 		vum_req_put(req);
 		break;
 	case -EAGAIN:
