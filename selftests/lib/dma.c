@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /* See dma.h. */
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,6 +30,22 @@ unsigned char *dma_memory(size_t size)
 
 	CHECK(p != MAP_FAILED);
 	return p;
+}
+
+void *dma_missing_page(void)
+{
+	int uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+		.range.len = (uint64_t)sysconf(_SC_PAGESIZE),
+	};
+	void *page = dma_memory(reg.range.len);
+
+	CHECK(uffd >= 0 && !ioctl(uffd, UFFDIO_API, &api));
+	reg.range.start = (uintptr_t)page;
+	CHECK(!ioctl(uffd, UFFDIO_REGISTER, &reg));
+	return page;
 }
 
 void dma_map(const struct consumer *c, void *vaddr, uint64_t iova, size_t size,

@@ -12,6 +12,11 @@
 void dma_up_aperture(struct world *w, struct consumer *c, const char *const *args);
 /* Private, anonymous; fails the case. */
 unsigned char *dma_memory(size_t size);
+/*
+ * A page that never comes: whoever touches it, this process or the kernel, waits for a
+ * userfaultfd that is not served.
+ */
+void *dma_missing_page(void);
 /* VFIO_IOMMU_MAP_DMA and VFIO_IOMMU_UNMAP_DMA of all of a mapping; fail the case. */
 void dma_map(const struct consumer *c, void *vaddr, uint64_t iova, size_t size,
 	     uint32_t flags);

@@ -36,6 +36,14 @@ static inline void puppet_fault(const struct consumer *c,
 }
 
 /*
+ * A consumer in a process of its own, whose call meets a fault: the process, which is
+ * waiting for the server by now, and ends with status 0 after the call.
+ */
+pid_t puppet_fault_in_child(const struct world *w, enum vfio_user_command cmd,
+			    enum puppet_fault fault, uint32_t arg,
+			    void (*call)(struct consumer *c));
+
+/*
  * It has got it: what it is for has arrived. Not of a fault after which the
  * server answers to nothing.
  */

@@ -441,22 +441,30 @@ TEST(attach_by_hand)
 	world_wait_state(&w, "attached");
 }
 
-/* An address that wraps is none, though what follows the wrap is mapped. */
-TEST(dma_that_wraps)
+/* A server that reaches this memory, at IOVA 0, by messages. */
+static void up_with_memory(struct consumer *c, void *mem, size_t size, uint32_t prot)
 {
-	unsigned char *p = dma_memory(4096);
 	struct fake f = good_fake();
-	struct consumer c;
+	char byte;
 
 	up();
 	world_attr_set(&w, "dma_mode", "message");
 	world_attr_set(&w, "dma_announce", "aperture");
 	attach_fake(&f);
 	answer(VFIO_USER_DMA_MAP, NULL, 0);
-	consumer_prepare(&c, &w);
-	dma_map(&c, p, 0, 4096, DMA_READ);
-	CHECK_EQ(consumer_get_device(&c, &w), 0);
-	CHECK_ERRNO(pread(c.device, p, 1, region_at(0, 0)), EINVAL);
+	consumer_prepare(c, &w);
+	dma_map(c, mem, 0, size, prot);
+	CHECK_EQ(consumer_get_device(c, &w), 0);
+	/* Its memory can be had from the first access on. */
+	CHECK_ERRNO(pread(c->device, &byte, 1, region_at(0, 0)), EINVAL);
+}
+
+/* An address that wraps is none, though what follows the wrap is mapped. */
+TEST(dma_that_wraps)
+{
+	struct consumer c;
+
+	up_with_memory(&c, dma_memory(4096), 4096, DMA_READ);
 	dma_read_at(0, 8, 0);
 	dma_read_at(-8ULL, 16, EFAULT);
 }
@@ -466,22 +474,12 @@ TEST(dma_write_of_a_server_that_has_gone)
 {
 	/* As many as the kernel takes at a time, with the slowest copies. */
 	enum { SIZE = 1 << 20, NR = 8, PART = SIZE / NR, MSG = 32 + PART };
-	struct fake f = good_fake();
 	struct vfio_user_header *hdr;
 	unsigned char *p = dma_memory(SIZE), *buf = dma_memory(MSG);
 	struct vfio_user_dma_access *dma;
 	struct consumer c;
 
-	up();
-	world_attr_set(&w, "dma_mode", "message");
-	world_attr_set(&w, "dma_announce", "aperture");
-	attach_fake(&f);
-	answer(VFIO_USER_DMA_MAP, NULL, 0);
-	consumer_prepare(&c, &w);
-	dma_map(&c, p, 0, SIZE, DMA_WRITE);
-	CHECK_EQ(consumer_get_device(&c, &w), 0);
-	/* Its memory can be had from the first access on. */
-	CHECK_ERRNO(pread(c.device, buf, 1, region_at(0, 0)), EINVAL);
+	up_with_memory(&c, p, SIZE, DMA_WRITE);
 
 	memset(buf, 0x77, MSG);
 	hdr = (struct vfio_user_header *)buf;

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Tenants with more threads that map than anybody needs: only their own devices suffer. */
 
-#include <fcntl.h>
-#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -40,26 +37,11 @@ static void start_threads(int nr, void *(*fn)(void *), void *arg)
 		CHECK(!pthread_create(&thread, &attr, fn, arg));
 }
 
-/* The kernel waits for a page of the ioctl's argument that nobody provides. */
-static void *argument_that_never_comes(void)
-{
-	int uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register reg = {
-		.mode = UFFDIO_REGISTER_MODE_MISSING, .range.len = PAGE,
-	};
-	void *page = dma_memory(PAGE);
-
-	CHECK(uffd >= 0 && !ioctl(uffd, UFFDIO_API, &api));
-	reg.range.start = (uintptr_t)page;
-	CHECK(!ioctl(uffd, UFFDIO_REGISTER, &reg));
-	return page;
-}
-
 static void be_tenant(const struct world *of, int ready)
 {
 	consumer_open(&c, of);
-	start_threads(NR_THREADS, map_for_ever, argument_that_never_comes());
+	/* The kernel waits for the ioctl's argument. */
+	start_threads(NR_THREADS, map_for_ever, dma_missing_page());
 	test_sleep_ms(500);
 	CHECK_EQ(write(ready, "", 1), 1);
 	pause();

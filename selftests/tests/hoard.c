@@ -9,14 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <vfio_user.h>
 #include <vfio_user_mdev.h>
 
+#include "../lib/cgroup.h"
 #include "../lib/dma.h"
 #include "../lib/test.h"
 
@@ -249,9 +248,6 @@ TEST(silent_servers_take_no_places)
 		CHECK(world_state_is(&silent[i].w, "attaching"));
 }
 
-#define CGROUPS	"/tmp/vum-cgroups"
-#define CGROUP	CGROUPS "/hoard"
-
 static long cgroup_bytes(void)
 {
 	char text[64];
@@ -260,32 +256,21 @@ static long cgroup_bytes(void)
 	return strtol(text, NULL, 10);
 }
 
-static void cgroup_up(void)
-{
-	if (mkdir(CGROUPS, 0700) && errno != EEXIST)
-		FAIL("cannot make " CGROUPS);
-	if (mount("cgroup2", CGROUPS, "cgroup2", 0, NULL) && errno != EBUSY)
-		test_skip("no cgroup2 (%s)", strerror(errno));
-	if (write_file(CGROUPS "/cgroup.subtree_control", "+memory"))
-		test_skip("the kernel has no memory cgroups");
-	CHECK(!mkdir(CGROUP, 0700) || errno == EEXIST);
-}
-
 /* The answers are allocated by the kernel's workers, which belong to no cgroup. */
 TEST(the_server_pays)
 {
 	long before, after;
 	struct hoarder h;
-	char text[16];
 
 	cgroup_up();
-	snprintf(text, sizeof(text), "%d", getpid());
-	CHECK_EQ(write_file(CGROUP "/cgroup.procs", text), 0);
+	if (write_file(CGROUP_ROOT "/cgroup.subtree_control", "+memory"))
+		test_skip("the kernel has no memory cgroups");
+	cgroup_enter(getpid());
 	hoarder_up(&h);
 	before = cgroup_bytes();
 	hoard_answers(&h);
 	after = cgroup_bytes();
 	test_say("charged to the server: %ld KiB", (after - before) / KIB);
 	CHECK(after - before >= 512 * KIB);
-	CHECK_EQ(write_file(CGROUPS "/cgroup.procs", text), 0);
+	cgroup_leave(getpid());
 }

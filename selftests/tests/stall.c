@@ -27,23 +27,10 @@ static void consumer_killed_in(void (*call)(struct consumer *),
 			       enum puppet_fault fault,
 			       enum vfio_user_command cmd)
 {
-	struct consumer c;
-	int ready[2];
 	pid_t pid;
-	char go;
 
 	world_up(&w, NULL);
-	CHECK(!pipe(ready));
-	pid = fork();
-	if (!pid) {
-		consumer_open(&c, &w);
-		puppet_fault(&c, cmd, fault, 0);
-		CHECK_EQ(write(ready[1], "!", 1), 1);
-		call(&c);
-		_exit(0);
-	}
-	CHECK_EQ(read(ready[0], &go, 1), 1);
-	test_sleep_ms(300);
+	pid = puppet_fault_in_child(&w, cmd, fault, 0, call);
 	CHECK_EQ(WTERMSIG(world_kill(&pid, SIGKILL)), SIGKILL);
 	must_go(&w);
 }

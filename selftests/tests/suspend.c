@@ -2,13 +2,11 @@
 /* The machine goes to sleep, or a control group does, while tasks wait for a server. */
 
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../lib/cgroup.h"
 #include "../lib/dma.h"
 
 #define PAGE	4096UL
@@ -17,7 +15,6 @@
 #define SLOW_MS	2500
 
 static struct world w;
-static struct consumer c;
 
 /* All tasks are frozen, this one too, and thawed a second later. */
 static void sleep_and_wake(void)
@@ -35,26 +32,10 @@ static void sleep_and_wake(void)
 }
 
 /* A consumer in a process of its own, which waits for the server in this. */
-static pid_t wait_in_child(enum vfio_user_command cmd, void (*wait)(void))
+static pid_t wait_in_child(enum vfio_user_command cmd, void (*wait)(struct consumer *))
 {
-	int ready[2];
-	char byte;
-	pid_t pid;
-
 	world_up(&w, NULL);
-	CHECK(!pipe(ready));
-	pid = fork();
-	CHECK(pid >= 0);
-	if (pid) {
-		CHECK_EQ(read(ready[0], &byte, 1), 1);
-		test_sleep_ms(300);
-		return pid;
-	}
-	consumer_open(&c, &w);
-	puppet_fault(&c, cmd, PUPPET_FAULT_DELAY, SLOW_MS);
-	CHECK_EQ(write(ready[1], "", 1), 1);
-	wait();
-	_exit(EXIT_SUCCESS);
+	return puppet_fault_in_child(&w, cmd, PUPPET_FAULT_DELAY, SLOW_MS, wait);
 }
 
 static void is_waiting(pid_t pid)
@@ -71,15 +52,15 @@ static void goes_on(pid_t pid)
 	CHECK(world_state_is(&w, "attached"));
 }
 
-static void read_register(void)
+static void read_register(struct consumer *c)
 {
-	puppet_check(&c, 4);
+	puppet_check(c, 4);
 }
 
-static void map_memory(void)
+static void map_memory(struct consumer *c)
 {
-	dma_map(&c, dma_memory(PAGE), IOVA, PAGE, DMA_READ | DMA_WRITE);
-	CHECK_EQ(dma_run(&c, PUPPET_DMA_FILL, IOVA, PAGE, 1), 0);
+	dma_map(c, dma_memory(PAGE), IOVA, PAGE, DMA_READ | DMA_WRITE);
+	CHECK_EQ(dma_run(c, PUPPET_DMA_FILL, IOVA, PAGE, 1), 0);
 }
 
 TEST(machine_in_an_access)
@@ -104,21 +85,12 @@ TEST(machine_in_a_map)
 
 TEST(machine_with_nothing_under_way)
 {
+	struct consumer c;
+
 	world_up(&w, NULL);
 	consumer_open(&c, &w);
 	sleep_and_wake();
 	puppet_check(&c, 8);
-}
-
-#define CGROUPS	"/tmp/vum-cgroups"
-#define SLICE	CGROUPS "/slice"
-
-static void into_slice(pid_t pid)
-{
-	char text[16];
-
-	snprintf(text, sizeof(text), "%d", pid);
-	CHECK_EQ(write_file(SLICE "/cgroup.procs", text), 0);
 }
 
 /* As of a systemd that freezes a slice with consumer and server in it. */
@@ -126,17 +98,13 @@ TEST(slice_in_an_access)
 {
 	pid_t pid = wait_in_child(VFIO_USER_REGION_READ, read_register);
 
-	if (mkdir(CGROUPS, 0700) && errno != EEXIST)
-		FAIL("cannot make " CGROUPS);
-	if (mount("cgroup2", CGROUPS, "cgroup2", 0, NULL) && errno != EBUSY)
-		test_skip("no cgroup2 (%s)", strerror(errno));
-	CHECK(!mkdir(SLICE, 0700) || errno == EEXIST);
-	into_slice(pid);
-	into_slice(w.server);
-	CHECK_EQ(write_file(SLICE "/cgroup.freeze", "1"), 0);
+	cgroup_up();
+	cgroup_enter(pid);
+	cgroup_enter(w.server);
+	CHECK_EQ(write_file(CGROUP "/cgroup.freeze", "1"), 0);
 	/* Longer than the server would take. */
 	test_sleep_ms(SLOW_MS + 500);
 	is_waiting(pid);
-	CHECK_EQ(write_file(SLICE "/cgroup.freeze", "0"), 0);
+	CHECK_EQ(write_file(CGROUP "/cgroup.freeze", "0"), 0);
 	goes_on(pid);
 }

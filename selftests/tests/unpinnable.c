@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
-#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -145,7 +144,7 @@ TEST(poisoned)
 	unsigned char *mem = dma_memory(2 * PAGE);
 
 	up("mmap", "absorb");
-	/* Some kernels tell at once. */
+	/* Some kernels send it at once. */
 	signal(SIGBUS, ignore);
 	mem[PAGE] = 1;
 	if (madvise(mem + PAGE, PAGE, MADV_HWPOISON))
@@ -405,16 +404,8 @@ TEST(stuck_messages_and_killed)
 /* A consumer that does not serve its userfaultfd, which it has opened before the device. */
 static void consume_by_uffd(int ready)
 {
-	int uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register reg = {
-		.mode = UFFDIO_REGISTER_MODE_MISSING, .range.len = PAGE,
-	};
-	void *mem = dma_memory(PAGE);
+	void *mem = dma_missing_page();
 
-	CHECK(uffd >= 0 && !ioctl(uffd, UFFDIO_API, &api));
-	reg.range.start = (uintptr_t)mem;
-	CHECK(!ioctl(uffd, UFFDIO_REGISTER, &reg));
 	consumer_open(&c, &w);
 	dma_map(&c, mem, IOVA, PAGE, READ | WRITE);
 	CHECK_EQ(write(ready, "", 1), 1);

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0
+/* See cgroup.h. */
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "cgroup.h"
+#include "test.h"
+#include "world.h"
+
+void cgroup_up(void)
+{
+	if (mkdir(CGROUP_ROOT, 0700) && errno != EEXIST)
+		FAIL("cannot make " CGROUP_ROOT);
+	if (mount("cgroup2", CGROUP_ROOT, "cgroup2", 0, NULL) && errno != EBUSY)
+		test_skip("no cgroup2 (%s)", strerror(errno));
+	CHECK(!mkdir(CGROUP, 0700) || errno == EEXIST);
+}
+
+static void move(pid_t pid, const char *procs)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", pid);
+	CHECK_EQ(write_file(procs, text), 0);
+}
+
+void cgroup_enter(pid_t pid)
+{
+	move(pid, CGROUP "/cgroup.procs");
+}
+
+void cgroup_leave(pid_t pid)
+{
+	move(pid, CGROUP_ROOT "/cgroup.procs");
+}
