@@ -25,8 +25,8 @@
  * @dev: device
  * @session: the attachment
  * @shape: what the server has described so far
- * @num_regions: regions that the server has, which are not all that VFIO has names for
- * @num_irqs: IRQ indexes that the server has, likewise
+ * @num_regions: number of regions that the server has, which may be fewer than VFIO names
+ * @num_irqs: number of IRQ indexes that the server has, likewise
  */
 struct vum_asking {
 	struct vum_device *dev;

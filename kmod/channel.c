@@ -147,7 +147,7 @@ static long vum_channel_attach(struct vum_device *dev,
 	if (IS_ERR(transport))
 		return PTR_ERR(transport);
 	by_kernel = transport->ops->path == VUM_PATH_KERNEL;
-	/* The relay's messages are the helper's memory. */
+	/* By relay, it is the helper that hands the server's messages over. */
 	memcg = by_kernel ? vum_sock_memcg(transport) :
 			    get_mem_cgroup_from_mm(current->mm);
 	ret = vum_attach_begin(dev, &a, &transport, &memcg);

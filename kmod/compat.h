@@ -200,7 +200,7 @@ static inline long vum_ioctl_region_info(struct vfio_device *vdev,
 }
 #endif
 
-/* Take a reference where there is one already; kernels have no name for that. */
+/* Take one more reference on a memory cgroup, if it is not NULL. */
 static inline void vum_memcg_get(struct mem_cgroup *memcg)
 {
 #ifdef CONFIG_MEMCG

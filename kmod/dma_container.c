@@ -22,13 +22,16 @@
 /* With more mappings than this, a server is better off with an aperture. */
 #define VUM_CONTAINER_MAX	4096
 /*
- * Maps and unmaps of one container that are followed at a time, and tasks that have
- * mapped and wait: no consumer has that many threads that map. With more, this
- * container is no longer observed. So that no tenant with many containers can do that
- * to others, all of them share VUM_CALLS_SHARED, and a container that has fewer than
- * VUM_CONTAINER_SURE is always served: of VUM_CALLS_MAX, that takes half with 256
- * containers. The rest is for tasks that the probe looks at and does not follow, one on
- * each CPU. Beyond that, calls would be missed, by which all are given up.
+ * Maps and unmaps of one container that are followed at a time, and tasks of it that
+ * have mapped and wait. No consumer has that many threads that map: with more, the
+ * container is no longer observed.
+ *
+ * All containers together have VUM_CALLS_SHARED, so that a tenant with many of them
+ * cannot use up the probe's room. A container with fewer than VUM_CONTAINER_SURE calls
+ * under way is served beyond that; with 256 containers, this takes half of
+ * VUM_CALLS_MAX. The rest is for tasks that the probe looks at without following them,
+ * one on each CPU. If all of it were used up, calls would be missed, and all containers
+ * be given up.
  */
 #define VUM_CONTAINER_CALLS	128
 #define VUM_CALLS_SHARED	(VUM_CALLS_MAX / 4)

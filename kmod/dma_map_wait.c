@@ -25,8 +25,8 @@
 
 /*
  * Number of files kept ready. A worker makes more when some are gone. Until it runs,
- * the last half is for containers of which few tasks wait, so that none of these is
- * left without one by others.
+ * the last half is for containers of which few tasks wait, so that other containers
+ * cannot leave these without a file.
  */
 #define VUM_MAP_WAIT_SPARE	512
 #define VUM_MAP_WAIT_LOW	(VUM_MAP_WAIT_SPARE / 4 * 3)

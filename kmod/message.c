@@ -40,7 +40,7 @@ void vum_files_put(struct file **files, u32 nr)
 	kvfree(files);
 }
 
-/* For kvfree(). */
+/* Allocate memory, which the caller frees with kvfree(). */
 static void *vum_memory(size_t size, gfp_t gfp)
 {
 	return size > VUM_KMALLOC_MAX ? __vmalloc(size, gfp) : kmalloc(size, gfp);

@@ -79,8 +79,8 @@ enum vum_req_state {
 };
 
 /*
- * What is larger gets memory page by page: the allocator for small things rounds up to
- * a power of two, and the largest message takes one page more than such a number.
+ * A message that is larger gets its memory page by page, since kmalloc() rounds up to a
+ * power of two, and the largest message takes one page more than such a number.
  */
 #define VUM_KMALLOC_MAX		SZ_32K
 
@@ -131,7 +131,7 @@ struct vum_req {
 	struct vum_msg msg;
 };
 
-/* The memory that a message of @size bytes takes, to the page. */
+/* About how many bytes of memory a message of @size bytes takes. */
 static inline u32 vum_req_memory(u32 size)
 {
 	u32 all = sizeof(struct vum_req) + size;

@@ -130,7 +130,7 @@ static void vum_req_sleep(const struct vum_conn *conn, const struct vum_req *req
 		if (vum_req_done(req))
 			return;
 	}
-	/* The caller holds no lock for which another task could not be frozen. */
+	/* The task may be frozen here, since the caller holds no lock that others wait for. */
 	set_current_state(TASK_KILLABLE | TASK_FREEZABLE);
 	if (!vum_req_done(req) && !fatal_signal_pending(current))
 		schedule_timeout(left);

@@ -64,7 +64,7 @@ static void vum_sock_work(struct work_struct *work)
 	vum_conn_unlock(conn);
 	if (vum_sock_readable(vs))
 		vum_sock_read_for(vs, NULL);
-	/* What a server leaves unread ends with it. */
+	/* A server that has hung up never reads the answers that its next command waits for. */
 	if (vum_conn_is_stuck(conn) && READ_ONCE(vs->socket->sk->sk_shutdown))
 		vum_conn_end(vs->dev, vs->session);
 }
