@@ -19,7 +19,7 @@
 #include "../lib/dma.h"
 #include "../lib/test.h"
 
-#define NR_DEVICES	8
+#define NR_DEVICES	4
 #define KIB		1024L
 
 struct dma_command {

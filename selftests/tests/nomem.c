@@ -190,24 +190,6 @@ static int run_attach(unsigned int n)
 	return world_state_is(&w, "attached") ? 0 : -EIO;
 }
 
-/* The helper does the same for each message that it carries, if it does. */
-static void attach_sweeps(const char *path, unsigned int step,
-			  void (*recover)(int error))
-{
-	struct sweep by_helper = {
-		.tasks = { .process = w.helper }, .first = 1, .step = step,
-		.run = run_attach, .recover = recover,
-	};
-	char name[64];
-
-	world_attr_set(&w, "data_path", path);
-	snprintf(name, sizeof(name), "attach, %s, worker", path);
-	sweep(name, (struct fault_tasks) { .workers = true }, run_attach, recover);
-	snprintf(name, sizeof(name), "attach, %s, helper", path);
-	by_helper.name = name;
-	fault_sweep(&by_helper);
-}
-
 static void opens_again(int error)
 {
 	attached_again(error);
@@ -216,18 +198,56 @@ static void opens_again(int error)
 	consumer_close(&c);
 }
 
+/*
+ * The same by another path to the same server: for that the helper does not wait as it
+ * does after an attachment that has ended early.
+ */
+static int run_attach_elsewhere(unsigned int n)
+{
+	char attr[128], path[128], other[128];
+
+	(void)n;
+	world_attr_path(&w, "socket", attr, sizeof(attr));
+	CHECK_EQ(read_file(attr, path, sizeof(path)), 0);
+	snprintf(other, sizeof(other), "%s.link", w.socket);
+	CHECK_EQ(write_file(attr, strcmp(path, other) ? other : w.socket), 0);
+	CHECK_SOON(world_state_is(&w, "attached") || world_state_is(&w, "broken"));
+	return world_state_is(&w, "attached") ? 0 : -EIO;
+}
+
+/* The helper does the same for each message that it carries, if it does. */
+static void attach_sweeps(const char *path, unsigned int step)
+{
+	struct sweep by_helper = {
+		.tasks = { .process = w.helper }, .first = 1, .step = step,
+		.run = run_attach_elsewhere, .recover = opens_again,
+	};
+	char name[64], other[128];
+
+	snprintf(other, sizeof(other), "%s.link", w.socket);
+	CHECK(!symlink(w.socket, other));
+	world_attr_set(&w, "data_path", path);
+	snprintf(name, sizeof(name), "attach, %s, worker", path);
+	sweep(name, (struct fault_tasks) { .workers = true }, run_attach_elsewhere,
+	      opens_again);
+	snprintf(name, sizeof(name), "attach, %s, helper", path);
+	by_helper.name = name;
+	fault_sweep(&by_helper);
+	CHECK(!unlink(other));
+}
+
 TEST(attach_by_kernel)
 {
 	need_by_group();
 	world_up(&w, NULL);
-	attach_sweeps("kernel", 1, opens_again);
+	attach_sweeps("kernel", 1);
 }
 
 TEST(attach_by_relay)
 {
 	need_by_group();
 	world_up(&w, NULL);
-	attach_sweeps("relay", 5, opens_again);
+	attach_sweeps("relay", 5);
 }
 
 static void all_again(int error)
