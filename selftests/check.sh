@@ -146,6 +146,8 @@ cannot() {
 repeats() {
 	case $1:$3 in
 	bookworm:guests) among "$2" "$by_later_qemu" ;;
+	# trixie has its kernel's headers.
+	debug:host) return 0 ;;
 	*:host | bookworm:*) return 1 ;;
 	*/relay:*) ! among "$2" "$by_relay" ;;
 	*/cdev:vm) ! among "$2" "$by_cdev" ;;
@@ -236,8 +238,8 @@ left_out=''
 [ -n "$named" ] || left_out='Left out: guests on debug and race; nomem wherever the kernel lets no allocation fail.
 '
 [ -n "$named" ] || [ -n "${WORLD:-}" ] || left_out="${left_out}Left out since others have it, unless WORLD names the column: in debug/cdev, tests
-that have to do with neither opening nor memory; on debug, those about the emulated
-disk, QEMU and the tools; on trixie, those without QEMU; on backports, those for which
+that have to do with neither opening nor memory; on debug, lint, and those about
+the emulated disk, QEMU and the tools; on trixie, those without QEMU; on backports, those for which
 its kernel makes no difference; on relay, those for which the data path makes none; on
 bookworm, the disk, for which its QEMU takes ten minutes, as a vIOMMU does on backports.
 "
