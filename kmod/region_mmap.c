@@ -10,6 +10,7 @@
 
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/iversion.h>
 #include <linux/mm.h>
 #include <linux/nospec.h>
 #include <linux/shmem_fs.h>
@@ -17,14 +18,31 @@
 #include "compat.h"
 #include "device.h"
 #include "pseudofs.h"
+#include "work.h"
 
 #define VUM_REGION_PAGES	BIT_ULL(VUM_REGION_SHIFT - PAGE_SHIFT)
+
+/* How often a worker looks for holes in the server's files, in jiffies. */
+#define VUM_REGION_LOOK		HZ
+
+/* Begin to look after a region's file: before any of its pages is taken. */
+static void vum_region_mmap_watch(struct vum_device *dev, unsigned int index)
+{
+	struct vum_region *region = &dev->shape->regions[index];
+
+	if (test_bit(index, dev->region_mmap.touched))
+		return;
+	region->version = inode_peek_iversion_raw(file_inode(region->file));
+	WRITE_ONCE(region->inode, file_inode(region->file));
+	set_bit(index, dev->region_mmap.touched);
+	vum_work_queue_later(&dev->region_mmap.look, VUM_REGION_LOOK);
+}
 
 /* Get the page at @pgoff of the device's file. Once touched, the page is kept. */
 static struct page *vum_region_mmap_page(struct vum_device *dev, unsigned long pgoff)
 {
-	struct vum_region *region;
-	struct address_space *mapping;
+	unsigned int index = pgoff / VUM_REGION_PAGES;
+	const struct vum_region *region;
 	struct page *page;
 	void *old;
 
@@ -32,9 +50,10 @@ static struct page *vum_region_mmap_page(struct vum_device *dev, unsigned long p
 	page = xa_load(&dev->region_mmap.pages, pgoff);
 	if (page)
 		return page;
-	region = &dev->shape->regions[pgoff / VUM_REGION_PAGES];
-	mapping = region->file->f_mapping;
-	page = shmem_read_mapping_page(mapping, (region->offset >> PAGE_SHIFT) +
+	vum_region_mmap_watch(dev, index);
+	region = &dev->shape->regions[index];
+	page = shmem_read_mapping_page(region->file->f_mapping,
+				       (region->offset >> PAGE_SHIFT) +
 				       pgoff % VUM_REGION_PAGES);
 	if (IS_ERR(page))
 		return page;
@@ -43,6 +62,110 @@ static struct page *vum_region_mmap_page(struct vum_device *dev, unsigned long p
 		return page;
 	put_page(page);
 	return ERR_PTR(xa_err(old));
+}
+
+/*
+ * Holes
+ *
+ * A server may punch a hole into its file, as a cheap reset: the file then has another
+ * page there, or none yet. The kernel tells only those that have mapped the file itself,
+ * but it counts in the inode's version, at which every task of the consumer's looks that
+ * has waited for a reply of the server's: from then on, what is mapped and what is
+ * trapped agree. If no task waits for any, a worker looks.
+ */
+
+/*
+ * Is this page, at @pgoff of the device's file, no longer the one that the server's file
+ * has there? Beyond the file's end there is none, so there the consumer keeps its page.
+ */
+static bool vum_region_mmap_stale(const struct vum_region *region, unsigned long pgoff,
+				  struct page *page)
+{
+	u64 at = region->offset + ((u64)(pgoff % VUM_REGION_PAGES) << PAGE_SHIFT);
+
+	return READ_ONCE(page_folio(page)->mapping) != region->file->f_mapping &&
+	       at < i_size_read(region->inode);
+}
+
+/*
+ * Forget pages that are no longer those of the file, so that the next access to the mmap
+ * gets the file's. One that becomes stale meanwhile is seen the next time.
+ */
+static void vum_region_mmap_renew(struct vum_device *dev, unsigned int index)
+{
+	unsigned long pgoff, first = index * VUM_REGION_PAGES, low = ULONG_MAX, high = 0;
+	struct vum_region *region = &dev->shape->regions[index];
+	u64 version = inode_peek_iversion_raw(region->inode);
+	struct page *page;
+
+	lockdep_assert_held(&dev->region_mmap.lock);
+	/* Look at the pages later than at the version, which is raised after they go. */
+	smp_rmb();
+	xa_for_each_range(&dev->region_mmap.pages, pgoff, page, first,
+			  first + VUM_REGION_PAGES - 1) {
+		if (vum_region_mmap_stale(region, pgoff, page)) {
+			low = min(low, pgoff);
+			high = pgoff;
+		}
+		cond_resched();
+	}
+	if (low <= high)
+		unmap_mapping_range(dev->region_mmap.inode->i_mapping,
+				    (loff_t)low << PAGE_SHIFT,
+				    (loff_t)(high - low + 1) << PAGE_SHIFT, true);
+	/* No fault brings any of them back before the lock is released. */
+	xa_for_each_range(&dev->region_mmap.pages, pgoff, page, low, high) {
+		if (vum_region_mmap_stale(region, pgoff, page)) {
+			xa_erase(&dev->region_mmap.pages, pgoff);
+			put_page(page);
+		}
+		cond_resched();
+	}
+	/* Last, since other tasks that see it go on without the lock. */
+	smp_store_release(&region->version, version);
+}
+
+/* Has a server's file changed since its pages were looked at? */
+static bool vum_region_mmap_changed(struct vum_device *dev, unsigned int index)
+{
+	const struct vum_region *region = &dev->shape->regions[index];
+	struct inode *inode;
+	bool changed;
+
+	/* vum_region_mmap_adopt() may put the file, but RCU frees the inode. */
+	rcu_read_lock();
+	inode = READ_ONCE(region->inode);
+	changed = inode && inode_peek_iversion_raw(inode) != READ_ONCE(region->version);
+	rcu_read_unlock();
+	return changed;
+}
+
+/**
+ * vum_region_mmap_look - have the consumer see holes in the server's files
+ * @dev: device, open
+ */
+void vum_region_mmap_look(struct vum_device *dev)
+{
+	unsigned int i;
+
+	for_each_set_bit(i, dev->region_mmap.touched, VUM_MAX_REGIONS) {
+		if (!vum_region_mmap_changed(dev, i))
+			continue;
+		mutex_lock(&dev->region_mmap.lock);
+		if (test_bit(i, dev->region_mmap.touched) && vum_region_mmap_changed(dev, i))
+			vum_region_mmap_renew(dev, i);
+		mutex_unlock(&dev->region_mmap.lock);
+	}
+}
+
+static void vum_region_mmap_look_work(struct work_struct *work)
+{
+	struct vum_device *dev = container_of(to_delayed_work(work), struct vum_device,
+					      region_mmap.look);
+
+	vum_region_mmap_look(dev);
+	if (!bitmap_empty(dev->region_mmap.touched, VUM_MAX_REGIONS))
+		vum_work_queue_later(&dev->region_mmap.look, VUM_REGION_LOOK);
 }
 
 static vm_fault_t vum_region_mmap_fault(struct vm_fault *vmf)
@@ -175,10 +298,14 @@ static void vum_region_mmap_forget(struct vum_device *dev)
 {
 	unsigned long pgoff;
 	struct page *page;
+	unsigned int i;
 
 	lockdep_assert_held(&dev->region_mmap.lock);
 	if (!dev->region_mmap.inode)
 		return;
+	for_each_set_bit(i, dev->region_mmap.touched, VUM_MAX_REGIONS)
+		WRITE_ONCE(dev->shape->regions[i].inode, NULL);
+	bitmap_zero(dev->region_mmap.touched, VUM_MAX_REGIONS);
 	unmap_mapping_range(dev->region_mmap.inode->i_mapping, 0, 0, true);
 	xa_for_each(&dev->region_mmap.pages, pgoff, page) {
 		xa_erase(&dev->region_mmap.pages, pgoff);
@@ -219,6 +346,7 @@ void vum_region_mmap_adopt(struct vum_device *dev, struct vum_shape *shape)
  */
 void vum_region_mmap_close(struct vum_device *dev)
 {
+	cancel_delayed_work_sync(&dev->region_mmap.look);
 	mutex_lock(&dev->region_mmap.lock);
 	vum_region_mmap_forget(dev);
 	mutex_unlock(&dev->region_mmap.lock);
@@ -228,6 +356,8 @@ void vum_region_mmap_init(struct vum_device *dev)
 {
 	mutex_init(&dev->region_mmap.lock);
 	xa_init(&dev->region_mmap.pages);
+	/* An idle CPU need not wake up for it. */
+	INIT_DEFERRABLE_WORK(&dev->region_mmap.look, vum_region_mmap_look_work);
 }
 
 void vum_region_mmap_exit(struct vum_device *dev)

@@ -180,6 +180,7 @@ int vum_req_wait(struct vum_device *dev, struct vum_req *req)
 	}
 	if (READ_ONCE(conn->waiter) == current)
 		WRITE_ONCE(conn->waiter, NULL);
+	vum_region_mmap_look(dev);
 	if (req->error)
 		return req->error;
 	return vum_reply_errno(&req->reply->hdr);

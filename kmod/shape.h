@@ -28,6 +28,8 @@ struct vum_msg;
  * @areas: of VFIO_REGION_INFO_CAP_SPARSE_MMAP: whole pages, which do not overlap
  * @file: the server's file that shows the region, or NULL
  * @offset: where the region begins in @file, in bytes
+ * @inode: the inode of @file, once a page of the region has been touched; else NULL
+ * @version: what inode_peek_iversion_raw() of @inode was when pages were last looked at
  */
 struct vum_region {
 	u64 size;
@@ -39,6 +41,8 @@ struct vum_region {
 	struct vfio_region_sparse_mmap_area *areas;
 	struct file *file;
 	u64 offset;
+	struct inode *inode;
+	u64 version;
 };
 
 /**

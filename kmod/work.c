@@ -7,9 +7,9 @@
 #include "work.h"
 
 /*
- * Work items on this queue wait for a server. One that does not answer keeps its
- * worker busy, so the queue allows as many at a time as there can be devices: see
- * max_instances in parent.c.
+ * Work items on this queue wait for a server: for its answers, or for its threads to leave
+ * the module. One that does not answer keeps its worker busy, so the queue allows as many
+ * at a time as there can be devices: see max_instances in parent.c.
  */
 static struct workqueue_struct *vum_server_wq;
 
@@ -45,6 +45,19 @@ static struct workqueue_struct *vum_unpin_wq;
 bool vum_work_queue(struct work_struct *work)
 {
 	return queue_work(vum_wq, work);
+}
+
+/**
+ * vum_work_queue_later - the same after a while
+ * @work: work item; its owner cancels it before the module goes
+ * @delay: in jiffies
+ *
+ * Context: any.
+ * Return: true if @work was not queued yet.
+ */
+bool vum_work_queue_later(struct delayed_work *work, unsigned long delay)
+{
+	return queue_delayed_work(vum_wq, work, delay);
 }
 
 /**
@@ -137,10 +150,13 @@ err_server:
  */
 void vum_work_exit(void)
 {
-	/* Work that waits queues other work, which may queue work that unpins. */
-	destroy_workqueue(vum_server_wq);
+	/*
+	 * Work that waits for memory queues other work. That takes servers' memory and
+	 * sockets away, by work on the last two. Nothing attaches a server any more.
+	 */
 	destroy_workqueue(vum_memory_wq);
 	destroy_workqueue(vum_pin_wq);
 	destroy_workqueue(vum_wq);
+	destroy_workqueue(vum_server_wq);
 	destroy_workqueue(vum_unpin_wq);
 }

@@ -504,6 +504,52 @@ TEST(server_truncates_its_file)
 	region_same(&c, mem + 8 * WORDS, BAR0, 8 * PAGE);
 }
 
+static void punch(int memfd, size_t page, size_t nr)
+{
+	CHECK(!fallocate(memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			 (off_t)(page * PAGE), (off_t)(nr * PAGE)));
+}
+
+/* The cheap way to reset it: from the next trapped access on, all see the new pages. */
+TEST(server_punches_a_hole)
+{
+	int memfd = bar0_file(BAR0_SIZE);
+	volatile uint32_t *mem;
+
+	up(memfd);
+	mem = map_all();
+	for (uint32_t i = 0; i < 100; i++) {
+		for (uint32_t page = 0; page < 8; page++)
+			mem[page * WORDS] = i + 1;
+		punch(memfd, 2, 4);
+		puppet_check(&c, 0x40);
+		for (uint32_t page = 0; page < 8; page++) {
+			uint32_t want = page >= 2 && page < 6 ? 0 : i + 1;
+
+			CHECK_EQ(mem[page * WORDS], want);
+			CHECK(shows(mem, page, want));
+			mem[page * WORDS] = 0x8000 + i;
+			CHECK(shows(mem, page, 0x8000 + i));
+			region_same(&c, mem + page * WORDS, BAR0, page * PAGE);
+		}
+	}
+}
+
+/* Without any trapped access, it takes a while. */
+TEST(server_punches_a_hole_unseen)
+{
+	int memfd = bar0_file(BAR0_SIZE);
+	volatile uint32_t *mem;
+
+	up(memfd);
+	mem = map_all();
+	mem[0] = 0x1111;
+	punch(memfd, 0, 1);
+	CHECK_SOON(mem[0] == 0);
+	mem[0] = 0x2222;
+	CHECK(shows(mem, 0, 0x2222));
+}
+
 /* As one does that opens its file with O_TRUNC: the same file, new pages. */
 TEST(server_truncates_its_file_and_is_restarted)
 {
