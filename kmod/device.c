@@ -234,6 +234,7 @@ static int vum_device_init(struct vfio_device *vdev)
 			     DEFAULT_RATELIMIT_BURST);
 	ratelimit_set_flags(&dev->ratelimit, RATELIMIT_MSG_ON_RELEASE);
 	dev->attach_timeout_ms = VUM_ATTACH_TIMEOUT_MS;
+	dev->optional_commands = BIT(VUM_NR_OPTIONAL) - 1;
 	dev->posted_writes = true;
 	mutex_init(&dev->irqs.lock);
 	mutex_init(&dev->ioeventfds.lock);

@@ -16,7 +16,7 @@
  *	&dma->lock -> vum_container_lock, vum_evict_lock
  *	&vs->rx -> vum_conn
  *	&dev->region_mmap.lock -> none
- *	&dev->ioeventfds.lock -> none
+ *	&dev->ioeventfds.lock -> vum_conn
  *	vum_group_lock -> vum_container_lock
  *	vum_map_wait_lock -> none
  *	vum_evict_lock -> none
@@ -44,6 +44,7 @@
 #include "dma_container.h"
 #include "ioeventfd.h"
 #include "irq.h"
+#include "optional.h"
 #include "region_mmap.h"
 #include "shape.h"
 
@@ -73,6 +74,10 @@
  * @announce: what the server has been told of the consumer's memory
  * @ratelimit: of log messages about the device
  * @socket: where the server listens; conn's lock guards it
+ * @optional_commands: which commands are sent that a server need not know: a bitmap of
+ *	enum vum_optional
+ * @in_step: for each of these, the last attachment whose server has dealt with it and has
+ *	not broken the connection
  * @posted_writes: the consumer does not wait for its writes to memory BARs
  * @data_path: what is to carry messages for the next server
  * @poll_us: how long, at most, a task polls for a reply before it sleeps
@@ -97,6 +102,8 @@ struct vum_device {
 	struct vum_announce announce;
 	struct ratelimit_state ratelimit;
 	char socket[UNIX_PATH_MAX];
+	unsigned long optional_commands;
+	u32 in_step[VUM_NR_OPTIONAL];
 	bool posted_writes;
 	enum vum_data_path data_path;
 	u32 poll_us;

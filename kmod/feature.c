@@ -8,12 +8,11 @@
 
 #include "device.h"
 #include "feature.h"
-#include "request.h"
 
 /* No feature has more data than this. */
 #define VUM_FEATURE_MAX		SZ_64K
 
-/* Send it. Returns as vum_req_call(); or -ENOMEM or -EFAULT. */
+/* Send it. Returns as vum_optional_call(); or -ENOMEM or -EFAULT. */
 static int vum_feature_ask(struct vum_device *dev, u32 flags, void __user *arg, size_t argsz)
 {
 	bool probe = flags & VFIO_DEVICE_FEATURE_PROBE;
@@ -33,7 +32,7 @@ static int vum_feature_ask(struct vum_device *dev, u32 flags, void __user *arg, 
 	req->reply_max = sizeof(*msg) + argsz;
 	req->reply_min = get ? sizeof(*msg) : 0;
 	if (!set || !copy_from_user(msg->data, arg, argsz))
-		ret = vum_req_call(dev, req);
+		ret = vum_optional_call(dev, req, VUM_OPTIONAL_FEATURE);
 	if (!ret && get) {
 		msg = (void *)req->reply->payload;
 		if (copy_to_user(arg, msg->data, req->reply->size -
@@ -58,7 +57,8 @@ static bool vum_feature_refused(int ret)
  * @argsz: size of the data, in bytes
  *
  * Return: 0; -ENOTTY if the server does not know the feature; -E2BIG if @argsz is
- * above 64 KiB or max_data_xfer_size; -ENOMEM; -EFAULT; or an error as vum_req_call().
+ * above 64 KiB or max_data_xfer_size; -ENOMEM; -EFAULT; or an error as
+ * vum_optional_call().
  */
 int vum_feature(struct vfio_device *vdev, u32 flags, void __user *arg, size_t argsz)
 {

@@ -31,6 +31,7 @@
  *	the eventfd is closed
  * @where: region, offset and size of the write
  * @data: the value to write
+ * @source: the consumer's eventfd, with a reference
  * @server: the server's eventfd for this write, with a reference, or NULL
  * @session: the attachment that @server is from
  * @last: the last write that was queued, with a reference, or NULL. While it is the
@@ -42,6 +43,7 @@ struct vum_ioeventfd {
 	struct virqfd *virqfd;
 	struct vfio_user_region_access where;
 	u64 data;
+	struct eventfd_ctx *source;
 	struct eventfd_ctx *server;
 	u32 session;
 	struct vum_req *last;
@@ -49,7 +51,7 @@ struct vum_ioeventfd {
 
 static bool vum_ioeventfd_direct(const struct vum_ioeventfd *io)
 {
-	return io->server && io->session == READ_ONCE(io->dev->conn.session);
+	return io->server && READ_ONCE(io->session) == READ_ONCE(io->dev->conn.session);
 }
 
 /* Is @io's write the last message in conn->out? */
@@ -161,7 +163,7 @@ static int vum_ioeventfd_ask(struct vum_ioeventfd *io)
 	req->reply_max = VUM_MAX_INFO;
 	req->reply_fds = VUM_MAX_MSG_FDS;
 	io->session = READ_ONCE(io->dev->conn.session);
-	ret = vum_req_call(io->dev, req);
+	ret = vum_optional_call(io->dev, req, VUM_OPTIONAL_IO_FDS);
 	if (!ret)
 		vum_ioeventfd_take(io, req->reply);
 	else if (req->reply)
@@ -177,6 +179,7 @@ static void vum_ioeventfd_free(struct vum_ioeventfd *io)
 	vfio_virqfd_disable(&io->virqfd);
 	if (io->server)
 		eventfd_ctx_put(io->server);
+	eventfd_ctx_put(io->source);
 	vum_req_put(io->last);
 	kfree(io);
 }
@@ -190,6 +193,12 @@ static struct vum_ioeventfd *vum_ioeventfd_new(struct vum_device *dev,
 
 	if (!io)
 		return ERR_PTR(-ENOMEM);
+	io->source = eventfd_ctx_fdget(fd);
+	if (IS_ERR(io->source)) {
+		ret = PTR_ERR(io->source);
+		kfree(io);
+		return ERR_PTR(ret);
+	}
 	io->dev = dev;
 	io->where = *where;
 	io->data = data;
@@ -218,6 +227,34 @@ static struct vum_ioeventfd *vum_ioeventfd_find(struct vum_device *dev,
 	return NULL;
 }
 
+/* Have @io send messages if @other's signals, which it would cause, would cause its own. */
+static void vum_ioeventfd_part(struct vum_ioeventfd *io, const struct vum_ioeventfd *other)
+{
+	if (io->server != other->source || !vum_ioeventfd_direct(other))
+		return;
+	vum_conn_note(io->dev, io->session,
+		      "no eventfd of the server's: it is one of the consumer's ioeventfds");
+	/* No attachment has this number. */
+	WRITE_ONCE(io->session, 0);
+}
+
+/*
+ * A server may return an eventfd that the consumer has given it for an interrupt, and
+ * that is an ioeventfd as well: signals would go round for ever. A consumer that wants
+ * such a circle can have it by two devices; but to signal for ever it needs none.
+ */
+static void vum_ioeventfd_link(struct vum_device *dev, struct vum_ioeventfd *io)
+{
+	struct vum_ioeventfd *other;
+
+	lockdep_assert_held(&dev->ioeventfds.lock);
+	list_add(&io->node, &dev->ioeventfds.list);
+	list_for_each_entry(other, &dev->ioeventfds.list, node) {
+		vum_ioeventfd_part(io, other);
+		vum_ioeventfd_part(other, io);
+	}
+}
+
 /*
  * The lock is not held while the server is asked. If two tasks set the same write at
  * the same time, the later one finds the other's in the list.
@@ -238,7 +275,7 @@ static int vum_ioeventfd_add(struct vum_device *dev,
 	else if (nr >= VUM_IOEVENTFD_MAX)
 		ret = -ENOSPC;
 	else
-		list_add(&io->node, &dev->ioeventfds.list);
+		vum_ioeventfd_link(dev, io);
 	mutex_unlock(&dev->ioeventfds.lock);
 	if (ret)
 		vum_ioeventfd_free(io);

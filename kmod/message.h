@@ -104,6 +104,7 @@ enum vum_req_state {
  * @reply_max: largest size of the reply's payload
  * @echo: number of bytes at the start of the payload that the reply must repeat
  * @reply_fds: most descriptors that may come with the reply
+ * @sent: the request has been handed to the transport
  * @small: the request is from the cache for small messages
  * @queued_at: ktime_get_ns() when the request was queued
  * @done: called without locks once a VUM_REQ_ASYNC has ended, with @reply or
@@ -124,6 +125,7 @@ struct vum_req {
 	u32 reply_max;
 	u32 echo;
 	u32 reply_fds;
+	bool sent;
 	bool small;
 	u64 queued_at;
 	void (*done)(struct vum_device *dev, const struct vum_req *req);

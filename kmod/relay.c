@@ -78,6 +78,7 @@ static void vum_relay_unget(struct vum_conn *conn, u32 session,
 		} else if (req->state == VUM_REQ_SENT) {
 			/* Not if the waiter gave up or the helper made up a reply. */
 			req->state = VUM_REQ_QUEUED;
+			req->sent = false;
 			conn->fds_wanted -= !!req->reply_fds;
 			list_add(&req->node, &conn->out);
 		}

@@ -344,6 +344,44 @@ static ssize_t poll_us_store(struct device *device, struct device_attribute *att
 }
 static DEVICE_ATTR_RW(poll_us);
 
+static ssize_t optional_commands_show(struct device *device,
+				      struct device_attribute *attr, char *buf)
+{
+	struct vum_device *dev = vum_from_dev(device);
+	unsigned int i;
+	int len = 0;
+
+	for (i = 0; i < VUM_NR_OPTIONAL; i++)
+		if (test_bit(i, &dev->optional_commands))
+			len += sysfs_emit_at(buf, len, "%s%s", len ? " " : "",
+					     vum_optional_names[i]);
+	return len + sysfs_emit_at(buf, len, "\n");
+}
+
+/* The content is a list of names, separated by spaces. */
+static ssize_t optional_commands_store(struct device *device,
+				       struct device_attribute *attr,
+				       const char *buf, size_t count)
+{
+	char words[64], *rest = words, *word;
+	unsigned long set = 0;
+	int i;
+
+	if (strscpy(words, buf, sizeof(words)) < 0)
+		return -EINVAL;
+	while ((word = strsep(&rest, " \n"))) {
+		if (!*word)
+			continue;
+		i = __sysfs_match_string(vum_optional_names, VUM_NR_OPTIONAL, word);
+		if (i < 0)
+			return i;
+		set |= BIT(i);
+	}
+	WRITE_ONCE(vum_from_dev(device)->optional_commands, set);
+	return count;
+}
+static DEVICE_ATTR_RW(optional_commands);
+
 static struct attribute *vum_mdev_attrs[] = {
 	&dev_attr_socket.attr,
 	&dev_attr_state.attr,
@@ -351,6 +389,7 @@ static struct attribute *vum_mdev_attrs[] = {
 	&dev_attr_attach_timeout_ms.attr,
 	&dev_attr_timeout_ms.attr,
 	&dev_attr_posted_writes.attr,
+	&dev_attr_optional_commands.attr,
 	&dev_attr_data_path.attr,
 	&dev_attr_poll_us.attr,
 	&dev_attr_dma_mode.attr,

@@ -37,10 +37,14 @@
 
 #define PUPPET_PATTERN		0xa5a50000
 
-/* In BAR0: any word here, and this word there, have an eventfd. */
+/*
+ * In BAR0: any word here, and this word there, have an eventfd; and any word at the third
+ * place has that of MSI-X vector 0, once the client has set it.
+ */
 #define PUPPET_IO_FD_ANY	0x100
 #define PUPPET_IO_FD_MATCH	0x104
 #define PUPPET_IO_FD_DATA	0x600d
+#define PUPPET_IO_FD_IRQ	0x108
 
 /* A feature that no other device has: this many bytes, to be got and set. */
 #define PUPPET_FEATURE		0x7f00

@@ -17,7 +17,7 @@ static void offer(struct puppet *puppet, const struct vus_msg *msg)
 	struct {
 		struct vfio_user_header hdr;
 		struct vfio_user_region_io_fds head;
-		struct vfio_user_sub_region_ioeventfd fds[2];
+		struct vfio_user_sub_region_ioeventfd fds[3];
 	} reply = {
 		.hdr = msg->hdr,
 		.head = { .argsz = sizeof(reply) - sizeof(reply.hdr), .count = 2 },
@@ -26,12 +26,19 @@ static void offer(struct puppet *puppet, const struct vus_msg *msg)
 			{ .offset = PUPPET_IO_FD_MATCH, .size = 4, .fd_index = 1,
 			  .flags = KVM_IOEVENTFD_FLAG_DATAMATCH,
 			  .datamatch = PUPPET_IO_FD_DATA },
+			{ .offset = PUPPET_IO_FD_IRQ, .size = 4, .fd_index = 2 },
 		},
+	};
+	const int fds[3] = {
+		puppet->io_fds[0], puppet->io_fds[1],
+		vus_irq_trigger_fd(puppet->srv, VFIO_PCI_MSIX_IRQ_INDEX, 0),
 	};
 
 	reply.hdr.flags = VFIO_USER_F_TYPE_REPLY;
 	reply.hdr.msg_size = sizeof(reply);
-	vus_send_raw(puppet->srv, &reply, sizeof(reply), puppet->io_fds, 2);
+	if (fds[2] >= 0)
+		reply.head.count = 3;
+	vus_send_raw(puppet->srv, &reply, sizeof(reply), fds, reply.head.count);
 }
 
 static void refuse(struct puppet *puppet, const struct vus_msg *msg)

@@ -272,11 +272,31 @@ struct vus_reply *vus_execute(struct vus_server *srv,
 	return handlers[cmd](srv, msg);
 }
 
+/*
+ * Refuse a command, and hang up as soon as what would be left of it in the stream, and
+ * the messages that follow, is as long as a header: no header is made of that.
+ */
+static void refuse_sloppily(struct vus_server *srv, const struct vus_msg *msg)
+{
+	struct vus_reply *reply = vus_reply_error(msg, EOPNOTSUPP);
+
+	vus_send_reply(srv, reply);
+	free(reply);
+	srv->misread = true;
+	if (msg->size >= sizeof(msg->hdr))
+		vus_hangup(srv);
+}
+
 /* A message has come in: find out whose it is, and have it dealt with. */
 void vus_dispatch(struct vus_server *srv, const struct vus_msg *msg)
 {
 	__u32 type = msg->hdr.flags & VFIO_USER_F_TYPE_MASK;
 	struct vus_reply *reply;
+
+	if (srv->misread) {
+		vus_hangup(srv);
+		return;
+	}
 
 	if (type == VFIO_USER_F_TYPE_REPLY) {
 		vus_command_answered(srv, msg);
@@ -289,6 +309,10 @@ void vus_dispatch(struct vus_server *srv, const struct vus_msg *msg)
 	}
 	if (msg->hdr.cmd < 32 && srv->opt.stall & (1U << msg->hdr.cmd))
 		return;
+	if (msg->hdr.cmd < 32 && srv->opt.sloppy & (1U << msg->hdr.cmd)) {
+		refuse_sloppily(srv, msg);
+		return;
+	}
 	if (srv->dev->filter &&
 	    srv->dev->filter(srv->dev->opaque, msg) == VUS_TAKEN)
 		return;

@@ -227,6 +227,19 @@ void vus_irq_init(struct vus_server *srv)
 	}
 }
 
+/**
+ * vus_irq_trigger_fd() - the client's eventfd for an interrupt
+ * @srv: the server
+ * @index: an IRQ index that the device has
+ * @sub: sub-index
+ *
+ * Return: the descriptor, or -1.
+ */
+int vus_irq_trigger_fd(const struct vus_server *srv, __u32 index, __u32 sub)
+{
+	return srv->irqs[index][sub].fd[ACT_TRIGGER];
+}
+
 /*
  * The client is gone, with its eventfds. Masks go too: an unmask that was lost
  * on the way would leave INTx dead for ever, one interrupt too many is

@@ -22,6 +22,8 @@ enum {
 	OPT_STALL,
 	OPT_ONCE,
 	OPT_DMA,
+	OPT_FORK,
+	OPT_SLOPPY,
 };
 
 static const struct argp_option common_options[] = {
@@ -40,6 +42,10 @@ static const struct argp_option common_options[] = {
 	  "Never answer command number CMD (may be repeated)", 0 },
 	{ "dma", OPT_DMA, "WAY", 0,
 	  "Reach client memory by mmap (default), file, or message", 0 },
+	{ "sloppy", OPT_SLOPPY, "CMD", 0,
+	  "Refuse command number CMD without reading its payload", 0 },
+	{ "fork", OPT_FORK, "WHEN", 0,
+	  "Go on in a child after the first \"listen\" or \"version\"", 0 },
 	{ "once", OPT_ONCE, NULL, 0, "Exit when the first client leaves", 0 },
 	{ "verbose", OPT_VERBOSE, NULL, 0, "Trace every message", 0 },
 	{ 0 },
@@ -125,6 +131,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_DMA:
 		opt->dma = dma_way(state, arg);
+		break;
+	case OPT_SLOPPY:
+		opt->sloppy |= 1U << vus_option_number(state, arg, 0, 31);
+		break;
+	case OPT_FORK:
+		if (strcmp(arg, "listen") != 0 && strcmp(arg, "version") != 0)
+			argp_error(state, "%s: not listen or version", arg);
+		opt->fork = *arg == 'l' ? VUS_FORK_LISTEN : VUS_FORK_VERSION;
 		break;
 	case OPT_ONCE:
 		opt->once = true;

@@ -49,6 +49,7 @@ struct vus_window;
  * @hung_up: close @conn as soon as nobody is in the middle of using it
  * @deaf: never look at a socket again
  * @negotiated: VERSION is done
+ * @misread: a payload has been taken for the next message
  * @client_max_fds: client's max_msg_fds
  * @client_max_xfer: client's max_data_xfer_size
  * @rx: what is being received
@@ -75,6 +76,7 @@ struct vus_server {
 	bool hung_up;
 	bool deaf;
 	bool negotiated;
+	bool misread;
 	__u32 client_max_fds;
 	__u32 client_max_xfer;
 	struct vus_rx rx;

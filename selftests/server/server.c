@@ -5,11 +5,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "private.h"
@@ -156,6 +158,24 @@ static int listen_on(struct vus_server *srv)
 	return 0;
 }
 
+/* Go on in a child, which dies with this process if that is to wait. */
+static int go_on_in_child(struct vus_server *srv, bool wait)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid < 0) {
+		vus_log("fork: %s", strerror(errno));
+		return -1;
+	}
+	srv->opt.fork = VUS_FORK_NEVER;
+	if (!pid)
+		return wait ? prctl(PR_SET_PDEATHSIG, SIGKILL) : 0;
+	if (wait)
+		waitpid(pid, &status, 0);
+	_exit(EXIT_SUCCESS);
+}
+
 /* 2048 vectors are 2048 descriptors; the usual soft limit is 1024. */
 static void raise_fd_limit(void)
 {
@@ -200,7 +220,8 @@ struct vus_server *vus_create(const struct vus_options *opt,
 	raise_fd_limit();
 	vus_irq_init(srv);
 	srv->signals = open_signals();
-	if (srv->signals < 0 || vus_dma_init() || listen_on(srv)) {
+	if (srv->signals < 0 || vus_dma_init() || listen_on(srv) ||
+	    (opt->fork == VUS_FORK_LISTEN && go_on_in_child(srv, true))) {
 		vus_destroy(srv);
 		return NULL;
 	}
@@ -217,6 +238,7 @@ static void accept_client(struct vus_server *srv)
 	srv->conn = fd;
 	srv->hung_up = false;
 	srv->negotiated = false;
+	srv->misread = false;
 	srv->client_max_fds = VFIO_USER_DEFAULT_MAX_MSG_FDS;
 	srv->client_max_xfer = VFIO_USER_DEFAULT_MAX_DATA_XFER_SIZE;
 	if (srv->opt.verbose)
@@ -367,6 +389,8 @@ int vus_run(struct vus_server *srv)
 			break;
 		serve_socket(srv, p[SLOT_SOCKET].revents);
 		serve_watches(srv, p + NR_SLOTS, n - NR_SLOTS);
+		if (srv->opt.fork == VUS_FORK_VERSION && srv->negotiated && !srv->out)
+			go_on_in_child(srv, false);
 		if (srv->hung_up)
 			drop_client(srv);
 		sweep_watches(srv, false);

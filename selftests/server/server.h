@@ -43,6 +43,18 @@ enum vus_dma_way {
 };
 
 /**
+ * enum vus_fork - when to go on in a child
+ * @VUS_FORK_NEVER: never
+ * @VUS_FORK_LISTEN: after listen(), as if by socket activation: the parent only waits
+ * @VUS_FORK_VERSION: after the VERSION reply; the parent exits
+ */
+enum vus_fork {
+	VUS_FORK_NEVER,
+	VUS_FORK_LISTEN,
+	VUS_FORK_VERSION,
+};
+
+/**
  * struct vus_options - command line of every server, see vus_parse()
  * @socket: where to listen
  * @max_msg_fds: announced in VERSION
@@ -54,6 +66,8 @@ enum vus_dma_way {
  * @verbose: trace every message
  * @once: stop when the first client leaves
  * @dma: how to reach client memory
+ * @fork: when to go on in a child
+ * @sloppy: bit n: refuse command n, and take its payload for the next message
  */
 struct vus_options {
 	const char *socket;
@@ -66,6 +80,8 @@ struct vus_options {
 	bool verbose;
 	bool once;
 	enum vus_dma_way dma;
+	enum vus_fork fork;
+	__u32 sloppy;
 };
 
 int vus_parse(const struct argp_option *options, argp_parser_t parser,
@@ -234,6 +250,7 @@ struct vus_reply *vus_reply_error(const struct vus_msg *msg, int err);
 
 /* irq.c */
 int vus_irq_trigger(struct vus_server *srv, __u32 index, __u32 sub);
+int vus_irq_trigger_fd(const struct vus_server *srv, __u32 index, __u32 sub);
 void vus_intx_set(struct vus_server *srv, bool level);
 bool vus_irq_masked(const struct vus_server *srv, __u32 index, __u32 sub);
 unsigned int vus_irq_bound(const struct vus_server *srv, __u32 index);

@@ -3,6 +3,7 @@
 
 #include <sys/ioctl.h>
 
+#include "../lib/dma.h"
 #include "../lib/puppet.h"
 
 static struct world w;
@@ -84,6 +85,54 @@ TEST(wrong_replies)
 			    sizeof(f.data)), EIO);
 	world_wait_state(&w, "attached");
 	puppet_check(&c, 0);
+}
+
+/*
+ * A server that refuses the command, and takes its payload for the next message: a
+ * consumer that only asks costs it one attachment, and then no more.
+ */
+TEST(sloppy_server)
+{
+	const char *const args[] = { "--sloppy", "16", NULL };
+	const uint32_t probe = VFIO_DEVICE_FEATURE_PROBE | PUPPET_FEATURE;
+	struct feature f = { 0 };
+	char text[64];
+
+	world_up(&w, args);
+	consumer_open(&c, &w);
+	for (int i = 0; i < 3; i++) {
+		CHECK_ERRNO(feature(&f, probe, 0), ENOTTY);
+		world_wait_state(&w, "attached");
+		puppet_check(&c, 0);
+	}
+	CHECK_EQ(dma_show(&w, "attaches"), 2);
+	CHECK_EQ(kernel_log_count(w.uuid, "device_feature not sent"), 1);
+	world_attr_get(&w, "optional_commands", text, sizeof(text));
+	CHECK(!strcmp(text, "get_region_io_fds"));
+
+	world_attr_set(&w, "optional_commands", "device_feature get_region_io_fds");
+	CHECK_ERRNO(feature(&f, probe, 0), ENOTTY);
+	world_wait_state(&w, "attached");
+	CHECK_EQ(dma_show(&w, "attaches"), 3);
+}
+
+/* A refusal costs nothing; nor does what the operator has switched off. */
+TEST(switched_off)
+{
+	const uint32_t probe = VFIO_DEVICE_FEATURE_PROBE | PUPPET_FEATURE;
+	struct feature f = { 0 };
+	char path[128];
+
+	up();
+	world_attr_path(&w, "optional_commands", path, sizeof(path));
+	CHECK_EQ(write_file(path, "device_future"), -EINVAL);
+	CHECK_ERRNO(feature(&f, VFIO_DEVICE_FEATURE_PROBE | 0x7f01, 0), ENOTTY);
+	CHECK(!feature(&f, probe, 0));
+	world_attr_set(&w, "optional_commands", "\n");
+	CHECK_ERRNO(feature(&f, probe, 0), ENOTTY);
+	world_attr_set(&w, "optional_commands", "device_feature");
+	CHECK(!feature(&f, probe, 0));
+	CHECK_EQ(dma_show(&w, "attaches"), 1);
 }
 
 /* These are the core's, as long as the bridge does not offer them. */

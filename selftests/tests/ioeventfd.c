@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "../lib/ctl.h"
+#include "../lib/dma.h"
 #include "../lib/puppet.h"
 
 static struct world w;
@@ -100,6 +101,52 @@ TEST(server_refuses)
 	CHECK(strstr(json_get_text(show, "text"), "GET_REGION_IO_FDS: error -22"));
 	CHECK_EQ(json_get_number(show, "count"), 2);
 	CHECK_EQ(kernel_log_count(w.uuid, "GET_REGION_IO_FDS"), 1);
+}
+
+/* It is remembered that the server does not know the command, and breaks by it. */
+TEST(sloppy_server)
+{
+	const char *const args[] = { "--sloppy", "6", NULL };
+	int fd = new_eventfd();
+
+	world_up(&w, args);
+	consumer_open(&c, &w);
+	for (uint64_t i = 0; i < 3; i++) {
+		CHECK(!set(0x40 + 8 * i, 1, VFIO_DEVICE_IOEVENTFD_32, fd));
+		world_wait_state(&w, "attached");
+	}
+	CHECK(!eventfd_write(fd, 1));
+	CHECK_SOON(word(0x40) == 1 && word(0x48) == 1 && word(0x50) == 1);
+	CHECK_EQ(dma_show(&w, "attaches"), 2);
+	CHECK_EQ(kernel_log_count(w.uuid, "get_region_io_fds not sent"), 1);
+}
+
+/* An interrupt's eventfd that is an ioeventfd, and that the server returns, too. */
+TEST(signals_in_a_circle)
+{
+	int fd = new_eventfd();
+
+	up();
+	CHECK(!irq_set_eventfds(&c, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, &fd));
+	CHECK(!set(PUPPET_IO_FD_IRQ, 7, VFIO_DEVICE_IOEVENTFD_32, fd));
+	CHECK(!eventfd_write(fd, 1));
+	CHECK_SOON(word(PUPPET_IO_FD_IRQ) == 7);
+	CHECK_EQ(kernel_log_count(w.uuid, "one of the consumer's ioeventfds"), 1);
+}
+
+/* The same with one more in between. */
+TEST(signals_in_a_larger_circle)
+{
+	int fd[2] = { new_eventfd(), new_eventfd() };
+
+	up();
+	for (int i = 0; i < 2; i++) {
+		CHECK(!irq_set_eventfds(&c, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, &fd[i]));
+		CHECK(!set(PUPPET_IO_FD_IRQ, 7U + i, VFIO_DEVICE_IOEVENTFD_32, fd[!i]));
+	}
+	CHECK(!eventfd_write(fd[1], 1));
+	CHECK_SOON(word(PUPPET_IO_FD_IRQ) == 8);
+	CHECK_EQ(kernel_log_count(w.uuid, "one of the consumer's ioeventfds"), 1);
 }
 
 TEST(nonsense)
