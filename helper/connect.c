@@ -5,6 +5,7 @@
  * or ends, begin again.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/epoll.h>
@@ -17,6 +18,8 @@
 #define DELAY_MIN_MS		50
 #define DELAY_MAX_MS		1000
 #define VERSION_PATIENCE_MS	5000
+/* How often to look whether a server has read what it was sent: nothing tells. */
+#define FULL_MS			10
 /* An attachment that lasted this long clears the delay of earlier failures. */
 #define GOOD_MS			1000
 /* After one that lasted this long, messages are logged anew: see device_say(). */
@@ -49,6 +52,15 @@ void device_close(struct device *d)
 	close_socket(d);
 	close_channel(d);
 	d->state = DEVICE_DEAD;
+}
+
+static void set_peer(struct device *d, const struct ucred *peer)
+{
+	d->peer = *peer;
+	if (peer->pid)
+		snprintf(d->server, sizeof(d->server), "pid %d", peer->pid);
+	else
+		snprintf(d->server, sizeof(d->server), "pid unknown");
 }
 
 static void try_later(struct device *d)
@@ -110,9 +122,9 @@ static void hung_up(struct device *d)
 	}
 	/* Log each loss of an attached server, and anew what follows from it. */
 	device_unsay(d);
-	device_log(d, LOG_LEVEL_WARNING, "the server at %s (pid %d) hung up: accesses fail until "
+	device_log(d, LOG_LEVEL_WARNING, "the server at %s (%s) hung up: accesses fail until "
 		   "it is back; start it again if it does not come by itself", d->path,
-		   d->peer.pid);
+		   d->server);
 }
 
 static void tell_end(struct device *d, enum relay_end end)
@@ -122,20 +134,20 @@ static void tell_end(struct device *d, enum relay_end end)
 		hung_up(d);
 		break;
 	case RELAY_BAD_SERVER:
-		device_say(d, LOG_LEVEL_ERROR, "the server at %s (pid %d) is refused: %s; trying "
-			   "again: mend or replace the server", d->path, d->peer.pid,
+		device_say(d, LOG_LEVEL_ERROR, "the server at %s (%s) is refused: %s; trying "
+			   "again: mend or replace the server", d->path, d->server,
 			   d->relay.why);
 		break;
 	case RELAY_REFUSED:
-		device_say(d, LOG_LEVEL_ERROR, "the server at %s (pid %d) broke the vfio-user "
+		device_say(d, LOG_LEVEL_ERROR, "the server at %s (%s) broke the vfio-user "
 			   "protocol: dropped; trying again: \"vfio-user-mdevctl show %s\" and the "
-			   "kernel's log say how", d->path, d->peer.pid, d->uuid);
+			   "kernel's log say how", d->path, d->server, d->uuid);
 		break;
 	case RELAY_DETACHED:
 		/* Not a warning: if the server is at fault, device_broken() warns. */
 		device_say(d, LOG_LEVEL_INFO, "the kernel ended the attachment to the server at "
-			   "%s (pid %d); trying again: \"vfio-user-mdevctl show %s\" and the "
-			   "kernel's log say why", d->path, d->peer.pid, d->uuid);
+			   "%s (%s); trying again: \"vfio-user-mdevctl show %s\" and the "
+			   "kernel's log say why", d->path, d->server, d->uuid);
 		break;
 	default:
 		device_say(d, LOG_LEVEL_ERROR, "%s; dropped the server at %s, trying again",
@@ -183,7 +195,9 @@ static void update_watches(struct device *d)
 	watch_set(&d->chan, (attached && !r->out ? (uint32_t)EPOLLIN : 0U) |
 			    (attached && r->blocked ? (uint32_t)EPOLLOUT : 0U));
 	watch_set(&d->sock, (r->blocked ? 0U : (uint32_t)EPOLLIN) |
-			    (r->out ? (uint32_t)EPOLLOUT : 0U));
+			    (r->out && !r->full ? (uint32_t)EPOLLOUT : 0U));
+	if (r->full)
+		timer_start(&d->timer, FULL_MS);
 }
 
 static void carried(struct device *d, enum relay_end end)
@@ -316,11 +330,14 @@ static enum relay_end on_version(struct relay *r, const uint8_t *msg, size_t siz
 	struct device *d = container_of(r, struct device, relay);
 	struct version_caps caps;
 	enum relay_end end;
+	int off = 0;
 
 	(void)fds;
 	(void)nr_fds;	/* VERSION has none; the relay closes what came */
 	if (!version_reply(msg, size, &caps, r->why, sizeof(r->why)))
 		return RELAY_BAD_SERVER;
+	set_peer(d, &r->sender);
+	setsockopt(r->sock, SOL_SOCKET, SO_PASSCRED, &off, sizeof(off));
 	end = device_attach(d, &caps);
 	if (end)
 		return end;
@@ -330,8 +347,8 @@ static enum relay_end on_version(struct relay *r, const uint8_t *msg, size_t siz
 	d->attached_at = now_ms();
 	r->sink = relay_to_channel;
 	r->exact = false;
-	device_say(d, LOG_LEVEL_INFO, "attached to the server at %s (pid %d)", d->path,
-		   d->peer.pid);
+	device_say(d, LOG_LEVEL_INFO, "attached to the server at %s (%s)", d->path,
+		   d->server);
 	device_log(d, LOG_LEVEL_DEBUG, "vfio-user 0.%u, max_msg_fds %u, max_data_xfer_size %u, "
 		   "max_dma_maps %u, pgsizes %#llx", caps.minor, caps.max_msg_fds,
 		   caps.max_data_xfer_size, caps.max_dma_maps,
@@ -343,13 +360,17 @@ static enum relay_end on_version(struct relay *r, const uint8_t *msg, size_t siz
 static void device_negotiate(struct device *d, int fd)
 {
 	uint8_t request[VERSION_REQUEST_MAX];
-	socklen_t len = sizeof(d->peer);
 	size_t size = version_request(request);
-	int ret;
+	struct ucred peer = { .pid = 0 };
+	socklen_t len = sizeof(peer);
+	int ret, on = 1;
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &d->peer, &len))
-		d->peer = (struct ucred) { .uid = (uid_t)-1, .gid = (gid_t)-1 };
-
+	/* Until there is an answer: the process that called listen(). */
+	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
+	set_peer(d, &peer);
+	/* Have the kernel say which process answers, since listen() may be systemd's. */
+	d->relay.sender = (struct ucred) { .uid = (uid_t)-1, .gid = (gid_t)-1 };
+	setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
 	/* A new socket has room for a small message as a whole. */
 	if (send(fd, request, size, MSG_NOSIGNAL) != (ssize_t)size) {
 		hung_up(d);
@@ -458,18 +479,18 @@ static void no_channel(struct device *d, int err)
 static int resume(struct device *d)
 {
 	struct vum_attach attach;
+	struct ucred peer;
 	int ret = channel_resume(d->relay.chan, &attach);
 
 	if (ret)
 		return ret;
-	d->peer.pid = attach.server_pid;
-	d->peer.uid = attach.server_uid;
-	d->peer.gid = attach.server_gid;
+	peer = (struct ucred) { attach.server_pid, attach.server_uid, attach.server_gid };
+	set_peer(d, &peer);
 	d->state = DEVICE_ATTACHED;
 	d->linked = true;
 	d->attached_at = now_ms();
-	device_log(d, LOG_LEVEL_INFO, "took over the attachment to the server at %s (pid %d)",
-		   d->path, d->peer.pid);
+	device_log(d, LOG_LEVEL_INFO, "took over the attachment to the server at %s (%s)",
+		   d->path, d->server);
 	update_watches(d);
 	return 0;
 }
@@ -531,14 +552,17 @@ static void on_timer(struct timer *t)
 		device_connect(d);
 		break;
 	case DEVICE_NEGOTIATING:
-		device_say(d, LOG_LEVEL_WARNING, "the server at %s (pid %d) does not answer VERSION; "
+		device_say(d, LOG_LEVEL_WARNING, "the server at %s (%s) does not answer VERSION; "
 			   "trying again: is it stuck, or busy with another client?", d->path,
-			   d->peer.pid);
+			   d->server);
 		lose_server(d);
 		break;
 	case DEVICE_ATTACHED:
-		/* carry() ran out of descriptors; there may be some again. */
-		update_watches(d);
+		/* Of carry(), which ran out of descriptors; or of a server that does not read. */
+		if (d->relay.full)
+			carried(d, relay_flush(&d->relay));
+		else
+			update_watches(d);
 		break;
 	default:
 		break;

@@ -22,9 +22,10 @@ static struct json_object *json_server(const struct vum_info *info)
 	if (!info->attached)
 		return NULL;
 	o = json_object_new_object();
-	ctl_json_add(o, "pid", json_object_new_int64(info->server_pid));
+	ctl_json_add(o, "pid", info->server_pid ? json_object_new_int64(info->server_pid) : NULL);
 	ctl_json_add(o, "uid", json_object_new_int64(info->server_uid));
 	ctl_json_add(o, "gid", json_object_new_int64(info->server_gid));
+	ctl_json_add(o, "ended", json_object_new_boolean(info->server_ended));
 	return o;
 }
 

@@ -16,7 +16,9 @@ static void print_row(const struct vum_info *info)
 {
 	char pid[16] = "-";
 
-	if (info->attached)
+	if (info->attached && !info->server_pid)
+		snprintf(pid, sizeof(pid), "?");
+	else if (info->attached)
 		snprintf(pid, sizeof(pid), "%u", info->server_pid);
 	printf("%-36s  %-9s  %-4s  %-7s  %s\n", info->uuid, ctl_state(info),
 	       info->open ? "yes" : "no", pid, info->socket ? info->socket : "-");

@@ -12,6 +12,20 @@ struct show {
 	bool done;
 };
 
+static void print_server(const struct vum_info *info)
+{
+	if (!info->attached) {
+		printf("Server:    -\n");
+		return;
+	}
+	if (info->server_pid)
+		printf("Server:    pid %u", info->server_pid);
+	else
+		printf("Server:    pid unknown (of another PID namespace, or it had ended)");
+	printf(", uid %u, gid %u%s\n", info->server_uid, info->server_gid,
+	       info->server_ended ? "; has ended, and another process has its connection" : "");
+}
+
 static void print_human(const struct vum_info *info)
 {
 	printf("UUID:      %s\n", info->uuid);
@@ -20,11 +34,7 @@ static void print_human(const struct vum_info *info)
 	       info->reason ? info->reason : "");
 	printf("Open:      %s\n", info->open ? "yes" : "no");
 	printf("Socket:    %s\n", info->socket ? info->socket : "-");
-	if (info->attached)
-		printf("Server:    pid %u, uid %u, gid %u\n", info->server_pid, info->server_uid,
-		       info->server_gid);
-	else
-		printf("Server:    -\n");
+	print_server(info);
 	printf("Helper:    %s\n", info->helper ? "yes" : "no");
 	printf("Data path: %s\n", info->data_path ? info->data_path : "-");
 	printf("Requests:  %" PRIu64 "\n", info->requests);

@@ -45,7 +45,9 @@ enum device_state {
  * @waiting: the log has said that there is no server yet
  * @delay: the last wait before an attempt, in ms; 0 after a success
  * @attached_at: when the server was attached, as now_ms()
- * @peer: pid, uid and gid of the server
+ * @peer: pid, uid and gid of the process that has answered VERSION; a pid of 0 if it
+ *	has none in this PID namespace
+ * @server: its pid for the log
  * @timer: time of the next attempt; in DEVICE_NEGOTIATING, of giving up on the
  *	server; in DEVICE_ATTACHED, of trying VUM_CARRY again
  * @gone: called when the mdev is gone or cannot be served; calls device_close()
@@ -63,6 +65,7 @@ struct device {
 	unsigned int delay;
 	uint64_t attached_at;
 	struct ucred peer;
+	char server[24];
 	struct watch chan;
 	struct watch sock;
 	struct timer timer;

@@ -16,6 +16,12 @@
 /* Polling for less than this is not worth while. */
 #define POLL_MIN_NS 10000
 
+/* When sched_yield() takes this long, another task has had the CPU. */
+#define YIELD_MAX_NS 100000
+
+/* For how many waits, at most, there is no polling after that. */
+#define PAUSE_MAX 4096
+
 static struct {
 	int epfd;
 	int code;
@@ -23,6 +29,8 @@ static struct {
 	unsigned int round;
 	uint64_t poll_max_ns;
 	uint64_t poll_ns;	/* for how long polling has paid lately */
+	unsigned int pause;	/* so many waits are yet to come without polling */
+	unsigned int last_pause;
 	TAILQ_HEAD(, timer) timers;	/* the next one first */
 } loop = { .epfd = -1 };
 
@@ -160,13 +168,36 @@ static void run_timers(void)
 	}
 }
 
+/*
+ * Poll no more for a while, since another task wants the CPU: whoever yields gives it away
+ * for a whole turn, which is far more than polling can save. The while grows until polling
+ * has paid again.
+ */
+static void poll_pause(void)
+{
+	loop.last_pause = MIN(MAX(2 * loop.last_pause, 16U), PAUSE_MAX);
+	loop.pause = loop.last_pause;
+}
+
 /* Poll until @end. Between polls others may have the CPU, above all the server. */
 static int poll_events(struct epoll_event *ev, uint64_t end)
 {
+	uint64_t before, now = 0;
 	int n;
 
-	while (!(n = epoll_wait(loop.epfd, ev, EVENTS_PER_ROUND, 0)) && now_ns() < end)
+	while (!(n = epoll_wait(loop.epfd, ev, EVENTS_PER_ROUND, 0))) {
+		before = now_ns();
+		if (before >= end)
+			return 0;
 		sched_yield();
+		now = now_ns();
+		if (now - before > YIELD_MAX_NS) {
+			poll_pause();
+			return 0;
+		}
+	}
+	if (now)
+		loop.last_pause /= 2;
 	return n;
 }
 
@@ -192,6 +223,10 @@ static int wait_events(struct epoll_event *ev)
 
 	if (!loop.poll_max_ns)
 		return epoll_wait(loop.epfd, ev, EVENTS_PER_ROUND, next_timeout());
+	if (loop.pause) {
+		loop.pause--;
+		return epoll_wait(loop.epfd, ev, EVENTS_PER_ROUND, next_timeout());
+	}
 	start = now_ns();
 	if (loop.poll_ns)
 		n = poll_events(ev, start + loop.poll_ns);

@@ -180,6 +180,7 @@ static bool parse_info(struct nlmsghdr *h, struct vum_info *info)
 		.server_pid = get_u32(a[VUM_ATTR_SERVER_PID]),
 		.server_uid = get_u32(a[VUM_ATTR_SERVER_UID]),
 		.server_gid = get_u32(a[VUM_ATTR_SERVER_GID]),
+		.server_ended = a[VUM_ATTR_SERVER_ENDED],
 		.reason = get_string(a[VUM_ATTR_REASON]),
 		.requests = get_u64(a[VUM_ATTR_REQUESTS]),
 		.aborted = get_u64(a[VUM_ATTR_ABORTED]),

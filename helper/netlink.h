@@ -35,6 +35,7 @@ struct vum_info {
 	uint32_t server_pid;
 	uint32_t server_uid;
 	uint32_t server_gid;
+	bool server_ended;
 	const char *reason;
 	uint64_t requests;
 	uint64_t aborted;

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "channel.h"
@@ -94,6 +96,8 @@ void relay_reset(struct relay *r)
 	message_free(r->out);
 	r->in = NULL;
 	r->out = NULL;
+	r->lent = 0;
+	r->full = false;
 	r->blocked = false;
 }
 
@@ -147,6 +151,20 @@ static enum relay_end socket_error(struct relay *r, const char *what)
 	return RELAY_TROUBLE;
 }
 
+/*
+ * May as many descriptors be put on their way? The kernel counts those that no process
+ * has received as this process's user's, for all devices. As the module does in
+ * kmod/sock_send.c.
+ */
+static bool may_lend(struct relay *r, unsigned int nr)
+{
+	int unread;
+
+	if (!ioctl(r->sock, SIOCOUTQ, &unread) && !unread)
+		r->lent = 0;
+	return r->lent + nr <= VUM_MAX_MSG_FDS;
+}
+
 static enum relay_end send_out(struct relay *r, struct message *m)
 {
 	union {
@@ -158,6 +176,9 @@ static enum relay_end send_out(struct relay *r, struct message *m)
 	size_t fds_size = m->nr_fds * sizeof(m->fds[0]);
 	ssize_t n;
 
+	r->full = m->nr_fds && !may_lend(r, m->nr_fds);
+	if (r->full)
+		return keep_out(r, m);
 	if (fds_size) {
 		msg.msg_control = control.buf;
 		msg.msg_controllen = CMSG_SPACE(fds_size);
@@ -176,6 +197,7 @@ static enum relay_end send_out(struct relay *r, struct message *m)
 	}
 
 	/* The descriptors went with the first byte. */
+	r->lent += m->nr_fds;
 	message_close_fds(m);
 	m->off += (size_t)n;
 	if (m->off < m->len)
@@ -300,6 +322,13 @@ static enum relay_end deliver(struct relay *r, struct message *m)
 	return keep_in(r, m, at, need);
 }
 
+static void take_sender(struct relay *r, struct msghdr *msg)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c))
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS)
+			memcpy(&r->sender, CMSG_DATA(c), sizeof(r->sender));
+}
+
 /* Move descriptors from @msg to @m. Returns false if there was no room for all. */
 static bool take_fds(struct message *m, struct msghdr *msg)
 {
@@ -335,7 +364,7 @@ static enum relay_end receive(struct relay *r, struct message *m, size_t room)
 {
 	union {
 		struct cmsghdr align;
-		char buf[CMSG_SPACE(sizeof(m->fds))];
+		char buf[CMSG_SPACE(sizeof(m->fds)) + CMSG_SPACE(sizeof(struct ucred))];
 	} control;
 	struct iovec iov = { m->data + m->len, room };
 	struct msghdr msg = {
@@ -351,6 +380,7 @@ static enum relay_end receive(struct relay *r, struct message *m, size_t room)
 			return RELAY_BUSY;
 		return socket_error(r, "receiving from the server");
 	}
+	take_sender(r, &msg);
 	if (!take_fds(m, &msg)) {
 		snprintf(r->why, sizeof(r->why), "a message has more than %u file descriptors, or "
 			 "more than this process may have open (ulimit -n)", VUM_MAX_MSG_FDS);

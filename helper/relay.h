@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 /**
  * enum relay_end - whether and why the relay has come to an end
@@ -42,11 +43,14 @@ struct message;
  * @chan: descriptor of the channel, or -1
  * @sock: descriptor of the connected stream socket, or -1
  * @out: the rest of a message that the socket has not taken yet, or NULL
+ * @lent: descriptors that were sent since the server had last read everything
+ * @full: @out waits for the server to read everything
  * @in: a message that is not complete, or messages that @sink has not taken yet, or
  *	NULL
  * @blocked: @sink was busy: do not call relay_from_server()
  * @exact: read nothing beyond the present message: the kernel reads the next one if
  *	it takes the socket
+ * @sender: with SO_PASSCRED set on @sock: the process that has sent the last data
  * @sink: takes a message from the server; relay_to_channel() once attached. The
  *	descriptors stay the caller's
  * @why: a text for the log, see enum relay_end
@@ -55,9 +59,12 @@ struct relay {
 	int chan;
 	int sock;
 	struct message *out;
+	unsigned int lent;
+	bool full;
 	struct message *in;
 	bool blocked;
 	bool exact;
+	struct ucred sender;
 	enum relay_end (*sink)(struct relay *r, const uint8_t *msg, size_t size,
 			       const int *fds, unsigned int nr_fds);
 	char why[192];
@@ -70,7 +77,7 @@ void relay_exit(void);
 /* Carry one message from the channel to the socket. @out must be NULL. */
 enum relay_end relay_to_server(struct relay *r);
 
-/* Send more of @out, which must not be NULL. */
+/* Send more of @out, which must not be NULL. With @full set, nothing tells when. */
 enum relay_end relay_flush(struct relay *r);
 
 /* Pass on what had to wait, since the channel takes messages of the server's again. */

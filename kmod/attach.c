@@ -396,7 +396,7 @@ void vum_detach_work(struct work_struct *work)
 	if (!vum_conn_alive(conn))
 		vum_conn_swap_transport(conn, &transport);
 	vum_conn_unlock(conn);
-	/* Memory first, since the helper can hold up the closing of the socket. */
+	/* Memory first, which the server must not reach any more. */
 	vum_dma_drop(dev);
 	transport->ops->close(transport);
 	vfio_put_device(&dev->vdev);

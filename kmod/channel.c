@@ -10,6 +10,7 @@
 #include <linux/fs.h>
 #include <linux/memcontrol.h>
 #include <linux/module.h>
+#include <linux/pid.h>
 #include <linux/poll.h>
 #include <linux/slab.h>
 #include <linux/socket.h>
@@ -94,11 +95,12 @@ static struct vum_transport *vum_attach_transport(struct vum_device *dev,
 }
 
 /*
- * Swaps *@transport and *@memcg with the last attachment's. The caller closes
- * *@transport and puts *@memcg.
+ * Swaps *@transport, *@memcg and *@server with the last attachment's. The caller closes
+ * *@transport and puts the others.
  */
 static int vum_attach_begin(struct vum_device *dev, const struct vum_attach *a,
-			    struct vum_transport **transport, struct mem_cgroup **memcg)
+			    struct vum_transport **transport, struct mem_cgroup **memcg,
+			    struct pid **server)
 {
 	struct vum_conn *conn = &dev->conn;
 	int ret = 0;
@@ -119,7 +121,9 @@ static int vum_attach_begin(struct vum_device *dev, const struct vum_attach *a,
 		conn->no_posting = false;
 		vum_notes_begin(&conn->notes);
 		swap(conn->memcg, *memcg);
+		swap(conn->server, *server);
 		conn->peer = *a;
+		conn->peer.server_pid = pid_nr(conn->server);
 		conn->stats.attaches++;
 		vum_conn_swap_transport(conn, transport);
 		WRITE_ONCE(conn->state, VUM_STATE_ATTACHING);
@@ -137,6 +141,7 @@ static long vum_channel_attach(struct vum_device *dev,
 	struct vum_transport *transport;
 	struct mem_cgroup *memcg;
 	struct vum_attach a;
+	struct pid *server;
 	bool by_kernel;
 	int ret;
 
@@ -147,11 +152,13 @@ static long vum_channel_attach(struct vum_device *dev,
 	if (IS_ERR(transport))
 		return PTR_ERR(transport);
 	by_kernel = transport->ops->path == VUM_PATH_KERNEL;
+	server = find_get_pid(a.server_pid);
 	/* By relay, it is the helper that hands the server's messages over. */
-	memcg = by_kernel ? vum_sock_memcg(transport) :
+	memcg = by_kernel ? vum_sock_memcg(transport, server) :
 			    get_mem_cgroup_from_mm(current->mm);
-	ret = vum_attach_begin(dev, &a, &transport, &memcg);
+	ret = vum_attach_begin(dev, &a, &transport, &memcg, &server);
 	mem_cgroup_put(memcg);
+	put_pid(server);
 	transport->ops->close(transport);
 	if (!ret && by_kernel)
 		vum_sock_own(dev, a.socket);

@@ -9,7 +9,11 @@
  * VUM_REQ_DONE has won, and the others find nothing to do.
  */
 
+#include <linux/cred.h>
 #include <linux/memcontrol.h>
+#include <linux/pid.h>
+#include <linux/sched/signal.h>
+#include <linux/uidgid.h>
 
 #include "compat.h"
 #include "device.h"
@@ -115,6 +119,7 @@ void vum_conn_sent(struct vum_conn *conn, struct vum_req *req)
 {
 	vum_conn_assert_held(conn);
 	req->state = VUM_REQ_SENT;
+	req->sent = true;
 	if (req->kind == VUM_REQ_POSTED) {
 		conn->nr_posted--;
 	} else if (req->kind != VUM_REQ_ANSWER) {
@@ -160,6 +165,8 @@ void vum_conn_finish(struct vum_device *dev, struct vum_req *req, int error)
 		vum_ids_free(&conn->ids, req->msg.hdr.msg_id);
 	if (req->state == VUM_REQ_QUEUED) {
 		list_del(&req->node);
+		/* What was queued behind it may be for others than the helper to send. */
+		conn->transport->ops->kick(conn);
 	} else if (req->reply_fds) {
 		conn->fds_wanted--;
 		/* Others than the helper may read again. */
@@ -275,6 +282,50 @@ struct mem_cgroup *vum_conn_memcg(struct vum_conn *conn)
 	vum_memcg_get(memcg);
 	vum_conn_unlock(conn);
 	return memcg;
+}
+
+/**
+ * vum_conn_served - note that the current process sends the server's messages
+ * @conn: connection
+ * @session: the attachment
+ *
+ * A process that called listen(), such as systemd, need not be the one that serves; nor
+ * need the one that answered VERSION, if it forks.
+ */
+void vum_conn_served(struct vum_conn *conn, u32 session)
+{
+	struct pid *pid = get_pid(task_tgid(current));
+
+	vum_conn_lock(conn);
+	if (conn->session == session) {
+		swap(conn->server, pid);
+		conn->peer.server_pid = pid_nr(conn->server);
+		conn->peer.server_uid = from_kuid_munged(&init_user_ns, current_uid());
+		conn->peer.server_gid = from_kgid_munged(&init_user_ns, current_gid());
+	}
+	vum_conn_unlock(conn);
+	put_pid(pid);
+}
+
+/**
+ * vum_conn_server_ended - find out whether the process that conn->server names has ended
+ * @conn: connection, locked
+ *
+ * Return: true if it is known and has.
+ */
+bool vum_conn_server_ended(const struct vum_conn *conn)
+{
+	struct task_struct *task;
+	bool ended = false;
+
+	vum_conn_assert_held(conn);
+	rcu_read_lock();
+	if (conn->server) {
+		task = pid_task(conn->server, PIDTYPE_TGID);
+		ended = !task || (READ_ONCE(task->exit_state) && thread_group_empty(task));
+	}
+	rcu_read_unlock();
+	return ended;
 }
 
 /*
@@ -631,5 +682,6 @@ void vum_conn_exit(struct vum_conn *conn)
 {
 	vum_ids_exit(&conn->ids);
 	mem_cgroup_put(conn->memcg);
+	put_pid(conn->server);
 	free_percpu(conn->latency);
 }

@@ -45,7 +45,9 @@
  * @helper: a helper has attached or resumed and still has the channel open
  * @failed: the device has failed, and its consumer has yet to close it
  * @dead: the mdev is gone
- * @peer: what VUM_ATTACH said
+ * @peer: what VUM_ATTACH said, but for @server_*, which tell of @server
+ * @server: the process that has sent the server's last message, as far as the kernel has
+ *	seen; NULL if it is not known
  * @reason: why @state is VUM_STATE_BROKEN, or last was; empty once a server
  *	has been found in order
  * @notes: what the device goes without
@@ -81,6 +83,7 @@ struct vum_conn {
 	bool failed;
 	bool dead;
 	struct vum_attach peer;
+	struct pid *server;
 	char reason[128];
 	struct vum_notes notes;
 	struct vum_stats stats;
@@ -121,6 +124,9 @@ int vum_conn_hold(struct vum_conn *conn, u32 cost);
 void vum_conn_let_go(struct vum_conn *conn, struct vum_msg *msg);
 void vum_conn_delivered(struct vum_conn *conn, struct vum_req *req);
 struct mem_cgroup *vum_conn_memcg(struct vum_conn *conn);
+
+void vum_conn_served(struct vum_conn *conn, u32 session);
+bool vum_conn_server_ended(const struct vum_conn *conn);
 
 /* The life of an attachment. */
 void vum_conn_event(struct vum_device *dev, enum vum_event event);

@@ -27,6 +27,7 @@ struct vum_snapshot {
 	bool helper;
 	enum vum_data_path path;
 	struct vum_attach peer;
+	bool server_ended;
 	struct vum_stats stats;
 	char socket[UNIX_PATH_MAX];
 	char reason[sizeof_field(struct vum_conn, reason)];
@@ -43,6 +44,7 @@ static void vum_snapshot_take(const struct vum_device *dev, struct vum_snapshot 
 	s->helper = dev->channel.opened;
 	s->path = conn->path;
 	s->peer = conn->peer;
+	s->server_ended = vum_conn_server_ended(conn);
 	s->stats = conn->stats;
 	memcpy(s->socket, dev->socket, sizeof(s->socket));
 	memcpy(s->reason, conn->reason, sizeof(s->reason));
@@ -76,7 +78,8 @@ static int vum_put_server(struct sk_buff *skb, const struct vum_snapshot *s)
 			      vum_data_path_names[s->path]) ?:
 	       nla_put_u32(skb, VUM_ATTR_SERVER_PID, s->peer.server_pid) ?:
 	       nla_put_u32(skb, VUM_ATTR_SERVER_UID, s->peer.server_uid) ?:
-	       nla_put_u32(skb, VUM_ATTR_SERVER_GID, s->peer.server_gid);
+	       nla_put_u32(skb, VUM_ATTR_SERVER_GID, s->peer.server_gid) ?:
+	       (s->server_ended ? nla_put_flag(skb, VUM_ATTR_SERVER_ENDED) : 0);
 }
 
 /*

@@ -40,14 +40,14 @@ void vum_sock_free(struct vum_sock *vs)
 	kfree(vs);
 }
 
-/* As vum_sock_read(), for a task that is not the server's, at the server's expense. */
+/* As vum_sock_read_locked(), by a task that is not the server's, at the server's expense. */
 static int vum_sock_read_for(struct vum_sock *vs, const struct vum_carrier *carrier)
 {
 	struct mem_cgroup *memcg = vum_conn_memcg(vs->conn), *old;
 	int ret;
 
 	old = set_active_memcg(memcg);
-	ret = vum_sock_read(vs, carrier);
+	ret = vum_sock_read_locked(vs, carrier);
 	set_active_memcg(old);
 	mem_cgroup_put(memcg);
 	return ret;
@@ -62,8 +62,10 @@ static void vum_sock_work(struct work_struct *work)
 	vs->full = false;
 	vum_sock_push(vs, false);
 	vum_conn_unlock(conn);
-	if (vum_sock_readable(vs))
+	if (vum_sock_readable(vs) && vum_sock_current(vs)) {
+		mutex_lock(&vs->rx);
 		vum_sock_read_for(vs, NULL);
+	}
 	/* A server that has hung up never reads the answers that its next command waits for. */
 	if (vum_conn_is_stuck(conn) && READ_ONCE(vs->socket->sk->sk_shutdown))
 		vum_conn_end(vs->dev, vs->session);
@@ -85,8 +87,11 @@ static void vum_sock_data_ready(struct sock *sk)
 	if ((uintptr_t)vs & ~SK_USER_DATA_PTRMASK)
 		vs = NULL;
 	/* Not without @vs: vum_sock_exit() does not wait for a late caller that sleeps. */
-	if (vs)
+	if (vs) {
 		might_sleep();
+		if (unlikely(READ_ONCE(vs->conn->server) != task_tgid(current)))
+			vum_conn_served(vs->conn, vs->session);
+	}
 	/*
 	 * vum_conn_finish() lowers fds_wanted and queues vum_sock_work(): either the
 	 * new value is seen here, or vum_sock_work() sees the data.
@@ -159,6 +164,8 @@ static __poll_t vum_sock_poll(struct vum_conn *conn)
 {
 	struct vum_sock *vs = vum_sock_of(conn->transport);
 
+	if (vum_sock_rx_awaited(vs))
+		return 0;
 	return vum_sock_calls_carrier(vs) || vum_sock_calls_reader(vs) ?
 	       EPOLLIN | EPOLLRDNORM : 0;
 }
@@ -193,39 +200,46 @@ static int vum_sock_room_for_fds(void)
 	return min(ret, 0);
 }
 
+/* Send and read with rx held, which is released. Returns as vum_sock_carry(). */
+static int vum_sock_carry_locked(struct vum_sock *vs, const struct vum_carrier *carrier)
+{
+	struct vum_conn *conn = vs->conn;
+	bool read;
+
+	vum_conn_lock(conn);
+	vum_sock_push(vs, true);
+	read = vum_sock_calls_reader(vs) && vum_sock_current(vs);
+	vum_conn_unlock(conn);
+	if (read)
+		return vum_sock_read_for(vs, carrier);
+	vum_sock_rx_unlock(vs);
+	return 0;
+}
+
 /**
  * vum_sock_carry - send and receive the messages that carry descriptors
  * @dev: device
  * @carrier: the helper's memory
  *
  * Context: the helper's, whose table of descriptors the descriptors pass through.
- * Return: 0; -EMFILE if the helper has too few descriptors left; -EPIPE if no
- * attachment uses the kernel's data path; or an error as vum_sock_read().
+ * Return: 0, also if another task is reading, which wakes the helper up; -EMFILE if the
+ * helper has too few descriptors left; -EPIPE if no attachment uses the kernel's data
+ * path; or an error as vum_sock_read_locked().
  */
 int vum_sock_carry(struct vum_device *dev, struct vum_carrier *carrier)
 {
-	struct vum_conn *conn = &dev->conn;
 	struct vum_sock *vs;
-	bool read = false;
 	int ret;
 
 	ret = vum_sock_room_for_fds();
 	if (ret)
 		return ret;
-	vs = vum_sock_get(conn);
+	vs = vum_sock_get(&dev->conn);
 	if (!vs)
 		return -EPIPE;
 	/* Hold rx, so that no other reader takes the reply with descriptors. */
-	ret = mutex_lock_killable(&vs->rx);
-	if (!ret) {
-		vum_conn_lock(conn);
-		vum_sock_push(vs, true);
-		read = vum_sock_calls_reader(vs);
-		vum_conn_unlock(conn);
-		mutex_unlock(&vs->rx);
-	}
-	if (read)
-		ret = vum_sock_read_for(vs, carrier);
+	if (vum_sock_rx_trylock(vs))
+		ret = vum_sock_carry_locked(vs, carrier);
 	vum_sock_put(vs);
 	return ret;
 }
@@ -310,18 +324,33 @@ static void vum_sock_kick_conn(struct vum_conn *conn)
 	vum_sock_kick(vum_sock_of(conn->transport));
 }
 
-static void vum_sock_close(struct vum_transport *transport)
+static void vum_sock_close_work(struct work_struct *work)
 {
-	struct vum_sock *vs = vum_sock_of(transport);
+	struct vum_sock *vs = container_of(work, struct vum_sock, close);
+	struct vum_device *dev = vs->dev;
 
+	/* First, so that the server knows, whatever other servers do. */
+	kernel_sock_shutdown(vs->socket, SHUT_RDWR);
 	vum_sock_unhook(vs);
 	remove_wait_queue(vs->head, &vs->wait);
 	vum_conn_lock(vs->conn);
 	vs->closed = true;
 	vum_conn_unlock(vs->conn);
 	cancel_work_sync(&vs->work);
-	kernel_sock_shutdown(vs->socket, SHUT_RDWR);
 	vum_sock_put(vs);
+	vfio_put_device(&dev->vdev);
+}
+
+/*
+ * A worker closes the socket, since it waits for all tasks in the callback, among them
+ * threads of servers that have no CPU to go on, and the helper may not wait for these.
+ */
+static void vum_sock_close(struct vum_transport *transport)
+{
+	struct vum_sock *vs = vum_sock_of(transport);
+
+	get_device(&vs->dev->vdev.device);
+	vum_work_queue_server(&vs->close);
 }
 
 static const struct vum_transport_ops vum_sock_ops = {
@@ -367,6 +396,7 @@ struct vum_transport *vum_sock_new(struct vum_device *dev, int fd)
 	vs->socket = sock;
 	mutex_init(&vs->rx);
 	INIT_WORK(&vs->work, vum_sock_work);
+	INIT_WORK(&vs->close, vum_sock_close_work);
 	init_waitqueue_func_entry(&vs->wait, vum_sock_event);
 	init_poll_funcptr(&vs->poll, vum_sock_find_queue);
 	if (!vum_sock_hook(vs)) {
@@ -388,11 +418,13 @@ err:
 /**
  * vum_sock_memcg - get the memory cgroup of the process at the other end of a socket
  * @transport: from vum_sock_new()
+ * @server: that process. If it has ended or is NULL, the process that called listen() or
+ *	socketpair() has to do
  *
- * Return: the cgroup, for which the caller calls mem_cgroup_put(): that of the process
- * that called listen() or socketpair(), or NULL if that one has gone.
+ * Return: the cgroup, for which the caller calls mem_cgroup_put(); NULL if both have
+ * gone.
  */
-struct mem_cgroup *vum_sock_memcg(struct vum_transport *transport)
+struct mem_cgroup *vum_sock_memcg(struct vum_transport *transport, struct pid *server)
 {
 	struct sock *sk = vum_sock_of(transport)->socket->sk;
 	struct mem_cgroup *memcg = NULL;
@@ -400,7 +432,8 @@ struct mem_cgroup *vum_sock_memcg(struct vum_transport *transport)
 	struct mm_struct *mm;
 
 	spin_lock(&sk->sk_peer_lock);
-	task = get_pid_task(sk->sk_peer_pid, PIDTYPE_PID);
+	task = get_pid_task(server, PIDTYPE_PID) ?:
+	       get_pid_task(sk->sk_peer_pid, PIDTYPE_PID);
 	spin_unlock(&sk->sk_peer_lock);
 	mm = task ? get_task_mm(task) : NULL;
 	if (mm) {

@@ -36,6 +36,10 @@
  * @full: the socket takes no more; @work goes on when it does
  * @rest: the message that is being sent, with a reference, or NULL
  * @sent: bytes of @rest that the socket has taken
+ * @lent: descriptors that were sent since the server had last read everything; belongs
+ *	to the task that has set @sending
+ * @close: ends the use of the socket
+ * @rx_wanted: the helper has found @rx held, and polls until it is not
  * @rx: held by the task that reads, most often a thread of the server's; never held
  *	while a task waits for the server or a consumer. Guards all that follows
  * @big: a message that is too long for @in or has files, or NULL
@@ -64,6 +68,9 @@ struct vum_sock {
 	bool full;
 	struct vum_req *rest;
 	u32 sent;
+	u32 lent;
+	struct work_struct close;
+	bool rx_wanted;
 	struct mutex rx; /* see above */
 	struct vum_msg *big;
 	u32 have;
@@ -81,7 +88,7 @@ struct vum_carrier {
 };
 
 struct vum_transport *vum_sock_new(struct vum_device *dev, int fd);
-struct mem_cgroup *vum_sock_memcg(struct vum_transport *transport);
+struct mem_cgroup *vum_sock_memcg(struct vum_transport *transport, struct pid *server);
 void vum_sock_own(struct vum_device *dev, int fd);
 int vum_sock_carry(struct vum_device *dev, struct vum_carrier *carrier);
 void vum_sock_exit(void);
@@ -95,7 +102,7 @@ static inline void vum_sock_put(struct vum_sock *vs)
 
 /*
  * Have the worker go on. The caller holds conn's lock, or is in the socket's callback
- * or wait queue: vum_sock_close() waits for these before it sets @closed.
+ * or wait queue: vum_sock_close_work() waits for these before it sets @closed.
  */
 static inline void vum_sock_kick(struct vum_sock *vs)
 {
@@ -137,7 +144,10 @@ void vum_sock_push(struct vum_sock *vs, bool carrier)
 	__must_hold(&vum_conn_lock_of(vs->conn));
 
 /* sock_recv.c */
-int vum_sock_read(struct vum_sock *vs, const struct vum_carrier *carrier);
+int vum_sock_read_locked(struct vum_sock *vs, const struct vum_carrier *carrier);
 bool vum_sock_try_read(struct vum_sock *vs);
+bool vum_sock_rx_trylock(struct vum_sock *vs);
+void vum_sock_rx_unlock(struct vum_sock *vs);
+bool vum_sock_rx_awaited(const struct vum_sock *vs);
 
 #endif /* VUM_SOCK_H */

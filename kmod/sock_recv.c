@@ -246,12 +246,72 @@ static int vum_sock_drain(struct vum_sock *vs, const struct vum_carrier *carrier
 	return ret == -EAGAIN ? -EBADMSG : ret;
 }
 
-/* Called with rx held, which is released. Returns as vum_sock_read(). */
-static int vum_sock_read_locked(struct vum_sock *vs, const struct vum_carrier *carrier)
+/**
+ * vum_sock_rx_trylock - begin to read, as the helper
+ * @vs: socket
+ *
+ * A thread of the server's may hold the lock and have no CPU to go on, and the helper
+ * serves other devices as well: it polls, and goes on once vum_sock_rx_unlock() has
+ * woken it up.
+ *
+ * Return: true, and the lock is held; false if another task is reading.
+ */
+bool vum_sock_rx_trylock(struct vum_sock *vs)
+{
+	bool locked = mutex_trylock(&vs->rx);
+
+	if (!locked) {
+		WRITE_ONCE(vs->rx_wanted, true);
+		/* This sees the lock released, or vum_sock_rx_unlock() sees that it is wanted. */
+		smp_mb();
+		locked = mutex_trylock(&vs->rx);
+	}
+	if (locked)
+		WRITE_ONCE(vs->rx_wanted, false);
+	return locked;
+}
+
+/**
+ * vum_sock_rx_unlock - end reading
+ * @vs: socket, with its rx held
+ */
+void vum_sock_rx_unlock(struct vum_sock *vs)
+{
+	mutex_unlock(&vs->rx);
+	/* Pairs with vum_sock_rx_trylock(). */
+	smp_mb();
+	if (!READ_ONCE(vs->rx_wanted))
+		return;
+	/* The helper will set it again if another task is faster, or need not any more. */
+	WRITE_ONCE(vs->rx_wanted, false);
+	wake_up_poll(&vs->conn->helper_wait, EPOLLIN);
+}
+
+/**
+ * vum_sock_rx_awaited - find out whether the helper must wait for another reader
+ * @vs: socket
+ *
+ * Return: true if it must, and will be woken up.
+ */
+bool vum_sock_rx_awaited(const struct vum_sock *vs)
+{
+	return READ_ONCE(vs->rx_wanted) && mutex_is_locked((struct mutex *)&vs->rx);
+}
+
+/**
+ * vum_sock_read_locked - read and deliver what the server has sent, and end reading
+ * @vs: socket, with its rx held, which is released
+ * @carrier: the helper's memory, so that descriptors can be received; or NULL
+ *
+ * Context: never blocks in the socket.
+ * Return: 0, also if the server has ended the attachment; -EFAULT if @carrier is no
+ * good, or another error, which ends the attachment.
+ */
+int vum_sock_read_locked(struct vum_sock *vs, const struct vum_carrier *carrier)
 {
 	int ret = vum_sock_drain(vs, carrier);
 
-	mutex_unlock(&vs->rx);
+	vum_sock_rx_unlock(vs);
 	switch (ret) {
 	case 0:
 	case -EAGAIN:
@@ -272,25 +332,6 @@ static int vum_sock_read_locked(struct vum_sock *vs, const struct vum_carrier *c
 }
 
 /**
- * vum_sock_read - read and deliver what the server has sent
- * @vs: socket
- * @carrier: the helper's memory, so that descriptors can be received; or NULL
- *
- * Context: never blocks in the socket, but may wait for another reader.
- * Return: 0, also if the server has ended the attachment; -EINTR if the caller is
- * being killed; -EFAULT if @carrier is no good, or another error, which ends the
- * attachment.
- */
-int vum_sock_read(struct vum_sock *vs, const struct vum_carrier *carrier)
-{
-	if (!vum_sock_current(vs))
-		return 0;
-	if (mutex_lock_killable(&vs->rx))
-		return -EINTR;
-	return vum_sock_read_locked(vs, carrier);
-}
-
-/**
  * vum_sock_try_read - read and deliver what the server has sent, without descriptors
  * @vs: socket
  *
@@ -301,7 +342,8 @@ bool vum_sock_try_read(struct vum_sock *vs)
 {
 	if (!vum_sock_current(vs))
 		return true;
-	if (!mutex_trylock(&vs->rx))
+	/* A server that sends all the time must not always be faster than the helper. */
+	if (READ_ONCE(vs->rx_wanted) || !mutex_trylock(&vs->rx))
 		return false;
 	vum_sock_read_locked(vs, NULL);
 	return true;

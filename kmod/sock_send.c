@@ -73,6 +73,22 @@ static noinline int vum_sock_send_files(struct vum_sock *vs, struct vum_req *req
 	return ret;
 }
 
+/*
+ * May as many descriptors be put on their way? The kernel counts those that no process
+ * has received as the helper's user's, and lets nobody use up what that user may have: so
+ * once there are too many, wait until the server has read all that was sent.
+ */
+static bool vum_sock_may_lend(struct vum_sock *vs, u32 nr_files)
+{
+	/* The last byte of a message that is being freed does not matter. */
+	if (sk_wmem_alloc_get(vs->socket->sk) < SKB_TRUESIZE(1))
+		vs->lent = 0;
+	if (vs->lent + nr_files > VUM_MAX_MSG_FDS)
+		return false;
+	vs->lent += nr_files;
+	return true;
+}
+
 /* Try once to send what is left of @req. Descriptors go with the first byte. */
 static int vum_sock_send_some(struct vum_sock *vs, struct vum_req *req)
 {
@@ -82,9 +98,11 @@ static int vum_sock_send_some(struct vum_sock *vs, struct vum_req *req)
 	};
 	struct msghdr msg = {};
 
-	if (req->msg.nr_files && !vs->sent)
-		return vum_sock_send_files(vs, req, &vec);
-	return vum_sock_sendmsg(vs, &msg, &vec);
+	if (!req->msg.nr_files || vs->sent)
+		return vum_sock_sendmsg(vs, &msg, &vec);
+	if (!vum_sock_may_lend(vs, req->msg.nr_files))
+		return -EAGAIN;
+	return vum_sock_send_files(vs, req, &vec);
 }
 
 /* Returns 0; -EAGAIN if the socket is full, and vs->work goes on; or an error. */

@@ -31,7 +31,7 @@ enum vum_data_path {
  * @kick: go on with sending and receiving, since something that may have stood in
  *	the way is gone; conn's lock is held
  * @poll: which events of poll(2) the helper shall see; conn's lock is held
- * @close: end the transport, which is no connection's any more; may sleep
+ * @close: end the transport, which is no connection's any more; a worker does what waits
  */
 struct vum_transport_ops {
 	enum vum_data_path path;

@@ -79,9 +79,11 @@
  * @pgsizes: page sizes that the server supports in mappings, or'ed
  * @minor: negotiated minor version
  * @reserved: 0
- * @server_pid: the server's pid, by the socket's SO_PEERCRED; 0 if it has none
- * @server_uid: the server's uid, likewise
- * @server_gid: the server's gid, likewise
+ * @server_pid: pid of the process that has sent the VERSION reply, by its
+ *	SCM_CREDENTIALS; 0 if it has none here, in another PID namespace. VUM_RESUME returns
+ *	what VUM_ATTR_SERVER_PID tells
+ * @server_uid: that process's uid, likewise
+ * @server_gid: that process's gid, likewise
  * @socket: with VUM_ATTACH_SOCKET: the connection, a connected AF_UNIX stream
  *	socket, from which nothing has been read beyond the VFIO_USER_VERSION
  *	reply; else 0
@@ -268,9 +270,11 @@ enum vum_cmd {
  * @VUM_ATTR_STATE: u32, enum vum_state
  * @VUM_ATTR_OPEN: flag, a consumer has the device open
  * @VUM_ATTR_SOCKET: string, path of the server's socket
- * @VUM_ATTR_SERVER_PID: u32, while attached
- * @VUM_ATTR_SERVER_UID: u32, while attached
- * @VUM_ATTR_SERVER_GID: u32, while attached
+ * @VUM_ATTR_SERVER_PID: u32, while attached: pid, in the initial PID namespace, of the
+ *	process that has sent the server's last message, as far as the kernel has seen: on
+ *	the data path "relay", the VERSION reply. 0 if it is not known
+ * @VUM_ATTR_SERVER_UID: u32, while attached: that process's uid
+ * @VUM_ATTR_SERVER_GID: u32, while attached: that process's gid
  * @VUM_ATTR_REASON: string, why the state is VUM_STATE_BROKEN
  * @VUM_ATTR_REQUESTS: u64, requests queued since the mdev was created
  * @VUM_ATTR_ABORTED: u64, requests that ended without a reply
@@ -295,6 +299,7 @@ enum vum_cmd {
  *	for others, because of a limit or for want of memory
  * @VUM_ATTR_NOTES: nested VUM_NOTE, what the device goes without in this attachment, or
  *	did in the last
+ * @VUM_ATTR_SERVER_ENDED: flag, that process has ended; another one has the connection
  */
 enum vum_attr {
 	VUM_ATTR_UNSPEC,
@@ -325,9 +330,10 @@ enum vum_attr {
 	VUM_ATTR_LATENCY,
 	VUM_ATTR_DMA_EVICTED,
 	VUM_ATTR_NOTES,
+	VUM_ATTR_SERVER_ENDED,
 };
 
-#define VUM_ATTR_MAX VUM_ATTR_NOTES
+#define VUM_ATTR_MAX VUM_ATTR_SERVER_ENDED
 
 /**
  * enum vum_note_attr - attributes within VUM_ATTR_NOTES, and within VUM_NOTE
