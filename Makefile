@@ -4,6 +4,8 @@
 # make demo     the whole chain alive, in a VM                (root)
 # make check    every test in every world; TEST=name runs one (root)
 # make bench    the bridge against the socket: BENCH=, ACCEL=kvm      (root)
+# make fuzz     the fuzzers: DOOR=channel, socket, device, control; MINUTES=10 (root)
+# make soak     ROUNDS=1000 of accidents, on each data path; WORLD=      (root)
 # make shell    a test VM with everything loaded, interactive (root)
 # make lint     what the compilers and checkers have to say
 # make install  programs, manual pages, unit; `make modules_install` the module
@@ -43,7 +45,7 @@ override CFLAGS += $(NL_CFLAGS)
 
 HELPER := vfio-user-mdevd vfio-user-mdevctl
 DEVICES := vum-serial vum-puppet vum-virtio-blk
-TESTS := $(patsubst selftests/tests/%.c,%,$(sort $(wildcard selftests/tests/*.c)))
+TESTS := $(sort $(notdir $(basename $(wildcard selftests/tests/*.c selftests/fuzz/doors/*.c))))
 ROWS := $(patsubst selftests/bench/rows/%.c,%,$(sort $(wildcard selftests/bench/rows/*.c)))
 PROGRAMS := $(addprefix $(O)/bin/,$(HELPER) $(DEVICES) $(TESTS:%=test-%) \
 	$(ROWS:%=bench-%))
@@ -52,7 +54,7 @@ objs = $(patsubst %.c,$(O)/obj/%.o,$(sort $(1)))
 ctl_only := $(wildcard helper/ctl*.c) helper/command-name.c
 shared := $(wildcard helper/netlink*.c)
 
-.PHONY: all module programs demo check bench shell lint clean install modules_install
+.PHONY: all module programs demo check bench fuzz soak shell lint clean install modules_install
 all: module programs
 
 # Packages: installed if root, named otherwise.
@@ -99,7 +101,9 @@ $(eval $(call program,vfio-user-mdevctl,$(call objs,$(ctl_only) $(shared)),$$(NL
 $(eval $(call program,vum-serial,$(call objs,selftests/devices/serial.c selftests/devices/uart16550.c $(devices_shared)),-ljson-c))
 $(eval $(call program,vum-puppet,$(call objs,$(wildcard selftests/devices/puppet*.c) $(devices_shared)),-ljson-c))
 $(eval $(call program,vum-virtio-blk,$(call objs,$(wildcard selftests/devices/virtio_blk*.c) selftests/devices/virtqueue.c $(devices_shared)),-ljson-c))
-$(foreach t,$(TESTS),$(eval $(call program,test-$(t),$(call objs,selftests/tests/$(t).c $(lib)),-lpthread $$(NL_LIBS))))
+source_of = $(wildcard selftests/tests/$(1).c selftests/fuzz/doors/$(1).c)
+parts_of = $(if $(filter fuzz_%,$(1)),$(wildcard selftests/fuzz/*.c))
+$(foreach t,$(TESTS),$(eval $(call program,test-$(t),$(call objs,$(call source_of,$(t)) $(call parts_of,$(t)) $(lib)),-lpthread $$(NL_LIBS))))
 $(foreach r,$(ROWS),$(eval $(call program,bench-$(r),$(call objs,selftests/bench/rows/$(r).c $(wildcard selftests/bench/*.c) $(lib)),-lpthread -lm $$(NL_LIBS))))
 
 # Runs in guests that have no libraries, and so without sanitizers.
@@ -118,6 +122,13 @@ check:
 
 bench:
 	@WORLD='$(WORLD)' ACCEL='$(ACCEL)' selftests/bench/bench.sh $(BENCH)
+
+fuzz:
+	@MINUTES='$(MINUTES)' selftests/fuzz/fuzz.sh $(DOOR)
+
+soak:
+	@VUM_SOAK_ROUNDS='$(or $(ROUNDS),1000)' VUM_TEST_SECONDS=10800 \
+		WORLD='$(or $(WORLD),bookworm bookworm/relay)' selftests/check.sh soak
 
 shell:
 	@WORLD='$(WORLD)' selftests/shell.sh

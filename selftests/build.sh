@@ -29,7 +29,11 @@ build() {
 	selftests/vm/packages.sh $(cat selftests/vm/needs) || return 1
 	use_world "$1" "$2" || return 1
 	mkdir -p "$build"
-	if ! build_make module KDIR="$VUM_KDIR" >"$build/make.log" 2>&1 ||
+	# For the fuzzers: KCOV is to see the module, which costs little while nobody looks.
+	instrument=''
+	[ "$1" != debug ] || instrument=KCOV_INSTRUMENT=y
+	if ! build_make module KDIR="$VUM_KDIR" MODULE_ARGS="$instrument" \
+			>"$build/make.log" 2>&1 ||
 	   ! build_make programs SAN="$2" ${3+TESTS="$3"} >>"$build/make.log" 2>&1; then
 		cat "$build/make.log"
 		return 1

@@ -52,7 +52,7 @@ log_of() { echo "$logs/$(echo "$1" | tr / .).$2"; }
 run_vm() {
 	cpus=$1
 	shift
-	VUM_CONSOLE=$log.console $vm/run.sh --timeout 3600 --smp "$cpus" -- \
+	VUM_CONSOLE=$log.console $vm/run.sh --timeout $((3600 + ${VUM_TEST_SECONDS:-0})) --smp "$cpus" -- \
 		selftests/in-vm.sh "$@" ||
 		echo "not ok - the VM: exit status $? (124: timeout, 125: it died; see $log.console)"
 }
@@ -88,7 +88,7 @@ if [ "${1:-}" = --job ]; then
 fi
 
 worlds=${WORLD:-debug debug/cdev bookworm backports trixie bookworm/relay}
-all=$(find selftests/tests -name '*.c' -o -name '*.sh' |
+all=$(find selftests/tests selftests/fuzz/doors -name '*.c' -o -name '*.sh' |
 	sed 's|.*/\(.*\)\..*|\1|' | sort)
 tests=${*:-$all}
 named=${1:+yes}
@@ -100,23 +100,23 @@ for t in $tests; do
 done
 
 # Tests for which it matters what carries messages.
-by_relay=' ioeventfd irq misbehave parallel posted region restart stall virtio_blk '
+by_relay=' fds ioeventfd irq misbehave parallel peer posted region restart soak stall
+ virtio_blk '
 # Guests for which the QEMU of bookworm takes ten minutes; memlock and viommu have its disk.
 by_later_qemu=' disk '
 # Tests for which it matters how the consumer has opened the device, and its memory.
-by_cdev=' announce dma evict mutual nomem open remove unpinnable virtio_blk window
- window_futex window_race '
+by_cdev=' announce dma evict nomem open remove unpinnable virtio_blk window '
 # Programs that start QEMU, and guests, of which each suite has other versions.
 by_qemu=' disk hotplug lifecycle remove_qemu virtio_blk virtio_blk_irq
  virtio_blk_registers '
 # Programs about what changed between 6.12 and 7.3: VFIO, mm, sockets, netlink.
-by_kernel=' announce crowd ctl declare dma evict hoard hotplug ioeventfd irq link mapping
- mutual negotiate open region remove remove_qemu stats unmap_storm unpinnable virtio_blk
+by_kernel=' announce crowd ctl dma evict fds hoard hotplug ioeventfd irq link mapping
+ mutual open region remove remove_qemu stats unmap_storm unpinnable virtio_blk
  virtio_blk_fuzz virtio_blk_hostile window window_futex window_race '
 # What depends on how VFIO itself unmaps runs on every kernel.
 by_every_kernel=' unmap_storm '
 # Slow programs about the emulated disk, QEMU and the tools, which stock kernels have.
-by_stock=' ctl declare hotplug lifecycle negotiate remove_qemu stats virtio_blk_fuzz
+by_stock=' ctl declare hotplug lifecycle negotiate remove_qemu soak stats virtio_blk_fuzz
  virtio_blk_hostile virtio_blk_irq virtio_blk_registers '
 # Guests in a VM on debug take ten minutes; these say something about iommufd.
 guests_by_cdev=' disk serial '
@@ -133,7 +133,10 @@ among() {
 cannot() {
 	case $1:$2:$3 in
 	debug*:nomem:* | race*:nomem:*) return 1 ;;
-	*:nomem:*) return 0 ;;
+	bookworm:fuzz_helper:*) return 1 ;;
+	*:fuzz_helper:*) return 0 ;;
+	debug:fuzz_*:*) return 1 ;;
+	*:nomem:* | *:fuzz_*:*) return 0 ;;
 	*/*:host) return 0 ;;
 	*/cdev:*:guests) ! among "$2" "$guests_by_cdev" ;;
 	debug:*:guests | race:*:guests) return 0 ;;
@@ -178,7 +181,7 @@ choose() {
 		guests) tests_guests="$tests_guests $t" ;;
 		vm) tests_vm="$tests_vm $t" ;;
 		esac
-		[ ! -f "selftests/tests/$t.c" ] || programs="$programs $t"
+		[ -f "selftests/tests/$t.sh" ] || programs="$programs $t"
 	done
 }
 

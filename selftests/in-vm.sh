@@ -16,7 +16,7 @@ bad="$bad|scheduling while atomic|sleeping function called|leaked|list_(add|del)
 bad="$bad|kmemleak: .*(disabled|empty|error)|stall(s|ed) "
 kmemleak=/sys/kernel/debug/kmemleak
 # Seconds for a test; a world whose kernel is slow has a VUM_SLOW.
-limit=$((900 * ${VUM_SLOW:-1}))
+limit=$((${VUM_TEST_SECONDS:-900} * ${VUM_SLOW:-1}))
 lockdep=/proc/lockdep_stats
 
 run_test() {
@@ -55,11 +55,11 @@ complaints() {
 
 # Prints memory to which nothing points any more, with the trace of its allocation.
 # kmemleak tells of what it has found twice, the second time after 5 s. A scan takes
-# 20 s when two VMs are busy. So where many tests run there is one after every sixth,
-# else one after each: what a test has lost is told of later.
+# 40 s when two VMs are busy. So where many tests run there is one after every
+# sixteenth, else one after each: what a test has lost is told of later.
 leaks() {
 	[ -e $kmemleak ] || return 0
-	[ $many = no ] || [ $((nr % 6)) = 0 ] || [ "$1" = unload ] || return 0
+	[ $many = no ] || [ $((nr % 16)) = 0 ] || [ "$1" = unload ] || return 0
 	echo scan >$kmemleak
 	head -n 200 $kmemleak
 	echo clear >$kmemleak

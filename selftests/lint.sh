@@ -13,7 +13,7 @@ set -u
 cd "$(dirname "$(readlink -f "$0")")/.." || exit 1
 [ $# -gt 0 ] || set -- bookworm trixie backports
 selftests/vm/packages.sh gcc make pkg-config libnl-3-dev libnl-genl-3-dev \
-	libjson-c-dev sparse clang-tidy shellcheck xz-utils >&2 || exit 1
+	libjson-c-dev sparse clang clang-tidy libclang-rt-dev shellcheck xz-utils >&2 || exit 1
 [ "$1" != --packages ] || exit 0
 n=0 failed=0
 
@@ -59,7 +59,8 @@ checkpatch() {
 # One file to a process: several confuse clang-tidy 14's va_list checker.
 tidy() {
 	# shellcheck disable=SC2046	# words, all of them
-	printf '%s\n' helper/*.c selftests/*/*.c selftests/bench/rows/*.c |
+	printf '%s\n' helper/*.c selftests/*/*.c selftests/bench/rows/*.c \
+		selftests/fuzz/*/*.c |
 		xargs -P "$(nproc)" -I '{}' clang-tidy --quiet '{}' -- -std=gnu11 \
 			-D_GNU_SOURCE= -Iuapi \
 			$(pkg-config --cflags libnl-genl-3.0) 2>/dev/null |

@@ -9,7 +9,8 @@ def round_to($digits): pow(10; $digits) as $f | . * $f | round / $f;
 # Later ones replace earlier ones, as two runs of one row may have come in.
 def index_by_key: reduce .[] as $s ({}; .[$s | key] = $s);
 
-# What a sample is compared with: the same, but direct, or with one device.
+# What a sample is compared with: the same, but direct, without polling, or with one
+# device.
 def base_of($s; $all):
 	if $s.name | test("^(scale-0-idle|split-.*)$") then
 		null
@@ -17,6 +18,9 @@ def base_of($s; $all):
 		$all["scale-0-idle/\($s.clock)/\($s.path)"]
 	elif $s.name | startswith("scale-") then
 		null
+	elif $s.name == "bar-read-busy" then
+		if $s.variant == "" then null
+		else $all["\($s.name)/\($s.clock)/\($s.path)"] end
 	else
 		$all["\($s.name)/\($s.clock)/direct/\($s.variant)"]
 		// $all["\($s.name)/\($s.clock)/direct"]
