@@ -19,7 +19,7 @@
 #include "model.h"
 #include "server.h"
 
-#define MAX_OPS		48
+#define MAX_OPS		10
 #define IOVA		0x100000000ULL
 #define MEMORY		(1UL << 20)
 

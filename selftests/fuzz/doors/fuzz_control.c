@@ -13,7 +13,7 @@
 #include "../../lib/consumer.h"
 #include "../fuzz.h"
 
-#define MAX_OPS	24
+#define MAX_OPS	8
 
 static struct world w, other;
 static struct nl_sock *sock;

@@ -12,7 +12,7 @@
 #include "../../lib/consumer.h"
 #include "../fuzz.h"
 
-#define MAX_OPS		32
+#define MAX_OPS		10
 #define IOVA		0x100000000ULL
 #define ARENA		(1UL << 20)
 #define PAGE		4096UL
