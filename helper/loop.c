@@ -16,8 +16,11 @@
 /* Polling for less than this is not worth while. */
 #define POLL_MIN_NS 10000
 
-/* When sched_yield() takes this long, another task has had the CPU. */
-#define YIELD_MAX_NS 100000
+/*
+ * When sched_yield() takes this long, a task has had the CPU that does not answer and
+ * sleep, as a server does, but goes on until its turn is over.
+ */
+#define YIELD_MAX_NS 1000000
 
 /* For how many waits, at most, there is no polling after that. */
 #define PAUSE_MAX 4096
