@@ -55,7 +55,7 @@ selftests/vm/packages.sh xxd
 # shellcheck disable=SC2086	# a list of words
 build debug '' "$(printf 'fuzz_%s ' $doors)"
 export VUM_BIN VUM_MODULE
-echo "$(objdump -d "$VUM_MODULE" | grep -c 'call.*__sanitizer_cov_trace_pc') blocks in the module"
+echo "$(objdump -r "$VUM_MODULE" | grep -c __sanitizer_cov_trace_pc) blocks in the module"
 for door in $doors; do
 	log=$build/fuzz-$door
 	VUM_FUZZ_SECONDS=$((minutes * 60)) VUM_TEST_SECONDS=$((minutes * 60 + 300)) \

@@ -371,8 +371,6 @@ static void consume(void)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	alarm(0);
-	/* Only one process may have it open. */
-	close(s.channel);
 	srandom(1);
 	for (;;) {
 		consumer_prepare(&c, &s.w);
@@ -400,8 +398,9 @@ void server_fuzz(const char *name, bool by_socket)
 	s.fds[1] = memfd_create("fuzz", 0);
 	CHECK(!ftruncate(s.fds[1], 0x4000) && !pipe(pipes));
 	s.fds[2] = pipes[0];
-	open_channel();
+	/* Before this process opens the channel, which only one may. */
 	if (!fork())
 		consume();
+	open_channel();
 	fuzz_loop(&door);
 }
