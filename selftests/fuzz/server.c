@@ -41,21 +41,29 @@ static struct server {
 
 static uint8_t msg[MODEL_ROOM], reply[MODEL_ROOM];
 
-static void open_channel(void)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), VUM_CHANNEL_DIR "%s", s.w.uuid);
-	s.channel = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
-	CHECK(s.channel >= 0);
-	s.fds[3] = s.channel;
-}
-
 static void close_sock(void)
 {
 	if (s.sock >= 0)
 		close(s.sock);
 	s.sock = -1;
+}
+
+/* The channel's own descriptor may be on its way through a socket, which keeps it open. */
+static bool try_channel(const char *path)
+{
+	s.channel = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	if (s.channel < 0)
+		close_sock();
+	return s.channel >= 0;
+}
+
+static void open_channel(void)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), VUM_CHANNEL_DIR "%s", s.w.uuid);
+	CHECK_SOON(try_channel(path));
+	s.fds[3] = s.channel;
 }
 
 static void reopen(void)
