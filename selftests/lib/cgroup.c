@@ -34,3 +34,12 @@ void cgroup_leave(pid_t pid)
 {
 	move(pid, CGROUP_ROOT "/cgroup.procs");
 }
+
+void cgroup_starve(pid_t pid)
+{
+	cgroup_up();
+	if (write_file(CGROUP_ROOT "/cgroup.subtree_control", "+cpu"))
+		test_skip("no cgroup2 with a cpu controller");
+	CHECK_EQ(write_file(CGROUP "/cpu.max", "2000 200000"), 0);
+	cgroup_enter(pid);
+}

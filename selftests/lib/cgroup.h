@@ -13,5 +13,10 @@
 void cgroup_up(void);
 void cgroup_enter(pid_t pid);
 void cgroup_leave(pid_t pid);
+/*
+ * The process has a CPU for 2 ms out of 200, wherever it is when they are over. The case
+ * is skipped if the kernel's cgroup2 has no cpu controller.
+ */
+void cgroup_starve(pid_t pid);
 
 #endif /* VUM_LIB_CGROUP_H */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/klog.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -127,6 +128,27 @@ static int number_in(const char *path)
 
 	CHECK_EQ(read_file(path, buf, sizeof(buf)), 0);
 	return (int)strtol(buf, NULL, 10);
+}
+
+void module_need(void)
+{
+	if (!getenv("VUM_MODULE"))
+		test_skip("VUM_MODULE does not say where the module is");
+}
+
+int module_unload(void)
+{
+	return (int)syscall(SYS_delete_module, "vfio_user_mdev", O_NONBLOCK);
+}
+
+void module_load(void)
+{
+	const char *path = getenv("VUM_MODULE");
+	int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+
+	if (fd < 0 || syscall(SYS_finit_module, fd, "", 0))
+		FAIL("cannot load the module again: %s", strerror(errno));
+	close(fd);
 }
 
 int live_messages(void)

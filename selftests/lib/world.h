@@ -84,6 +84,14 @@ const char *world_server_log(void);
 const char *world_qemu_log(void);
 int live_messages(void);
 
+/*
+ * Taking the module out of the kernel, 0 or -1 with errno, and putting it back in again.
+ * The case is skipped if nobody has said where the module is.
+ */
+void module_need(void);
+int module_unload(void);
+void module_load(void);
+
 /* For the runner. */
 void world_case_begin(void);
 const char *world_case_end(void);

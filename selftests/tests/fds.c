@@ -123,16 +123,6 @@ static void set_one(void)
 	irq_set_eventfds(&c, MSIX, 0, 1, fds);
 }
 
-/* It has a CPU for 2 ms out of 200, wherever it is when they are over. */
-static void starve(pid_t pid)
-{
-	cgroup_up();
-	if (write_file(CGROUP_ROOT "/cgroup.subtree_control", "+cpu"))
-		test_skip("no cgroup2 with a cpu controller");
-	CHECK_EQ(write_file(CGROUP "/cpu.max", "2000 200000"), 0);
-	cgroup_enter(pid);
-}
-
 TEST(server_without_a_cpu)
 {
 	long long start, now, most = 0, end;
@@ -144,7 +134,7 @@ TEST(server_without_a_cpu)
 	consumer_open(&other_c, &other);
 	dma_map(&c, dma_memory(SIZE), IOVA, SIZE, DMA_READ | DMA_WRITE);
 	dma_start(&c, PUPPET_DMA_FILL, IOVA, SIZE, 1);
-	starve(w.server);
+	cgroup_starve(w.server);
 	child = in_child(set_one);
 	end = test_now_ms() + 3000;
 	for (start = test_now_ms(); start < end; start = now) {

@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../lib/cgroup.h"
 #include "../lib/dma.h"
 #include "../lib/puppet.h"
 #include "../lib/test.h"
@@ -17,11 +17,6 @@
 
 static struct world w;
 static struct consumer c;
-
-static int module_unload(void)
-{
-	return (int)syscall(SYS_delete_module, "vfio_user_mdev", 0x800 /* O_NONBLOCK */);
-}
 
 TEST(module_with_a_device)
 {
@@ -35,6 +30,32 @@ TEST(module_with_a_device_in_use)
 	consumer_open(&c, &w);
 	CHECK_ERRNO(module_unload(), EAGAIN);
 	puppet_check(&c, 0);
+}
+
+/*
+ * A thread of the server's is in the module, and has no CPU to leave it, when the
+ * attachment ends and its socket is closed, when the mdev goes, and the module.
+ */
+TEST(module_with_a_server_in_it)
+{
+	const char *const by_message[] = { "--dma", "message", NULL };
+	const size_t size = 64UL << 20;
+
+	module_need();
+	for (int i = 0; i < 5; i++) {
+		world_up(&w, by_message);
+		consumer_open(&c, &w);
+		dma_map(&c, dma_memory(size), 1UL << 32, size, DMA_READ | DMA_WRITE);
+		dma_start(&c, PUPPET_DMA_FILL, 1UL << 32, (uint32_t)size, 1);
+		cgroup_starve(w.server);
+		test_sleep_ms(150 + 20U * (unsigned int)i);
+		consumer_close(&c);
+		world_kill(&w.helper, SIGKILL);
+		world_remove(&w);
+		CHECK_SOON(!module_unload());
+		module_load();
+		world_kill(&w.server, SIGKILL);
+	}
 }
 
 /* VFIO frees the container with its last device, unless the observer sees that coming. */

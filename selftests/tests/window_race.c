@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -367,28 +366,12 @@ TEST(absorbed_and_then_pinned_by_another)
 	}
 }
 
-static int module_unload(void)
-{
-	return (int)syscall(SYS_delete_module, "vfio_user_mdev", O_NONBLOCK);
-}
-
-static void module_load(void)
-{
-	const char *path = getenv("VUM_MODULE");
-	int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-
-	if (fd < 0 || syscall(SYS_finit_module, fd, "", 0))
-		FAIL("cannot load the module again: %s", strerror(errno));
-	close(fd);
-}
-
 /* What is left of a device: a window into nothing, which keeps the module. */
 TEST(window_outlives_the_device)
 {
 	uint32_t *p, *untouched, *third, value;
 
-	if (!getenv("VUM_MODULE"))
-		test_skip("VUM_MODULE does not say where the module is");
+	module_need();
 	up();
 	map_all();
 	p = window_map(window, IOVA, SIZE);
