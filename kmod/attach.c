@@ -11,7 +11,6 @@
 
 #include <linux/file.h>
 #include <linux/iommu.h>
-#include <linux/kcov.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
 
@@ -360,7 +359,6 @@ void vum_attach_work(struct work_struct *work)
 	const char *flaw;
 	bool attaching;
 
-	kcov_remote_start_common(READ_ONCE(dev->conn.kcov));
 	a = kzalloc(sizeof(*a), GFP_KERNEL | __GFP_NOFAIL);
 	a->dev = dev;
 	vum_conn_lock(&dev->conn);
@@ -382,7 +380,6 @@ void vum_attach_work(struct work_struct *work)
 	}
 	vum_shape_free(a->shape);
 	kfree(a);
-	kcov_remote_stop();
 }
 
 /**

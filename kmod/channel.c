@@ -8,7 +8,6 @@
 
 #include <linux/file.h>
 #include <linux/fs.h>
-#include <linux/kcov.h>
 #include <linux/memcontrol.h>
 #include <linux/module.h>
 #include <linux/pid.h>
@@ -126,7 +125,6 @@ static int vum_attach_begin(struct vum_device *dev, const struct vum_attach *a,
 		conn->peer = *a;
 		conn->peer.server_pid = pid_nr(conn->server);
 		conn->stats.attaches++;
-		WRITE_ONCE(conn->kcov, kcov_common_handle());
 		vum_conn_swap_transport(conn, transport);
 		WRITE_ONCE(conn->state, VUM_STATE_ATTACHING);
 		conn->transport->ops->start(conn);

@@ -53,8 +53,6 @@
  * @notes: what the device goes without
  * @stats: counters
  * @latency: how long replies took, from the first consumer on
- * @kcov: KCOV's handle for the task that has attached the server or opened the device,
- *	if somebody fuzzes: work on its behalf counts as its own
  * @commands: the server's commands that have not been executed
  * @execute: work item that executes @commands
  * @detach: work item that takes from the server what it has when an attachment has
@@ -90,7 +88,6 @@ struct vum_conn {
 	struct vum_notes notes;
 	struct vum_stats stats;
 	struct vum_latency __percpu *latency;
-	u64 kcov;
 	struct list_head commands;
 	struct work_struct execute;
 	struct work_struct detach;

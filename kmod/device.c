@@ -3,7 +3,6 @@
  * vfio-user-mdev: the device as VFIO sees it: open, close, ioctls.
  */
 
-#include <linux/kcov.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -95,8 +94,6 @@ static int vum_device_open(struct vfio_device *vdev)
 		return left < 0 ? -EINTR : -ENODEV;
 	}
 
-	if (kcov_common_handle())
-		WRITE_ONCE(dev->conn.kcov, kcov_common_handle());
 	/* The last close sent no reset if no server was attached then. */
 	vum_device_reset_async(dev);
 	return 0;

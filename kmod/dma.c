@@ -11,7 +11,6 @@
 
 #include <linux/file.h>
 #include <linux/iommu.h>
-#include <linux/kcov.h>
 #include <linux/memcontrol.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -132,7 +131,6 @@ static void vum_dma_execute(struct work_struct *work)
 	struct vum_msg *msg;
 	int error;
 
-	kcov_remote_start_common(READ_ONCE(dev->conn.kcov));
 	while ((msg = vum_dma_next_command(dev))) {
 		answer = vum_dma_answer(dev, msg, &error);
 		if (answer)
@@ -142,7 +140,6 @@ static void vum_dma_execute(struct work_struct *work)
 				       "out of memory for a reply to it");
 		vum_msg_free(msg);
 	}
-	kcov_remote_stop();
 }
 
 /**

@@ -16,7 +16,6 @@
 
 #include <linux/fdtable.h>
 #include <linux/file.h>
-#include <linux/kcov.h>
 #include <linux/memcontrol.h>
 #include <linux/net.h>
 #include <linux/sched/mm.h>
@@ -59,7 +58,6 @@ static void vum_sock_work(struct work_struct *work)
 	struct vum_sock *vs = container_of(work, struct vum_sock, work);
 	struct vum_conn *conn = vs->conn;
 
-	kcov_remote_start_common(READ_ONCE(conn->kcov));
 	vum_conn_lock(conn);
 	vs->full = false;
 	vum_sock_push(vs, false);
@@ -71,7 +69,6 @@ static void vum_sock_work(struct work_struct *work)
 	/* A server that has hung up never reads the answers that its next command waits for. */
 	if (vum_conn_is_stuck(conn) && READ_ONCE(vs->socket->sk->sk_shutdown))
 		vum_conn_end(vs->dev, vs->session);
-	kcov_remote_stop();
 }
 
 /*

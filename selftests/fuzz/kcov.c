@@ -35,9 +35,6 @@ static void find_module(void)
 
 void kcov_up(void)
 {
-	struct kcov_remote_arg *arg = calloc(1, sizeof(*arg));
-
-	CHECK(arg);
 	fd = open("/sys/kernel/debug/kcov", O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		test_skip("this kernel has no KCOV (see world debug)");
@@ -47,11 +44,7 @@ void kcov_up(void)
 	find_module();
 	seen = calloc(text_size, 1);
 	CHECK(seen);
-	arg->trace_mode = KCOV_TRACE_PC;
-	arg->area_size = ENTRIES / 4;
-	arg->common_handle = kcov_remote_handle(KCOV_SUBSYSTEM_COMMON, 1);
-	CHECK(!ioctl(fd, KCOV_REMOTE_ENABLE, arg));
-	free(arg);
+	CHECK(!ioctl(fd, KCOV_ENABLE, (unsigned long)KCOV_TRACE_PC));
 }
 
 void kcov_begin(void)

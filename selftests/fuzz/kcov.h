@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * Which blocks of the module have been reached by the calling thread, and by the module's
- * workers on its behalf, who may be a little late: by KCOV.
- */
+/* Which blocks of the module the calling thread has reached: by KCOV. */
 #ifndef VUM_FUZZ_KCOV_H
 #define VUM_FUZZ_KCOV_H
 
