@@ -129,11 +129,11 @@ static void use(const struct consumer *c, const int *fds)
 	case 8:
 	case 9:
 		pwrite(c->device, &value, sizeof(value),
-		       region_at(VFIO_PCI_BAR1_REGION_INDEX, rnd(64) * 4));
+		       region_at(VFIO_PCI_BAR1_REGION_INDEX, 4ULL * rnd(64)));
 		break;
 	default:
 		pread(c->device, &value, sizeof(value),
-		      region_at(VFIO_PCI_BAR1_REGION_INDEX, rnd(64) * 4));
+		      region_at(VFIO_PCI_BAR1_REGION_INDEX, 4ULL * rnd(64)));
 	}
 }
 

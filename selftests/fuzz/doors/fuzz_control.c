@@ -87,6 +87,7 @@ static void attribute(struct fuzz_input *in)
 	};
 	uint8_t which = fuzz_u8(in), how = fuzz_u8(in), nr = fuzz_u8(in) % 8;
 	char path[192], text[4096] = "";
+	int at = 0;
 
 	world_attr_path(&w, names[which % (sizeof(names) / sizeof(*names))], path, sizeof(path));
 	if (how & 1) {
@@ -94,7 +95,8 @@ static void attribute(struct fuzz_input *in)
 		return;
 	}
 	while (nr--)
-		strcat(text, words[fuzz_u8(in) % (sizeof(words) / sizeof(*words))]);
+		at += snprintf(text + at, sizeof(text) - (size_t)at, "%s",
+			       words[fuzz_u8(in) % (sizeof(words) / sizeof(*words))]);
 	if (how & 2)
 		fuzz_spoil(in, text, strlen(text));
 	if (how & 4)
