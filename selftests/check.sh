@@ -12,10 +12,11 @@
 # it. If neither test nor world is named, a world leaves out what others have: see
 # leaves_out().
 #
-# First everything is built; then the tests of each world are one job for each of
-# these places, and two jobs run at a time: more VMs are slower on two cores. Each
-# job's TAP is in .build/check/, the VMs' kernel logs beside it, all of it in
-# .build/check.log. At the end comes a table, test by world, and a summary.
+# The tests of each world are one job for each of these places. Two jobs with VMs run at a
+# time, since more are slower on two cores, and start as soon as their world is built; the
+# others run beside them, with what CPU these leave. Each job's TAP is in .build/check/,
+# the VMs' kernel logs beside it, all of it in .build/check.log. At the end comes a table,
+# test by world, and a summary.
 set -eu
 
 cd "$(dirname "$(readlink -f "$0")")/.."
@@ -110,8 +111,8 @@ by_cdev=' announce dma evict nomem open remove unpinnable virtio_blk window '
 by_qemu=' disk hotplug lifecycle remove_qemu virtio_blk virtio_blk_irq
  virtio_blk_registers '
 # Programs about what changed between 6.12 and 7.3: VFIO, mm, sockets, netlink.
-by_kernel=' announce crowd ctl dma evict fds hoard hotplug ioeventfd irq link mapping
- mutual open region remove remove_qemu stats unmap_storm unpinnable virtio_blk
+by_kernel=' announce crowd ctl declare dma evict fds hoard hotplug ioeventfd irq link mapping
+ mutual negotiate open region remove remove_qemu stats unmap_storm unpinnable virtio_blk
  virtio_blk_fuzz virtio_blk_hostile window window_futex window_race '
 # What depends on how VFIO itself unmaps runs on every kernel.
 by_every_kernel=' unmap_storm '
@@ -194,8 +195,8 @@ prepare_guests() {
 	done
 }
 
-# prepare WORLD: build all that its jobs need, and write down these jobs. In a shell
-# of its own, with its own idea of VUM_*.
+# prepare WORLD: build all that its jobs need, and print these jobs; those without a VM go
+# to $logs/host. In a shell of its own, with its own idea of VUM_*.
 prepare() {
 	echo "$1: building" >&2
 	enter "$1"
@@ -204,28 +205,42 @@ prepare() {
 	if [ -n "$tests_guests" ]; then
 		build_make programs TESTS= >>"$build/make.log" 2>&1 && prepare_guests
 	fi || return 1
-	# Not while a VM has the host's files in use.
-	[ -z "$tests_host" ] || selftests/lint.sh --packages || return 1
-	[ -z "$tests_vm" ] || echo "$1 vm$tests_vm" >>$logs/jobs
-	[ -z "$tests_guests" ] || echo "$1 guests$tests_guests" >>$logs/jobs
-	[ -z "$tests_host" ] || echo "$1 host$tests_host" >>$logs/jobs
+	[ -z "$tests_vm" ] || echo "$1 vm$tests_vm" >>"$jobs"
+	[ -z "$tests_guests" ] || echo "$1 guests$tests_guests" >>"$jobs"
+	[ -z "$tests_host" ] || echo "$1 host$tests_host" >>$logs/host
+}
+
+# Prints the jobs for VMs as soon as their worlds are there. Then runs the others, with
+# what CPU the VMs leave.
+prepare_all() {
+	jobs=$logs/ready
+	for world in $worlds; do
+		: >$jobs
+		(prepare "$world") >"$logs/build" || {
+			cat $logs/build
+			printf '# world %s\n# == build\nnot ok - build\n' "$world" |
+				tee "$(log_of "$world" build)"
+		} >&3
+		cat $jobs
+	done
+	while read -r job; do
+		# shellcheck disable=SC2086	# a list of words
+		nice -n 19 selftests/check.sh --job $job </dev/null >&3
+	done <$logs/host
 }
 
 rm -rf $logs
 mkdir -p $logs
-: >$logs/jobs
+: >$logs/host
 start=$(date +%s)
-for world in $worlds; do
-	(prepare "$world") >"$logs/build" || {
-		cat $logs/build
-		printf '# world %s\n# == build\nnot ok - build\n' "$world" |
-			tee "$(log_of "$world" build)"
-	}
-done </dev/null
-# The longest first, so that none is left alone at the end.
-for place in vm guests host; do
-	grep " $place " $logs/jobs || :
-done | xargs -r -P 2 -L 1 selftests/check.sh --job
+# Not later, when a VM has the host's files in use.
+# shellcheck disable=SC2046	# a list of words
+selftests/vm/packages.sh $(cat selftests/vm/needs)
+case " $tests " in
+*' lint '* | *' fuzz_helper '*) selftests/lint.sh --packages ;;
+esac
+prepare_all 3>&1 </dev/null | tee $logs/jobs | xargs -r -P 2 -L 1 selftests/check.sh --job
+cat $logs/host >>$logs/jobs
 # A job that was killed has not said so.
 while read -r world place _; do
 	log=$(log_of "$world" "$place")

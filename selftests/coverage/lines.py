@@ -26,15 +26,16 @@ def blocks(module):
 
 
 def ran(log):
-    """The addresses at which each section was, and those of blocks that have run."""
-    sections, addresses = {}, set()
+    """The blocks that have run, as (section, offset)."""
+    sections, hits = {}, set()
     for line in open(log, errors="replace"):
         word = line.split()
         if len(word) == 3 and word[0] == "section":
             sections[word[1]] = int(word[2], 16)
         elif len(word) == 2 and word[0] == "block":
-            addresses.add(int(word[1], 16))
-    return sections, addresses
+            # In whichever section it is, the offset is right for that one only.
+            hits.update((name, int(word[1], 16) - at) for name, at in sections.items())
+    return hits
 
 
 def places(module, section, offsets):
@@ -46,14 +47,14 @@ def places(module, section, offsets):
 
 
 def main(module, log):
-    sections, addresses = ran(log)
+    hits = ran(log)
     by_section, lines = {}, {}
     for section, offset in blocks(module):
         by_section.setdefault(section, []).append(offset)
     for section, offsets in by_section.items():
         for offset, place in places(module, section, offsets):
             if place:
-                hit = sections.get(section, 0) + offset in addresses
+                hit = (section, offset) in hits
                 lines[place] = lines.get(place, False) or hit
     for (file, line), hit in sorted(lines.items()):
         print(file, line, int(hit))

@@ -6,6 +6,12 @@
 # .build/coverage/missed each line that has never run, with its text.
 import sys
 
+
+def text_of(file, line):
+    text = open(file).read().splitlines()
+    return text[line - 1] if line <= len(text) else ""
+
+
 lines = {}
 for name in sys.argv[1:]:
     for text in open(name):
@@ -19,7 +25,7 @@ with open(".build/coverage/missed", "w") as missed:
         count = files.setdefault(file, [0, 0])
         count[hit] += 1
         if not hit:
-            print(f"{file}:{line}:{open(file).read().splitlines()[line - 1]}", file=missed)
+            print(f"{file}:{line}:{text_of(file, line)}", file=missed)
 with open(".build/coverage/table", "w") as table:
     total = [sum(count[i] for count in files.values()) for i in (0, 1)]
     for file, (no, yes) in list(files.items()) + [("all", total)]:

@@ -4,7 +4,8 @@
  * kernels have, follows single tasks. The module is compiled with
  * -fsanitize-coverage=trace-pc and cover.h.
  *
- * /sys/kernel/debug/vum_cover has the blocks' addresses, a line for each.
+ * /sys/kernel/debug/vum_cover has the blocks' addresses, a line for each; writing to it
+ * forgets them.
  */
 
 #include <linux/debugfs.h>
@@ -46,11 +47,31 @@ static int vum_cover_show(struct seq_file *m, void *unused)
 			seq_printf(m, "%lx\n", vum_cover_slots[i]);
 	return 0;
 }
-DEFINE_SHOW_ATTRIBUTE(vum_cover);
+
+static int vum_cover_open(struct inode *inode, struct file *file)
+{
+	return single_open(file, vum_cover_show, NULL);
+}
+
+static ssize_t vum_cover_write(struct file *file, const char __user *buf, size_t count,
+			       loff_t *ppos)
+{
+	memset(vum_cover_slots, 0, sizeof(vum_cover_slots));
+	return count;
+}
+
+static const struct file_operations vum_cover_fops = {
+	.owner		= THIS_MODULE,
+	.open		= vum_cover_open,
+	.read		= seq_read,
+	.write		= vum_cover_write,
+	.llseek		= seq_lseek,
+	.release	= single_release,
+};
 
 static int __init vum_cover_init(void)
 {
-	vum_cover_file = debugfs_create_file("vum_cover", 0400, NULL, NULL, &vum_cover_fops);
+	vum_cover_file = debugfs_create_file("vum_cover", 0600, NULL, NULL, &vum_cover_fops);
 	return 0;
 }
 
