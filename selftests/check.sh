@@ -239,7 +239,8 @@ selftests/vm/packages.sh $(cat selftests/vm/needs)
 case " $tests " in
 *' lint '* | *' fuzz_helper '*) selftests/lint.sh --packages ;;
 esac
-prepare_all 3>&1 </dev/null | tee $logs/jobs | xargs -r -P 2 -L 1 selftests/check.sh --job
+exec 3>&1
+prepare_all </dev/null | tee $logs/jobs | xargs -r -P 2 -L 1 selftests/check.sh --job
 cat $logs/host >>$logs/jobs
 # A job that was killed has not said so.
 while read -r world place _; do
