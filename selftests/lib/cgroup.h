@@ -14,8 +14,8 @@ void cgroup_up(void);
 void cgroup_enter(pid_t pid);
 void cgroup_leave(pid_t pid);
 /*
- * The process has a CPU for 2 ms out of 200, wherever it is when they are over. The case
- * is skipped if the kernel's cgroup2 has no cpu controller.
+ * The process has a CPU for 2 ms out of 200, wherever it is when they are over; or, if the
+ * kernel's cgroup2 has no cpu controller, when busy processes leave it one.
  */
 void cgroup_starve(pid_t pid);
 
