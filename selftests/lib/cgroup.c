@@ -49,6 +49,8 @@ static void starve_by_others(pid_t pid)
 		if (fork())
 			continue;
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		/* It must not keep a device open. */
+		close_range(3, ~0U, 0);
 		for (;;)
 			;
 	}
