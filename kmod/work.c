@@ -151,12 +151,15 @@ err_server:
 void vum_work_exit(void)
 {
 	/*
-	 * Work that waits for memory queues other work. That takes servers' memory and
-	 * sockets away, by work on the last two. Nothing attaches a server any more.
+	 * No server is attached any more, but work may be left that takes sockets away. A
+	 * socket is closed by work on vum_server_wq, and its server can queue work on vum_wq
+	 * until then.
 	 */
+	flush_workqueue(vum_wq);
+	destroy_workqueue(vum_server_wq);
+	/* Work that waits for memory queues other work, which may queue work that unpins. */
 	destroy_workqueue(vum_memory_wq);
 	destroy_workqueue(vum_pin_wq);
 	destroy_workqueue(vum_wq);
-	destroy_workqueue(vum_server_wq);
 	destroy_workqueue(vum_unpin_wq);
 }
