@@ -42,7 +42,7 @@ TEST(module_with_a_server_in_it)
 	const size_t size = 64UL << 20;
 
 	/* Where busy processes starve the server, RCU waits for it for ten seconds or more. */
-	const int rounds = test_slow() > 1 ? 2 : 5;
+	const int rounds = test_slow() > 1 ? 1 : 5;
 
 	module_need();
 	for (int i = 0; i < rounds; i++) {
