@@ -20,13 +20,12 @@ mkdir -p $out
 module() {
 	use_world "$1" '' || return 1
 	dir=$PWD/$out/$1
-	mkdir -p "$dir/cover" "$dir/module"
+	mkdir -p "$dir/cover"
 	cp $here/Kbuild $here/vum_cover.c "$dir/cover"
-	cp -p --parents Kbuild kmod/*.[ch] uapi/*.h "$dir/module"
 	selftests/vm/in-root.sh make -C "$VUM_KDIR" M="$dir/cover" modules &&
-	selftests/vm/in-root.sh make -C "$VUM_KDIR" M="$dir/module" \
-		KBUILD_EXTRA_SYMBOLS="$dir/cover/Module.symvers" \
-		KCFLAGS="-fsanitize-coverage=trace-pc -include $PWD/$here/cover.h" modules
+	build_make module KDIR="$VUM_KDIR" MODULE_DIR="$out/$1/module" \
+		MODULE_ARGS="KBUILD_EXTRA_SYMBOLS=$dir/cover/Module.symvers \
+		KCFLAGS='-fsanitize-coverage=trace-pc -include $PWD/$here/cover.h'"
 }
 
 [ $# -gt 0 ] || set -- bookworm bookworm/relay debug

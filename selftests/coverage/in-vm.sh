@@ -9,12 +9,9 @@ dir=$1
 shift
 export VUM_MODULE="$dir/module/vfio_user_mdev.ko"
 cover=/sys/kernel/debug/vum_cover
-modprobe -a vfio_iommu_type1 mdev
-modprobe -q vfio_virqfd
 insmod "$dir/cover/vum_cover.ko" || exit 1
-insmod "$VUM_MODULE" || exit 1
-mkdir -p /run/vfio-user
-PATH=$PWD/$VUM_BIN:$PATH
+# shellcheck source=selftests/load.sh
+. selftests/load.sh
 for t; do
 	timeout 1800 "$VUM_BIN/test-$t"
 	for section in /sys/module/vfio_user_mdev/sections/.*text*; do

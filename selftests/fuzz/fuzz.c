@@ -6,11 +6,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "../lib/random.h"
 #include "../lib/world.h"
 #include "fuzz.h"
 #include "kcov.h"
 
 #define MAX_INPUTS	4096U
+/* An input says no more than this. */
+#define MAX_OPS		10U
 /* So many inputs are run between two looks at the kernel's complaints. */
 #define ROUND		64U
 
@@ -22,7 +25,6 @@ struct input {
 static struct input corpus[MAX_INPUTS];
 static unsigned int nr_inputs;
 static struct input last[ROUND];
-static uint64_t seed;
 
 /*
  * Reading an input
@@ -104,20 +106,6 @@ void fuzz_spoil(struct fuzz_input *in, void *msg, size_t size)
  * Making an input
  */
 
-/* xorshift64* */
-static uint64_t rnd(void)
-{
-	seed ^= seed >> 12;
-	seed ^= seed << 25;
-	seed ^= seed >> 27;
-	return seed * 2685821657736338717ULL;
-}
-
-static size_t rnd_below(size_t n)
-{
-	return n ? (size_t)((rnd() >> 16) % n) : 0;
-}
-
 static void insert(struct input *x, size_t at, const uint8_t *data, size_t size)
 {
 	size = size < FUZZ_MAX - x->size ? size : FUZZ_MAX - x->size;
@@ -136,21 +124,23 @@ static void delete(struct input *x, size_t at, size_t size)
 static void mutate_once(struct input *x)
 {
 	static const uint8_t special[] = { 0, 1, 0x7f, 0x80, 0xff, 0xc1, 0xc2 };
-	const struct input *other = &corpus[rnd_below(nr_inputs)];
-	size_t at = rnd_below(x->size + 1), from = rnd_below(other->size);
+	const struct input *other = &corpus[random_below(nr_inputs)];
+	size_t at = random_below((uint32_t)x->size + 1);
+	size_t from = random_below((uint32_t)other->size + 1);
 	uint8_t bytes[8];
 
 	for (size_t i = 0; i < sizeof(bytes); i++)
-		bytes[i] = (uint8_t)(rnd() >> 32);
-	switch (rnd_below(7)) {
+		bytes[i] = (uint8_t)(random_64() >> 32);
+	switch (random_below(7)) {
 	case 0:
-		insert(x, at, bytes, 1 + rnd_below(sizeof(bytes)));
+		insert(x, at, bytes, 1 + random_below(sizeof(bytes)));
 		break;
 	case 1:
-		delete(x, at, 1 + rnd_below(8));
+		delete(x, at, 1 + random_below(8));
 		break;
 	case 2:
-		insert(x, at, other->data + from, rnd_below(other->size - from + 1));
+		insert(x, at, other->data + from,
+		       random_below((uint32_t)(other->size - from) + 1));
 		break;
 	case 3:
 		if (at < x->size)
@@ -158,7 +148,7 @@ static void mutate_once(struct input *x)
 		break;
 	case 4:
 		if (at < x->size)
-			x->data[at] = special[rnd_below(sizeof(special))];
+			x->data[at] = special[random_below(sizeof(special))];
 		break;
 	case 5:
 		if (at < x->size)
@@ -172,8 +162,8 @@ static void mutate_once(struct input *x)
 
 static void make_input(struct input *x)
 {
-	*x = corpus[rnd_below(nr_inputs)];
-	for (size_t nr = 1 + rnd_below(6); nr; nr--)
+	*x = corpus[random_below(nr_inputs)];
+	for (size_t nr = 1 + random_below(6); nr; nr--)
 		mutate_once(x);
 }
 
@@ -196,7 +186,8 @@ static bool run_input(const struct fuzz_door *door, const struct input *x)
 	struct fuzz_input in = { x->data, x->size };
 
 	kcov_begin();
-	door->run(&in);
+	for (unsigned int i = 0; i < MAX_OPS && in.left; i++)
+		door->op(&in);
 	return kcov_end() != 0;
 }
 
@@ -262,23 +253,23 @@ static void keep(const struct fuzz_door *door, const struct input *x)
 	if (nr_inputs < MAX_INPUTS)
 		corpus[nr_inputs++] = *x;
 	else
-		corpus[rnd_below(MAX_INPUTS)] = *x;
+		corpus[random_below(MAX_INPUTS)] = *x;
 }
 
 void fuzz_loop(const struct fuzz_door *door)
 {
-	const char *seconds = getenv("VUM_FUZZ_SECONDS"), *from = getenv("VUM_FUZZ_SEED");
 	long long end, next = 0, now = test_now_ms();
 	unsigned long taint = tainted(), nr = 0;
+	unsigned long seed = test_number("VUM_FUZZ_SEED", (unsigned long)now * 2654435761UL) | 1;
 
-	seed = from ? strtoull(from, NULL, 0) | 1 : (uint64_t)now * 2654435761U | 1;
-	test_say("fuzz: %s: VUM_FUZZ_SEED=%#llx", door->name, (unsigned long long)seed);
+	random_seed(seed);
+	test_say("fuzz: %s: VUM_FUZZ_SEED=%#lx", door->name, seed);
 	kcov_up();
 	load_corpus(door->name);
 	if (!nr_inputs)
 		corpus[nr_inputs++].size = 1;
 	run_corpus(door, taint);
-	end = test_now_ms() + 1000LL * (seconds ? strtol(seconds, NULL, 10) : 60);
+	end = test_now_ms() + 1000LL * (long long)test_number("VUM_FUZZ_SECONDS", 60);
 	while (now < end) {
 		struct input *x = &last[nr % ROUND];
 

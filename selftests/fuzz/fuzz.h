@@ -41,11 +41,11 @@ void fuzz_spoil(struct fuzz_input *in, void *msg, size_t size);
 /**
  * struct fuzz_door - what is fuzzed
  * @name: of its corpus
- * @run: does what an input says; may leave the device in any state
+ * @op: does the next thing that an input says; may leave the device in any state
  */
 struct fuzz_door {
 	const char *name;
-	void (*run)(struct fuzz_input *in);
+	void (*op)(struct fuzz_input *in);
 };
 
 /*

@@ -3,12 +3,12 @@
 #include <fcntl.h>
 #include <linux/kcov.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
 #include "../lib/test.h"
+#include "../lib/world.h"
 #include "kcov.h"
 
 /* Entries for one input; what does not fit is not seen. */
@@ -20,19 +20,6 @@ static unsigned long text, text_size;
 static uint8_t *seen;
 static unsigned int nr_seen;
 
-static void find_module(void)
-{
-	char line[256];
-	FILE *f = fopen("/proc/modules", "r");
-
-	CHECK(f);
-	while (!text && fgets(line, sizeof(line), f))
-		if (sscanf(line, "vfio_user_mdev %lu %*s %*s %*s %lx", &text_size, &text) != 2)
-			text = 0;
-	fclose(f);
-	CHECK(text);
-}
-
 void kcov_up(void)
 {
 	fd = open("/sys/kernel/debug/kcov", O_RDWR | O_CLOEXEC);
@@ -41,7 +28,7 @@ void kcov_up(void)
 	CHECK(!ioctl(fd, KCOV_INIT_TRACE, (unsigned long)ENTRIES));
 	cover = mmap(NULL, ENTRIES * sizeof(*cover), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	CHECK(cover != MAP_FAILED);
-	find_module();
+	module_range(&text, &text_size);
 	seen = calloc(text_size, 1);
 	CHECK(seen);
 	CHECK(!ioctl(fd, KCOV_ENABLE, (unsigned long)KCOV_TRACE_PC));

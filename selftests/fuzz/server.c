@@ -19,7 +19,6 @@
 #include "model.h"
 #include "server.h"
 
-#define MAX_OPS		10
 #define IOVA		0x100000000ULL
 #define MEMORY		(1UL << 20)
 
@@ -328,12 +327,6 @@ static void one_op(struct fuzz_input *in)
 	}
 }
 
-static void run(struct fuzz_input *in)
-{
-	for (int i = 0; i < MAX_OPS && in->left; i++)
-		one_op(in);
-}
-
 /* One thing that a consumer does, by a random number. */
 static void use(const struct consumer *c, const int *eventfd, long number)
 {
@@ -393,7 +386,7 @@ static void consume(void)
 
 void server_fuzz(const char *name, bool by_socket)
 {
-	const struct fuzz_door door = { .name = name, .run = run };
+	const struct fuzz_door door = { .name = name, .op = one_op };
 	int pipes[2];
 
 	s.by_socket = by_socket;

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* See cgroup.h. */
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,15 +43,8 @@ static void starve_by_others(pid_t pid)
 	const struct sched_param param = { .sched_priority = 0 };
 
 	CHECK_EQ(sched_setscheduler(pid, SCHED_IDLE, &param), 0);
-	for (long i = sysconf(_SC_NPROCESSORS_ONLN); i > 0; i--) {
-		if (fork())
-			continue;
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		/* It must not keep a device open. */
-		close_range(3, ~0U, 0);
-		for (;;)
-			;
-	}
+	for (int cpu = 0; cpu < (int)sysconf(_SC_NPROCESSORS_ONLN); cpu++)
+		test_keep_busy(cpu);
 }
 
 void cgroup_starve(pid_t pid)

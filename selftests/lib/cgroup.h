@@ -14,8 +14,9 @@ void cgroup_up(void);
 void cgroup_enter(pid_t pid);
 void cgroup_leave(pid_t pid);
 /*
- * The process has a CPU for 2 ms out of 200, wherever it is when they are over; or, if the
- * kernel's cgroup2 has no cpu controller, when busy processes leave it one.
+ * Lets a process run for 2 ms out of 200, wherever in the kernel it is when they are over.
+ * If the kernel's cgroup2 has no cpu controller, it runs only while busy processes, one on
+ * each CPU, do not.
  */
 void cgroup_starve(pid_t pid);
 

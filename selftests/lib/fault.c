@@ -85,17 +85,9 @@ static void leave_out_vfio_group(void)
 /* Only below functions of the module. */
 static void set_module_range(void)
 {
-	unsigned long start = 0, size = 0;
-	char line[256];
-	FILE *f = fopen("/proc/modules", "r");
+	unsigned long start, size;
 
-	CHECK(f);
-	while (!start && fgets(line, sizeof(line), f))
-		if (sscanf(line, "vfio_user_mdev %lu %*s %*s %*s %lx", &size,
-			   &start) != 2)
-			start = 0;
-	fclose(f);
-	CHECK(start);
+	module_range(&start, &size);
 	set_range("require", start, start + size);
 }
 
@@ -204,8 +196,7 @@ static bool is_clear(int error)
 
 void fault_sweep(const struct sweep *s)
 {
-	const char *from = getenv("VUM_SWEEP_FROM");
-	unsigned int first = from ? (unsigned int)strtoul(from, NULL, 10) : s->first;
+	unsigned int first = (unsigned int)test_number("VUM_SWEEP_FROM", s->first);
 	unsigned int n, rounds = 0, went_on = 0, no_memory = 0, fault = 0, other = 0;
 	static char doing[64];
 	bool failed;

@@ -2,10 +2,13 @@
 /* What the cases of a test program say and do, whatever they test. See test.h. */
 
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -81,6 +84,36 @@ int test_slow(void)
 	const char *slow = getenv("VUM_SLOW");
 
 	return slow ? atoi(slow) : 1;
+}
+
+unsigned long test_number(const char *name, unsigned long otherwise)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? strtoul(text, NULL, 0) : otherwise;
+}
+
+void test_stay_on(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	CHECK(!sched_setaffinity(0, sizeof(set), &set));
+}
+
+void test_keep_busy(int cpu)
+{
+	pid_t pid = fork();
+
+	CHECK(pid >= 0);
+	if (pid)
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	close_range(3, ~0U, 0);
+	test_stay_on(cpu);
+	for (;;)
+		;
 }
 
 void test_in_threads(unsigned int nr, void *(*fn)(void *))

@@ -109,6 +109,14 @@ static inline void *test_bad_address(void)
  */
 int test_slow(void);
 
+/* A number in the environment; @otherwise if it is not there, or empty. */
+unsigned long test_number(const char *name, unsigned long otherwise);
+
+/* This process runs on that CPU only, from now on. */
+void test_stay_on(int cpu);
+/* A process without files that keeps that CPU busy until this process ends. */
+void test_keep_busy(int cpu);
+
 /* Runs a function in so many threads, with their numbers as arguments, to their ends. */
 void test_in_threads(unsigned int nr, void *(*fn)(void *));
 

@@ -136,6 +136,20 @@ void module_need(void)
 		test_skip("VUM_MODULE does not say where the module is");
 }
 
+void module_range(unsigned long *start, unsigned long *size)
+{
+	FILE *f = fopen("/proc/modules", "r");
+	char line[256];
+
+	*start = 0;
+	CHECK(f);
+	while (!*start && fgets(line, sizeof(line), f))
+		if (sscanf(line, "vfio_user_mdev %lu %*s %*s %*s %lx", size, start) != 2)
+			*start = 0;
+	fclose(f);
+	CHECK(*start);
+}
+
 int module_unload(void)
 {
 	return (int)syscall(SYS_delete_module, "vfio_user_mdev", O_NONBLOCK);
@@ -149,6 +163,21 @@ void module_load(void)
 	if (fd < 0 || syscall(SYS_finit_module, fd, "", 0))
 		FAIL("cannot load the module again: %s", strerror(errno));
 	close(fd);
+}
+
+unsigned int world_open_files(pid_t pid)
+{
+	char path[64];
+	unsigned int n = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	dir = opendir(path);
+	CHECK(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
 }
 
 int live_messages(void)

@@ -84,11 +84,16 @@ const char *world_server_log(void);
 const char *world_qemu_log(void);
 int live_messages(void);
 
+/* How many files a process has open, and two more, the names of the directory itself. */
+unsigned int world_open_files(pid_t pid);
+
 /*
  * Taking the module out of the kernel, 0 or -1 with errno, and putting it back in again.
  * The case is skipped if nobody has said where the module is.
  */
 void module_need(void);
+/* Where its code is, in the kernel's memory; fails the case. */
+void module_range(unsigned long *start, unsigned long *size);
 int module_unload(void);
 void module_load(void);
 

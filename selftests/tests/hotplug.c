@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Mdevs that come and go while the distribution's QEMU runs. */
 
-#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -12,21 +11,6 @@
 
 static struct world w;
 static struct qemu q;
-
-static unsigned int open_files(pid_t pid)
-{
-	char path[64];
-	unsigned int n = 0;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	dir = opendir(path);
-	CHECK(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
 
 static void plug_and_unplug(bool power, bool use)
 {
@@ -56,18 +40,18 @@ TEST(plugged_and_unplugged)
 	unsigned int in_qemu = 0, in_helper, in_server;
 
 	world_up(&w, driver_puppet());
-	in_helper = open_files(w.helper);
-	in_server = open_files(w.server);
+	in_helper = world_open_files(w.helper);
+	in_server = world_open_files(w.server);
 	qemu_start(&q, NULL);
 	for (int i = 0; i < PLUGS; i++) {
 		plug_and_unplug(i % 2, i % 10 == 1);
 		if (i == 1)
-			in_qemu = open_files(q.pid);
+			in_qemu = world_open_files(q.pid);
 	}
-	CHECK_SOON(open_files(q.pid) <= in_qemu);
-	CHECK_SOON(open_files(w.helper) == in_helper);
+	CHECK_SOON(world_open_files(q.pid) <= in_qemu);
+	CHECK_SOON(world_open_files(w.helper) == in_helper);
 	/* By cdev it keeps the aperture that it has been told of. */
-	CHECK_SOON(open_files(w.server) == in_server + consumer_by_cdev());
+	CHECK_SOON(world_open_files(w.server) == in_server + consumer_by_cdev());
 	dma_check_nothing_left(&w);
 	qemu_quit(&q);
 

@@ -7,7 +7,6 @@
  * VUM_SOAK_FROM= on.
  */
 
-#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +19,7 @@
 
 #include "../lib/cgroup.h"
 #include "../lib/dma.h"
+#include "../lib/random.h"
 
 #define PAGE		4096UL
 #define IOVA		0x100000000ULL
@@ -38,20 +38,10 @@ static const char *const harm_names[] = {
 
 static struct world w;
 static pid_t consumer;
-static uint64_t seed;
 /* Shared with the consumer: how many operations it has begun. */
 static volatile uint64_t *progress;
 static unsigned char *memory;
 static unsigned int done[NR_VICTIMS][NR_HARMS];
-
-/* xorshift64* */
-static uint32_t rnd(uint32_t below)
-{
-	seed ^= seed >> 12;
-	seed ^= seed << 25;
-	seed ^= seed >> 27;
-	return (uint32_t)((seed * 2685821657736338717ULL) >> 33) % below;
-}
 
 /*
  * The consumer, which minds no error
@@ -59,7 +49,7 @@ static uint32_t rnd(uint32_t below)
 
 static void map_or_unmap(const struct consumer *c)
 {
-	uint32_t page = rnd(200), nr = 1 + rnd(32);
+	uint32_t page = random_below(200), nr = 1 + random_below(32);
 	struct vfio_iommu_type1_dma_map map = {
 		.argsz = sizeof(map), .flags = 3, .vaddr = (uintptr_t)memory + page * PAGE,
 		.iova = IOVA + page * PAGE, .size = nr * PAGE,
@@ -68,7 +58,7 @@ static void map_or_unmap(const struct consumer *c)
 		.argsz = sizeof(unmap), .iova = map.iova, .size = map.size,
 	};
 
-	if (rnd(2))
+	if (random_below(2))
 		ioctl(c->container, VFIO_IOMMU_MAP_DMA, &map);
 	else
 		ioctl(c->container, VFIO_IOMMU_UNMAP_DMA, &unmap);
@@ -81,34 +71,34 @@ static void reg(const struct consumer *c, enum puppet_register r, uint32_t value
 
 static void dma(const struct consumer *c)
 {
-	uint64_t iova = IOVA + rnd(200) * PAGE;
+	uint64_t iova = IOVA + random_below(200) * PAGE;
 
 	reg(c, PUPPET_DMA_IOVA, (uint32_t)iova);
 	reg(c, PUPPET_DMA_IOVA + 4, (uint32_t)(iova >> 32));
-	reg(c, PUPPET_DMA_LENGTH, 1 + rnd(32 * PAGE));
-	reg(c, PUPPET_DMA_VALUE, rnd(1U << 30));
-	reg(c, PUPPET_DMA_OP, rnd(2) ? PUPPET_DMA_FILL : PUPPET_DMA_SUM);
+	reg(c, PUPPET_DMA_LENGTH, 1 + random_below(32 * PAGE));
+	reg(c, PUPPET_DMA_VALUE, random_below(1U << 30));
+	reg(c, PUPPET_DMA_OP, random_below(2) ? PUPPET_DMA_FILL : PUPPET_DMA_SUM);
 }
 
 static void interrupts(const struct consumer *c, const int *fds)
 {
-	switch (rnd(3)) {
+	switch (random_below(3)) {
 	case 0:
-		irq_set_eventfds(c, MSIX, 0, 1 + rnd(NR_VECTORS), fds);
+		irq_set_eventfds(c, MSIX, 0, 1 + random_below(NR_VECTORS), fds);
 		break;
 	case 1:
 		irq_disable(c, MSIX);
 		break;
 	default:
-		reg(c, PUPPET_TRIGGER, MSIX << 16 | rnd(NR_VECTORS));
+		reg(c, PUPPET_TRIGGER, MSIX << 16 | random_below(NR_VECTORS));
 	}
 }
 
 static void use(const struct consumer *c, const int *fds)
 {
-	uint32_t value = rnd(1U << 30);
+	uint32_t value = random_below(1U << 30);
 
-	switch (rnd(16)) {
+	switch (random_below(16)) {
 	case 0:
 	case 1:
 		map_or_unmap(c);
@@ -122,18 +112,18 @@ static void use(const struct consumer *c, const int *fds)
 		interrupts(c, fds);
 		break;
 	case 6:
-		if (!rnd(8))
+		if (!random_below(8))
 			ioctl(c->device, VFIO_DEVICE_RESET);
 		break;
 	case 7:
 	case 8:
 	case 9:
 		pwrite(c->device, &value, sizeof(value),
-		       region_at(VFIO_PCI_BAR1_REGION_INDEX, 4ULL * rnd(64)));
+		       region_at(VFIO_PCI_BAR1_REGION_INDEX, 4ULL * random_below(64)));
 		break;
 	default:
 		pread(c->device, &value, sizeof(value),
-		      region_at(VFIO_PCI_BAR1_REGION_INDEX, 4ULL * rnd(64)));
+		      region_at(VFIO_PCI_BAR1_REGION_INDEX, 4ULL * random_below(64)));
 	}
 }
 
@@ -157,7 +147,6 @@ static void start_consumer(void)
 {
 	uint64_t before = *progress;
 
-	rnd(2);
 	consumer = fork();
 	CHECK(consumer >= 0);
 	if (!consumer)
@@ -172,21 +161,6 @@ static void start_consumer(void)
 static pid_t *pid_of(enum victim v)
 {
 	return v == HELPER ? &w.helper : v == SERVER ? &w.server : &consumer;
-}
-
-static unsigned int nr_fds(pid_t pid)
-{
-	char path[64];
-	unsigned int nr = 0;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	dir = opendir(path);
-	while (dir && readdir(dir))
-		nr++;
-	if (dir)
-		closedir(dir);
-	return nr;
 }
 
 static unsigned long memory_of(pid_t pid)
@@ -223,11 +197,19 @@ static void hurt(enum victim v, enum harm h)
 		CHECK_EQ(write_file(CGROUP "/cgroup.freeze", "1"), 0);
 		break;
 	case NO_FDS:
-		limit(pid, RLIMIT_NOFILE, nr_fds(pid));
+		limit(pid, RLIMIT_NOFILE, world_open_files(pid));
 		break;
 	default:
 		limit(pid, RLIMIT_AS, memory_of(pid));
 	}
+}
+
+static bool has_ended(pid_t *pid)
+{
+	if (*pid && waitpid(*pid, NULL, WNOHANG) != *pid)
+		return false;
+	*pid = 0;
+	return true;
 }
 
 static void heal(enum victim v, enum harm h)
@@ -236,6 +218,7 @@ static void heal(enum victim v, enum harm h)
 
 	switch (h) {
 	case KILL:
+		CHECK_SOON(has_ended(pid_of(v)));
 		break;
 	case STOP:
 		CHECK(!kill(pid, SIGCONT));
@@ -252,25 +235,10 @@ static void heal(enum victim v, enum harm h)
 	}
 }
 
-static bool has_ended(pid_t *pid)
-{
-	if (*pid && waitpid(*pid, NULL, WNOHANG) != *pid)
-		return false;
-	*pid = 0;
-	return true;
-}
-
-/* A process that ran out of something may have ended by itself, soon after. */
-static void end(enum victim v, enum harm h)
-{
-	if (h == KILL)
-		CHECK_SOON(has_ended(pid_of(v)));
-}
-
 static void start_again(void)
 {
 	const char *const args[] = { "--mmap-bar0", "--dma",
-		(const char *const[]){ "mmap", "file", "message" }[rnd(3)], NULL };
+		(const char *const[]){ "mmap", "file", "message" }[random_below(3)], NULL };
 
 	if (has_ended(&w.server))
 		world_server(&w, args);
@@ -317,22 +285,27 @@ static bool all_is_well(void)
 
 static void one_round(void)
 {
-	enum victim v[2] = { (enum victim)rnd(NR_VICTIMS), (enum victim)rnd(NR_VICTIMS) };
-	enum harm h[2] = { (enum harm)rnd(NR_HARMS), (enum harm)rnd(NR_HARMS) };
-	int nr = v[0] != v[1] && !(h[0] == FREEZE && h[1] == FREEZE) && !rnd(3) ? 2 : 1;
+	enum victim v[2];
+	enum harm h[2];
 	uint64_t before;
+	int nr = 1;
 
-	test_sleep_ms(rnd(60));
+	for (int i = 0; i < 2; i++) {
+		v[i] = (enum victim)random_below(NR_VICTIMS);
+		h[i] = (enum harm)random_below(NR_HARMS);
+	}
+	/* There is one control group to be frozen. */
+	if (v[0] != v[1] && !(h[0] == FREEZE && h[1] == FREEZE) && !random_below(3))
+		nr = 2;
+	test_sleep_ms(random_below(60));
 	for (int i = 0; i < nr; i++) {
 		hurt(v[i], h[i]);
 		done[v[i]][h[i]]++;
-		test_sleep_ms(rnd(20));
+		test_sleep_ms(random_below(20));
 	}
-	test_sleep_ms(rnd(100));
+	test_sleep_ms(random_below(100));
 	for (int i = nr; i--;)
 		heal(v[i], h[i]);
-	for (int i = 0; i < nr; i++)
-		end(v[i], h[i]);
 	/* A server that had no memory has refused what it was asked for, memory above all. */
 	for (int i = 0; i < nr; i++)
 		if (v[i] == SERVER && (h[i] == NO_MEMORY || h[i] == NO_FDS))
@@ -345,13 +318,6 @@ static void one_round(void)
 	works();
 	CHECK_SOON(all_is_well());
 	start_consumer();
-}
-
-static unsigned long number(const char *name, unsigned long otherwise)
-{
-	const char *text = getenv(name);
-
-	return text && *text ? strtoul(text, NULL, 0) : otherwise;
 }
 
 static void tell(unsigned long rounds)
@@ -372,9 +338,9 @@ static void tell(unsigned long rounds)
 
 TEST(soak)
 {
-	unsigned long rounds = number("VUM_SOAK_ROUNDS", 50);
-	unsigned long first = number("VUM_SOAK_FROM", 0);
-	unsigned long base = number("VUM_SOAK_SEED", (unsigned long)test_now_ms());
+	unsigned long rounds = test_number("VUM_SOAK_ROUNDS", 50);
+	unsigned long first = test_number("VUM_SOAK_FROM", 0);
+	unsigned long base = test_number("VUM_SOAK_SEED", (unsigned long)test_now_ms());
 	static char doing[64];
 
 	test_say("VUM_SOAK_SEED=%#lx", base);
@@ -384,13 +350,12 @@ TEST(soak)
 	CHECK(progress != MAP_FAILED && memory != MAP_FAILED);
 	world_up(&w, (const char *const[]){ "--mmap-bar0", NULL });
 	world_attr_set(&w, "timeout_ms", "5000");
-	seed = base * 2 + 1;
 	start_consumer();
 	test_doing = doing;
 	for (unsigned long i = first; i < first + rounds; i++) {
 		snprintf(doing, sizeof(doing), "round %lu of seed %#lx", i, base);
 		alarm(ROUND_SECONDS);
-		seed = (base + i) * 2654435761ULL + 1;
+		random_seed((base + i) * 2654435761ULL | 1);
 		one_round();
 	}
 	test_doing = NULL;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "../lib/random.h"
 #include "../lib/test.h"
 #include "../lib/virtio_blk.h"
 
@@ -23,66 +24,44 @@
 
 static struct vblk v;
 static struct vblk_queue *const q = &v.queue[0];
-static uint64_t state;
 static char doing[64];
-
-/* xorshift64* */
-static uint64_t draw(void)
-{
-	state ^= state >> 12;
-	state ^= state << 25;
-	state ^= state >> 27;
-	return state * 0x2545f4914f6cdd1dULL;
-}
-
-static uint32_t below(uint32_t n)
-{
-	return (uint32_t)(draw() >> 32) % n;
-}
-
-static unsigned long from_environment(const char *name, unsigned long otherwise)
-{
-	const char *value = getenv(name);
-
-	return value ? strtoul(value, NULL, 0) : otherwise;
-}
 
 static uint64_t some_address(void)
 {
 	const uint64_t choices[] = {
-		VBLK_DATA, VBLK_DATA + below(0x80000), VBLK_DATA + below(0x80000),
-		VBLK_IOVA + below(VBLK_SIZE), VBLK_HEADER(0), VBLK_STATUS(0),
-		VBLK_RO_IOVA + below(VBLK_RO_SIZE),
-		VBLK_RO_IOVA - below(600), VBLK_END - below(600),
-		VBLK_IOVA - below(600), RO_TABLE, RO_TABLE + 16ULL * below(NR_DESC),
-		below(0x10000), -(uint64_t)below(0x1000), draw(),
+		VBLK_DATA, VBLK_DATA + random_below(0x80000), VBLK_DATA + random_below(0x80000),
+		VBLK_IOVA + random_below(VBLK_SIZE), VBLK_HEADER(0), VBLK_STATUS(0),
+		VBLK_RO_IOVA + random_below(VBLK_RO_SIZE),
+		VBLK_RO_IOVA - random_below(600), VBLK_END - random_below(600),
+		VBLK_IOVA - random_below(600), RO_TABLE, RO_TABLE + 16ULL * random_below(NR_DESC),
+		random_below(0x10000), -(uint64_t)random_below(0x1000), random_64(),
 	};
 
-	return choices[below(NR_CHOICES(choices))];
+	return choices[random_below(NR_CHOICES(choices))];
 }
 
 static uint32_t some_length(void)
 {
 	const uint32_t choices[] = {
-		1, 16, 16, 512, 512, 1024, 4096, below(70000), 0, 32, 48,
-		16 * below(20), below(20), 0xffffffff, 0xfffffe00,
-		(uint32_t)draw(),
+		1, 16, 16, 512, 512, 1024, 4096, random_below(70000), 0, 32, 48,
+		16 * random_below(20), random_below(20), 0xffffffff, 0xfffffe00,
+		(uint32_t)random_64(),
 	};
 
-	return choices[below(NR_CHOICES(choices))];
+	return choices[random_below(NR_CHOICES(choices))];
 }
 
 static uint16_t some_flags(void)
 {
 	static const uint16_t likely[] = { 1, 1, 1, 3, 3, 2, 2, 0, 4, 4, 5, 6 };
 
-	return below(16) ? likely[below(NR_CHOICES(likely))] : (uint16_t)draw();
+	return random_below(16) ? likely[random_below(NR_CHOICES(likely))] : (uint16_t)random_64();
 }
 
 static uint16_t some_index(unsigned int i)
 {
-	return below(4) ? (uint16_t)(i + 1) :
-	       below(4) ? (uint16_t)below(NR_DESC) : (uint16_t)draw();
+	return random_below(4) ? (uint16_t)(i + 1) :
+	       random_below(4) ? (uint16_t)random_below(NR_DESC) : (uint16_t)random_64();
 }
 
 static void random_descriptors(uint64_t table)
@@ -99,20 +78,20 @@ static void random_header(void)
 		VIRTIO_BLK_T_OUT, VIRTIO_BLK_T_FLUSH, VIRTIO_BLK_T_GET_ID, 77,
 	};
 
-	vblk_header(&v, q, types[below(NR_CHOICES(types))],
-		    below(8) ? below(VBLK_SECTORS + 2) : draw());
+	vblk_header(&v, q, types[random_below(NR_CHOICES(types))],
+		    random_below(8) ? random_below(VBLK_SECTORS + 2) : random_64());
 }
 
 /* A request that makes sense, but for one of its descriptors perhaps. */
 static void nearly_a_request(uint64_t table)
 {
-	const uint16_t dir = below(2) ? VRING_DESC_F_WRITE : 0;
-	unsigned int bad = below(12);
+	const uint16_t dir = random_below(2) ? VRING_DESC_F_WRITE : 0;
+	unsigned int bad = random_below(12);
 
 	vblk_desc(&v, table, 0, VBLK_HEADER(0), 16, VRING_DESC_F_NEXT, 1);
 	for (uint16_t i = 1; i < 4; i++)
-		vblk_desc(&v, table, i, VBLK_DATA + below(0x8000),
-			  VBLK_SECTOR * below(5), VRING_DESC_F_NEXT | dir,
+		vblk_desc(&v, table, i, VBLK_DATA + random_below(0x8000),
+			  VBLK_SECTOR * random_below(5), VRING_DESC_F_NEXT | dir,
 			  (uint16_t)(i + 1));
 	vblk_desc(&v, table, 4, VBLK_STATUS(0), 1, VRING_DESC_F_WRITE, 0);
 	if (bad < 5)
@@ -137,16 +116,16 @@ static void random_start(void)
 	static const uint16_t sizes[] = { 256, 256, 64, 16, 4 };
 	uint64_t features = VBLK_FEATURES;
 
-	if (!below(4))
+	if (!random_below(4))
 		features &= ~VBLK_BIT(VIRTIO_RING_F_EVENT_IDX);
-	if (!below(4))
+	if (!random_below(4))
 		features &= ~VBLK_BIT(VIRTIO_BLK_F_FLUSH);
 	v.nr_queues = 0;
 	vblk_reset(&v);
 	CHECK(vblk_negotiate(&v, features));
 	vblk_queue_init(&v, q);
 	memset(v.ro, 0, VBLK_RO_SIZE);
-	q->size = sizes[below(NR_CHOICES(sizes))];
+	q->size = sizes[random_below(NR_CHOICES(sizes))];
 	q->desc = RO_DESC;
 	q->avail = RO_AVAIL;
 	vblk_queue_enable(&v, q);
@@ -157,13 +136,13 @@ static void random_round(void)
 {
 	random_descriptors(q->desc);
 	random_descriptors(RO_TABLE);
-	if (below(4))
+	if (random_below(4))
 		nearly_a_request(q->desc);
-	if (below(2))
+	if (random_below(2))
 		nearly_a_request(RO_TABLE);
 	random_header();
-	for (uint32_t n = below(3) ? 1 : 3; n; n--)
-		vblk_offer(&v, q, below(6) ? 0 : (uint16_t)below(NR_DESC + 1));
+	for (uint32_t n = random_below(3) ? 1 : 3; n; n--)
+		vblk_offer(&v, q, random_below(6) ? 0 : (uint16_t)random_below(NR_DESC + 1));
 	vblk_snapshot(&v);
 	vblk_notify(&v, q);
 	CHECK(vblk_settle(&v, q, TEST_SOON_MS));
@@ -177,8 +156,8 @@ static void begin(const struct vblk_way *way, unsigned long *seed)
 {
 	vblk_up(&v, way, NULL);
 	vblk_start(&v, VBLK_FEATURES);
-	*seed = from_environment("VUM_SEED", 1);
-	state = *seed * 0x9e3779b97f4a7c15ULL | 1;
+	*seed = test_number("VUM_SEED", 1);
+	random_seed(*seed * 0x9e3779b97f4a7c15ULL | 1);
 	test_doing = doing;
 }
 
@@ -187,7 +166,7 @@ static void fuzz(const struct vblk_way *way, unsigned long rounds)
 	unsigned long seed, broken = 0;
 
 	begin(way, &seed);
-	rounds = from_environment("VUM_ROUNDS", rounds);
+	rounds = test_number("VUM_ROUNDS", rounds);
 	random_start();
 	for (unsigned long i = 0; i < rounds; i++) {
 		snprintf(doing, sizeof(doing), "VUM_SEED=%lu, round %lu", seed, i);
@@ -196,7 +175,7 @@ static void fuzz(const struct vblk_way *way, unsigned long rounds)
 			broken++;
 			random_start();
 		}
-		if (!below(4)) {
+		if (!random_below(4)) {
 			random_start();
 			vblk_check(&v, q);
 		}
@@ -256,11 +235,13 @@ TEST(descriptors_that_change_as_they_are_read)
 {
 	unsigned long seed;
 	pthread_t thread;
+	uint64_t meddler;
 
 	begin(&vblk_by_mmap, &seed);
+	meddler = random_64();
 	v.nr_queues = 1;
 	vblk_snapshot(&v);
-	CHECK(!pthread_create(&thread, NULL, meddle, &state));
+	CHECK(!pthread_create(&thread, NULL, meddle, &meddler));
 	for (int i = 0; i < 20; i++) {
 		snprintf(doing, sizeof(doing), "VUM_SEED=%lu, round %d", seed, i);
 		meddled_round();

@@ -4,10 +4,7 @@
  * and by helper, and without. What counts is how many reads there are in a while, since
  * polling may cost a task its next turn. clocks: wall
  */
-#include <sched.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "../paths.h"
@@ -48,20 +45,6 @@ static void up(struct path *p, const struct way *way)
 	consumer_open(&p->consumer, &p->world);
 }
 
-static void keep_busy(int cpu)
-{
-	cpu_set_t set;
-
-	if (fork())
-		return;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	CHECK(!sched_setaffinity(0, sizeof(set), &set));
-	for (;;)
-		;
-}
-
 static double read_some(struct arm *arm)
 {
 	struct path *p = arm->opaque;
@@ -91,7 +74,7 @@ TEST(bar_read_busy)
 			     path[i].variant, "ns", false);
 	}
 	for (int cpu = 0; cpu < (int)sysconf(_SC_NPROCESSORS_ONLN); cpu++)
-		keep_busy(cpu);
+		test_keep_busy(cpu);
 	bench_measure(arms, NR_WAYS, &plan);
 	for (size_t i = 0; i < NR_WAYS; i++)
 		samples_emit(&arms[i].samples);

@@ -3,7 +3,6 @@
  * Doorbells in mapped BARs of several devices, and one thread of the servers'
  * that polls all of them: how many a second are heard and answered.
  */
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -70,18 +69,9 @@ struct load {
 };
 
 /* A server that polls has a CPU of its own, and so has who rings. */
-static void stay_on(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	CHECK(!sched_setaffinity(0, sizeof(set), &set));
-}
-
 static void poll_forever(void)
 {
-	stay_on(1);
+	test_stay_on(1);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (;;) {
 		const struct set *set = &sets[turn->set];
@@ -217,7 +207,7 @@ TEST(doorbells)
 	CHECK(poller >= 0);
 	if (!poller)
 		poll_forever();
-	stay_on(0);
+	test_stay_on(0);
 	nr = make_arms(loads, arms);
 	bench_compare(arms, nr, &plan);
 	world_kill(&poller, SIGKILL);

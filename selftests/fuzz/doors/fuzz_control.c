@@ -13,7 +13,6 @@
 #include "../../lib/consumer.h"
 #include "../fuzz.h"
 
-#define MAX_OPS	8
 
 static struct world w, other;
 static struct nl_sock *sock;
@@ -132,15 +131,9 @@ static void one_op(struct fuzz_input *in)
 		create_or_remove(in);
 }
 
-static void run(struct fuzz_input *in)
-{
-	for (int i = 0; i < MAX_OPS && in->left; i++)
-		one_op(in);
-}
-
 TEST(control)
 {
-	const struct fuzz_door door = { .name = "control", .run = run };
+	const struct fuzz_door door = { .name = "control", .op = one_op };
 
 	world_up(&w, NULL);
 	CHECK_EQ(read_file("/proc/sys/kernel/random/uuid", other.uuid, sizeof(other.uuid)), 0);

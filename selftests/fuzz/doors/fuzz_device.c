@@ -12,7 +12,6 @@
 #include "../../lib/consumer.h"
 #include "../fuzz.h"
 
-#define MAX_OPS		10
 #define IOVA		0x100000000ULL
 #define ARENA		(1UL << 20)
 #define PAGE		4096UL
@@ -258,16 +257,10 @@ static void one_op(struct fuzz_input *in)
 	}
 }
 
-static void run(struct fuzz_input *in)
-{
-	for (int i = 0; i < MAX_OPS && in->left; i++)
-		one_op(in);
-}
-
 TEST(device)
 {
 	const char *const args[] = { "--mmap-bar0", NULL };
-	const struct fuzz_door door = { .name = "device", .run = run };
+	const struct fuzz_door door = { .name = "device", .op = one_op };
 
 	CHECK(signal(SIGBUS, on_signal) != SIG_ERR && signal(SIGSEGV, on_signal) != SIG_ERR);
 	world_up(&w, args);
