@@ -219,22 +219,27 @@ static void poll_adapt(uint64_t waited)
 	loop.poll_ns = ns < POLL_MIN_NS ? 0 : MIN(ns, loop.poll_max_ns);
 }
 
+static int sleep_events(struct epoll_event *ev)
+{
+	return epoll_wait(loop.epfd, ev, EVENTS_PER_ROUND, next_timeout());
+}
+
 static int wait_events(struct epoll_event *ev)
 {
 	uint64_t start;
 	int n = 0;
 
 	if (!loop.poll_max_ns)
-		return epoll_wait(loop.epfd, ev, EVENTS_PER_ROUND, next_timeout());
+		return sleep_events(ev);
 	if (loop.pause) {
 		loop.pause--;
-		return epoll_wait(loop.epfd, ev, EVENTS_PER_ROUND, next_timeout());
+		return sleep_events(ev);
 	}
 	start = now_ns();
 	if (loop.poll_ns)
 		n = poll_events(ev, start + loop.poll_ns);
 	if (!n)
-		n = epoll_wait(loop.epfd, ev, EVENTS_PER_ROUND, next_timeout());
+		n = sleep_events(ev);
 	poll_adapt(now_ns() - start);
 	return n;
 }

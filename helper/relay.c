@@ -152,9 +152,9 @@ static enum relay_end socket_error(struct relay *r, const char *what)
 }
 
 /*
- * May as many descriptors be put on their way? The kernel counts those that no process
- * has received as this process's user's, for all devices. As the module does in
- * kmod/sock_send.c.
+ * May so many more descriptors be sent? The kernel counts descriptors that no process has
+ * received yet against this process's user, who has a limit for all devices together. On
+ * the other data path, kmod/sock_send.c does the same.
  */
 static bool may_lend(struct relay *r, unsigned int nr)
 {

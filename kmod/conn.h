@@ -123,8 +123,9 @@ u32 vum_conn_argsz(const struct vum_conn *conn);
 int vum_conn_hold(struct vum_conn *conn, u32 cost);
 void vum_conn_let_go(struct vum_conn *conn, struct vum_msg *msg);
 void vum_conn_delivered(struct vum_conn *conn, struct vum_req *req);
-struct mem_cgroup *vum_conn_memcg(struct vum_conn *conn);
 
+/* The process at the other end. */
+struct mem_cgroup *vum_conn_memcg(struct vum_conn *conn);
 void vum_conn_served(struct vum_conn *conn, u32 session);
 bool vum_conn_server_ended(const struct vum_conn *conn);
 

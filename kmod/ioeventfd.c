@@ -227,7 +227,10 @@ static struct vum_ioeventfd *vum_ioeventfd_find(struct vum_device *dev,
 	return NULL;
 }
 
-/* Have @io send messages if @other's signals, which it would cause, would cause its own. */
+/*
+ * Have @io send messages if the server's eventfd for it is the one that @other listens to:
+ * a signal of @io's would be one of @other's, which may cause one of @io's again.
+ */
 static void vum_ioeventfd_part(struct vum_ioeventfd *io, const struct vum_ioeventfd *other)
 {
 	if (io->server != other->source || !vum_ioeventfd_direct(other))
@@ -240,8 +243,9 @@ static void vum_ioeventfd_part(struct vum_ioeventfd *io, const struct vum_ioeven
 
 /*
  * A server may return an eventfd that the consumer has given it for an interrupt, and
- * that is an ioeventfd as well: signals would go round for ever. A consumer that wants
- * such a circle can have it by two devices; but to signal for ever it needs none.
+ * that is an ioeventfd as well: signals would go round for ever. Circles over several
+ * devices are not looked for: the consumer has to take part in them, and could as well
+ * signal for ever by itself.
  */
 static void vum_ioeventfd_link(struct vum_device *dev, struct vum_ioeventfd *io)
 {

@@ -2,9 +2,10 @@
 /*
  * vfio-user-mdev: commands that a server need not know.
  *
- * Some servers refuse a command that they do not know without reading its payload, take
- * that for the beginning of the next message, and so break the connection, for which the
- * consumer would pay that has but asked. Such a command is sent once, and not again.
+ * Some servers refuse a command that they do not know without reading its payload. They
+ * take the payload for the beginning of the next message, and the connection breaks. A
+ * consumer that only asks whether the server has a feature would lose its device that way
+ * each time, so a command that has broken a connection is not sent again.
  */
 
 #include "device.h"
@@ -38,9 +39,11 @@ static int vum_optional_settle(struct vum_device *dev, u32 session)
 	return ret;
 }
 
-static void vum_optional_note(struct vum_device *dev, u32 session, enum vum_optional which)
+/* Whatever attachment there is now goes without the command. */
+static void vum_optional_note(struct vum_device *dev, enum vum_optional which)
 {
-	vum_conn_note(dev, session, "%s not sent: see vfio_user/optional_commands",
+	vum_conn_note(dev, READ_ONCE(dev->conn.session),
+		      "%s not sent: see vfio_user/optional_commands",
 		      vum_optional_names[which]);
 }
 
@@ -61,7 +64,7 @@ int vum_optional_call(struct vum_device *dev, struct vum_req *req, enum vum_opti
 	int ret, settled = 0;
 
 	if (!test_bit(which, &dev->optional_commands)) {
-		vum_optional_note(dev, session, which);
+		vum_optional_note(dev, which);
 		return -EOPNOTSUPP;
 	}
 	req->session = session;
@@ -74,7 +77,7 @@ int vum_optional_call(struct vum_device *dev, struct vum_req *req, enum vum_opti
 	if (!known && req->sent && !vum_conn_current(conn, session) &&
 	    (settled == -EIO || !req->reply)) {
 		clear_bit(which, &dev->optional_commands);
-		vum_optional_note(dev, session, which);
+		vum_optional_note(dev, which);
 	}
 	return ret;
 }

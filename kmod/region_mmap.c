@@ -68,10 +68,10 @@ static struct page *vum_region_mmap_page(struct vum_device *dev, unsigned long p
  * Holes
  *
  * A server may punch a hole into its file, as a cheap reset: the file then has another
- * page there, or none yet. The kernel tells only those that have mapped the file itself,
- * but it counts in the inode's version, at which every task of the consumer's looks that
- * has waited for a reply of the server's: from then on, what is mapped and what is
- * trapped agree. If no task waits for any, a worker looks.
+ * page there, or none yet. Nothing tells the module, but the kernel raises the inode's
+ * version. Each task that has waited for a reply of the server's compares the version, so
+ * that mapped and trapped accesses agree after that. A worker compares it now and then
+ * for consumers that only load and store.
  */
 
 /*
@@ -113,7 +113,7 @@ static void vum_region_mmap_renew(struct vum_device *dev, unsigned int index)
 		unmap_mapping_range(dev->region_mmap.inode->i_mapping,
 				    (loff_t)low << PAGE_SHIFT,
 				    (loff_t)(high - low + 1) << PAGE_SHIFT, true);
-	/* No fault brings any of them back before the lock is released. */
+	/* No fault brings any of them back before the lock is released. None: an empty range. */
 	xa_for_each_range(&dev->region_mmap.pages, pgoff, page, low, high) {
 		if (vum_region_mmap_stale(region, pgoff, page)) {
 			xa_erase(&dev->region_mmap.pages, pgoff);

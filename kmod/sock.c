@@ -329,7 +329,7 @@ static void vum_sock_close_work(struct work_struct *work)
 	struct vum_sock *vs = container_of(work, struct vum_sock, close);
 	struct vum_device *dev = vs->dev;
 
-	/* First, so that the server knows, whatever other servers do. */
+	/* First, so that the server hears of it although other servers' threads are waited for. */
 	kernel_sock_shutdown(vs->socket, SHUT_RDWR);
 	vum_sock_unhook(vs);
 	remove_wait_queue(vs->head, &vs->wait);

@@ -74,9 +74,9 @@ static noinline int vum_sock_send_files(struct vum_sock *vs, struct vum_req *req
 }
 
 /*
- * May as many descriptors be put on their way? The kernel counts those that no process
- * has received as the helper's user's, and lets nobody use up what that user may have: so
- * once there are too many, wait until the server has read all that was sent.
+ * May so many more descriptors be sent? The kernel counts descriptors that no process has
+ * received yet against the helper's user, who has a limit for all devices together. So
+ * with too many of one device's, wait until its server has read all that it was sent.
  */
 static bool vum_sock_may_lend(struct vum_sock *vs, u32 nr_files)
 {

@@ -48,7 +48,7 @@ bool vum_work_queue(struct work_struct *work)
 }
 
 /**
- * vum_work_queue_later - the same after a while
+ * vum_work_queue_later - queue work that never waits for a server or a consumer, later
  * @work: work item; its owner cancels it before the module goes
  * @delay: in jiffies
  *
