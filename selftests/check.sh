@@ -281,6 +281,7 @@ awk -v worlds="$worlds" -v left_out="$left_out" -v took_all=$(($(date +%s) - sta
 		result(fail)
 		# No sprintf(), which has room for 8 KiB in mawk.
 		failures = failures world ": " test ": " $0 "\n" said
+		names = names "Failed: " world ": " test ": " $0 "\n"
 		said = ""
 	}
 	/^# / { said = said "    " $0 "\n" }
@@ -306,7 +307,7 @@ awk -v worlds="$worlds" -v left_out="$left_out" -v took_all=$(($(date +%s) - sta
 			printf "  %-17s", sprintf("%d:%02d",
 				took[column[w]] / 60, took[column[w]] % 60)
 		print "\n" failures left_out "It took " int(took_all / 60) " minutes in all.\n" \
-			passed + 0 " passed, " failed + 0 " failed, " \
+			names passed + 0 " passed, " failed + 0 " failed, " \
 			skipped + 0 " skipped"
 		exit failed || !passed
 	}' .build/check.log
