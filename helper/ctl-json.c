@@ -66,6 +66,7 @@ struct json_object *ctl_json(const struct vum_info *info)
 	ctl_json_add(o, "evicted", json_object_new_uint64(info->evicted));
 	ctl_json_add_text(o, "dma_announce", info->announce);
 	ctl_json_add(o, "dma_mappings", json_object_new_int64(info->mappings));
+	ctl_json_add(o, "dma_shared", json_object_new_int64(info->shared));
 	ctl_json_add_text(o, "dma_inexact", info->inexact);
 	ctl_json_add(o, "without", json_notes(info));
 	return o;

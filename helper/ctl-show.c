@@ -44,9 +44,9 @@ static void print_human(const struct vum_info *info)
 	printf("DMA:       %s, %" PRIu64 " pages pinned, %" PRIu64 " evicted, %" PRIu64
 	       " accesses to nothing\n",
 	       info->dma ? info->dma : "-", info->pinned, info->evicted, info->dma_faults);
-	printf("Announced: %s, %" PRIu32 " mappings%s%s\n", info->announce ? info->announce : "-",
-	       info->mappings, info->inexact ? ", not exact since " : "",
-	       info->inexact ? info->inexact : "");
+	printf("Announced: %s, %" PRIu32 " mappings, %" PRIu32 " by their files%s%s\n",
+	       info->announce ? info->announce : "-", info->mappings, info->shared,
+	       info->inexact ? ", not exact since " : "", info->inexact ? info->inexact : "");
 	for (unsigned int i = 0; i < info->nr_notes; i++)
 		printf("Without:   %s (count %" PRIu32 ")\n", info->notes[i].text,
 		       info->notes[i].count);

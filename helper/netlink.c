@@ -42,6 +42,7 @@ static struct nla_policy policy[VUM_ATTR_MAX + 1] = {
 	[VUM_ATTR_HELPER]	= { .type = NLA_FLAG },
 	[VUM_ATTR_DMA_EVICTED]	= { .type = NLA_U64 },
 	[VUM_ATTR_NOTES]	= { .type = NLA_NESTED },
+	[VUM_ATTR_DMA_FILES]	= { .type = NLA_U32 },
 };
 
 static struct nla_policy note_policy[VUM_NOTE_MAX + 1] = {
@@ -192,6 +193,7 @@ static bool parse_info(struct nlmsghdr *h, struct vum_info *info)
 		.evicted = get_u64(a[VUM_ATTR_DMA_EVICTED]),
 		.announce = get_string(a[VUM_ATTR_DMA_ANNOUNCE]),
 		.mappings = get_u32(a[VUM_ATTR_DMA_MAPPINGS]),
+		.shared = get_u32(a[VUM_ATTR_DMA_FILES]),
 		.inexact = get_string(a[VUM_ATTR_DMA_INEXACT]),
 		.data_path = get_string(a[VUM_ATTR_DATA_PATH]),
 		.helper = a[VUM_ATTR_HELPER],

@@ -47,6 +47,7 @@ struct vum_info {
 	uint64_t evicted;
 	const char *announce;
 	uint32_t mappings;
+	uint32_t shared;
 	const char *inexact;
 	const char *data_path;
 	bool helper;

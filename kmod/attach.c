@@ -254,7 +254,7 @@ static int vum_ask_unmap(struct vum_asking *a, const struct vum_mapping *map)
 
 /*
  * Announce memory by @mode or, with VUM_DMA_AUTO, by the first mode that the server
- * takes. With @exact, the aperture is not to be announced: try its last page, on
+ * takes. VUM_DMA_SHARE wants VUM_DMA_MMAP for what cannot be shared. With @exact, the aperture is not to be announced: try its last page, on
  * which no server spends anything, and take that back.
  */
 static int vum_ask_dma(struct vum_asking *a, struct file *window,
@@ -273,8 +273,11 @@ static int vum_ask_dma(struct vum_asking *a, struct file *window,
 		map.size = PAGE_SIZE;
 	}
 	for (i = 0; ret && i < ARRAY_SIZE(ways); i++)
-		if (mode == VUM_DMA_AUTO || mode == ways[i])
+		if (mode == VUM_DMA_AUTO || mode == ways[i] ||
+		    (mode == VUM_DMA_SHARE && ways[i] == VUM_DMA_MMAP))
 			ret = vum_ask_map(a, window, ways[i], &map);
+	if (!ret && mode == VUM_DMA_SHARE)
+		WRITE_ONCE(a->dev->dma.announced, mode);
 	if (!ret && exact)
 		ret = vum_ask_unmap(a, &map);
 	if (ret)
@@ -300,6 +303,9 @@ static const char *vum_announce_dma(struct vum_asking *a)
 	window = vum_window_new(a->dev, a->session);
 	if (IS_ERR(window))
 		return "out of memory while attaching";
+	if (mode == VUM_DMA_SHARE && !exact)
+		vum_conn_note(a->dev, a->session,
+			      "no memory is shared by its file: dma_announce is aperture");
 	vum_dma_attach(a->dev, a->session, window);
 	ret = vum_ask_dma(a, window, mode, exact, &aperture);
 	fput(window);

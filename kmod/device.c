@@ -217,6 +217,7 @@ void vum_device_unregister(struct vum_device *dev)
 					10 * HZ);
 	}
 	vum_group_wait_idle(dev);
+	vum_group_disown(dev);
 	vfio_unregister_group_dev(&dev->vdev);
 }
 

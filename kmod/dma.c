@@ -28,6 +28,7 @@ const char *const vum_dma_mode_names[] = {
 	[VUM_DMA_FILE]		= "file",
 	[VUM_DMA_MESSAGE]	= "message",
 	[VUM_DMA_NONE]		= "none",
+	[VUM_DMA_SHARE]		= "share",
 };
 
 /**

@@ -27,6 +27,7 @@ enum vum_dma_mode {
 	VUM_DMA_FILE,
 	VUM_DMA_MESSAGE,
 	VUM_DMA_NONE,
+	VUM_DMA_SHARE,
 	VUM_DMA_MODES,
 };
 

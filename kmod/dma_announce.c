@@ -21,18 +21,12 @@
 /* A server that leaves more messages than this unanswered is told nothing new. */
 #define VUM_ANNOUNCE_MAX	1024
 
-static bool vum_mapping_same(const struct vum_mapping *a,
-			     const struct vum_mapping *b)
-{
-	return a->iova == b->iova && a->size == b->size && a->prot == b->prot;
-}
-
 /**
  * vum_announce_map - make the message that announces a mapping
  * @kind: VUM_REQ_ASYNC or VUM_REQ_ATTACH
  * @window: window; the message takes a reference, but not with VUM_DMA_MESSAGE
  * @mode: how the server shall reach the memory
- * @map: mapping to be announced
+ * @map: mapping to be announced, which may have a file of its own instead
  *
  * Return: the request, or NULL if there is no memory.
  */
@@ -50,13 +44,13 @@ struct vum_req *vum_announce_map(enum vum_req_kind kind, struct file *window,
 
 	req = vum_req_alloc(kind, VFIO_USER_DMA_MAP, sizeof(msg));
 	if (mode != VUM_DMA_MESSAGE) {
-		msg.offset = map->iova;
+		msg.offset = map->file ? map->offset : map->iova;
 		req->msg.files = kvcalloc(1, sizeof(window), GFP_KERNEL);
 		if (!req->msg.files) {
 			vum_req_put(req);
 			return NULL;
 		}
-		req->msg.files[0] = get_file(window);
+		req->msg.files[0] = get_file(map->file ?: window);
 		req->msg.nr_files = 1;
 	}
 	if (mode == VUM_DMA_FILE)
@@ -109,40 +103,66 @@ void vum_announce_later(struct vum_device *dev)
 	vum_work_queue(&dev->announce.work);
 }
 
-/* A DMA_MAP or a DMA_UNMAP has ended: look at the server's reply, if there is one. */
-static void vum_announce_done(struct vum_device *dev, const struct vum_req *req)
+/* A message has ended: look at the server's reply, if there is one. */
+static void vum_announce_look(struct vum_device *dev, const struct vum_req *req,
+			      enum vum_refused refused)
 {
-	const struct vfio_user_dma_map *msg = (const void *)req->msg.payload;
 	struct vum_announce *ann = &dev->announce;
-	const struct vum_mapping *aperture = &ann->aperture;
 
 	atomic_dec(&ann->pending);
 	if (req->reply && req->msg.hdr.cmd == VFIO_USER_DMA_MAP &&
 	    req->reply->hdr.flags & VFIO_USER_F_ERROR &&
 	    req->session == READ_ONCE(ann->session))
-		set_bit(msg->addr == aperture->iova && msg->size == aperture->size ?
-			VUM_REFUSED_APERTURE : VUM_REFUSED_MAPPING,
-			&ann->refused);
+		set_bit(refused, &ann->refused);
 	/* There may be more to tell than VUM_ANNOUNCE_MAX allowed at a time. */
 	if (READ_ONCE(ann->refused) || vum_announce_behind(dev))
 		vum_announce_later(dev);
 }
 
+/* A DMA_MAP of the window or a DMA_UNMAP has ended. */
+static void vum_announce_done(struct vum_device *dev, const struct vum_req *req)
+{
+	const struct vfio_user_dma_map *msg = (const void *)req->msg.payload;
+	const struct vum_mapping *aperture = &dev->announce.aperture;
+
+	vum_announce_look(dev, req, msg->addr == aperture->iova &&
+				    msg->size == aperture->size ?
+				    VUM_REFUSED_APERTURE : VUM_REFUSED_MAPPING);
+}
+
+/* A DMA_MAP of the consumer's file has ended. */
+static void vum_announce_file_done(struct vum_device *dev, const struct vum_req *req)
+{
+	vum_announce_look(dev, req, VUM_REFUSED_FILE);
+}
+
 static int vum_announce_queue(struct vum_device *dev, u32 session,
-			      struct vum_req *req)
+			      struct vum_req *req, bool file)
 {
 	int ret;
 
 	if (!req)
 		return -ENOMEM;
 	req->session = session;
-	req->done = vum_announce_done;
+	req->done = file ? vum_announce_file_done : vum_announce_done;
 	atomic_inc(&dev->announce.pending);
 	ret = vum_req_queue(dev, req);
 	if (ret)
 		atomic_dec(&dev->announce.pending);
 	vum_req_put(req);
 	return ret;
+}
+
+static int vum_announce_one(struct vum_device *dev, struct file *window, u32 session,
+			    const struct vum_mapping *map)
+{
+	enum vum_dma_mode mode = READ_ONCE(dev->dma.announced);
+
+	if (mode == VUM_DMA_SHARE && map->why && !dev->announce.unshared)
+		vum_conn_note(dev, session, "memory goes by the window: %s", map->why);
+	return vum_announce_queue(dev, session,
+				  vum_announce_map(VUM_REQ_ASYNC, window, mode, map),
+				  map->file);
 }
 
 /* DMA_UNMAPs go first, since a new mapping may be in the place of an old one. */
@@ -158,14 +178,11 @@ static int vum_announce_difference(struct vum_device *dev, struct file *window,
 		if (!vum_mapping_in(&ann->told[i], maps, nr, &at))
 			ret = vum_announce_queue(dev, session,
 						 vum_announce_unmap(VUM_REQ_ASYNC,
-								    &ann->told[i]));
+								    &ann->told[i]),
+						 false);
 	for (i = at = 0; !ret && i < nr; i++)
 		if (!vum_mapping_in(&maps[i], ann->told, ann->nr_told, &at))
-			ret = vum_announce_queue(dev, session,
-						 vum_announce_map(VUM_REQ_ASYNC,
-								  window,
-								  dev->dma.announced,
-								  &maps[i]));
+			ret = vum_announce_one(dev, window, session, &maps[i]);
 	return ret;
 }
 
@@ -173,19 +190,27 @@ static void vum_announce_tell(struct vum_device *dev, struct vum_mapping *maps,
 			      unsigned int nr)
 {
 	struct vum_announce *ann = &dev->announce;
+	unsigned int i, files = 0;
 
+	for (i = 0; i < nr; i++)
+		files += !!maps[i].file;
+	vum_mappings_drop_files(ann->told, ann->nr_told);
 	kvfree(ann->told);
 	ann->told = maps;
 	WRITE_ONCE(ann->nr_told, nr);
+	WRITE_ONCE(ann->nr_files, files);
 }
 
 /* Leave out mappings beyond the window, which ends where a file must: at 2^63. */
 static unsigned int vum_announce_clip(struct vum_mapping *maps, unsigned int nr)
 {
-	while (nr && (maps[nr - 1].iova >= VUM_WINDOW_SIZE ||
-		      maps[nr - 1].size > VUM_WINDOW_SIZE - maps[nr - 1].iova))
-		nr--;
-	return nr;
+	unsigned int left = nr;
+
+	while (left && (maps[left - 1].iova >= VUM_WINDOW_SIZE ||
+			maps[left - 1].size > VUM_WINDOW_SIZE - maps[left - 1].iova))
+		left--;
+	vum_mappings_drop_files(maps + left, nr - left);
+	return left;
 }
 
 /* Remember a place beyond the aperture. Returns false if there are too many. */
@@ -234,6 +259,9 @@ static void vum_announce_fall_back(struct vum_device *dev, const char *why)
 		vum_notice(dev, "server is told an aperture, not the consumer's mappings: %s\n",
 			   why);
 		vum_announce_note_far(dev);
+		if (READ_ONCE(dev->dma.announced) == VUM_DMA_SHARE)
+			vum_conn_note(dev, dev->announce.session,
+				      "no memory is shared by its file: an aperture is announced");
 	}
 	WRITE_ONCE(dev->announce.inexact, why);
 }
@@ -243,6 +271,11 @@ static void vum_announce_refusals(struct vum_device *dev)
 {
 	struct vum_announce *ann = &dev->announce;
 
+	if (test_and_clear_bit(VUM_REFUSED_FILE, &ann->refused)) {
+		vum_conn_note(dev, ann->session,
+			      "no memory is shared by its file: the server refuses one");
+		ann->unshared = true;
+	}
 	if (test_and_clear_bit(VUM_REFUSED_MAPPING, &ann->refused)) {
 		if (ann->inexact)
 			vum_warn(dev, "server refuses an aperture beyond 0x%llx: it does not reach memory there\n",
@@ -301,11 +334,14 @@ static struct vum_mapping *vum_announce_wanted(struct vum_device *dev,
 	if (READ_ONCE(ann->exact) && !ann->inexact) {
 		if (!READ_ONCE(dev->dma.open))
 			return NULL;
-		why = vum_container_snapshot(dev, &maps, nr);
+		why = vum_container_snapshot(dev,
+					     dev->dma.announced == VUM_DMA_SHARE &&
+					     !ann->unshared, &maps, nr);
 		if (!why) {
 			*nr = vum_announce_clip(maps, *nr);
 			if (*nr <= READ_ONCE(dev->conn.peer.max_dma_maps))
 				return maps;
+			vum_mappings_drop_files(maps, *nr);
 			kvfree(maps);
 			why = "the consumer has more mappings than the server can hold";
 		}
@@ -490,6 +526,7 @@ void vum_announce_begin(struct vum_device *dev, u32 session,
 	vum_announce_tell(dev, told ? vum_mapping_list(aperture, 1) : NULL, told);
 	WRITE_ONCE(ann->session, session);
 	ann->refused = 0;
+	ann->unshared = false;
 	WRITE_ONCE(ann->inexact, NULL);
 	vum_announce_update(dev);
 	mutex_unlock(&ann->lock);
@@ -519,6 +556,7 @@ void vum_announce_init(struct vum_device *dev)
 void vum_announce_exit(struct vum_device *dev)
 {
 	cancel_work_sync(&dev->announce.work);
+	vum_mappings_drop_files(dev->announce.told, dev->announce.nr_told);
 	kvfree(dev->announce.told);
 	mutex_destroy(&dev->announce.lock);
 }

@@ -11,6 +11,7 @@
 
 /* Bits of vum_announce's @refused. */
 enum vum_refused {
+	VUM_REFUSED_FILE,
 	VUM_REFUSED_MAPPING,
 	VUM_REFUSED_APERTURE,
 };
@@ -25,12 +26,15 @@ enum vum_refused {
  * @session: the attachment that this is for
  * @exact: announce the consumer's mappings, not the aperture
  * @inexact: why the aperture is announced although @exact is set, or NULL
+ * @unshared: do not announce the files behind mappings, although dma.announced is
+ *	VUM_DMA_SHARE
  * @aperture: the range of all IOVAs that there may be
  * @far: where, beyond @aperture, the consumer's mappings had been announced before they
  *	could not be any more: multiples of @aperture's size, ascending
  * @nr_far: number of entries in @far
  * @told: the mappings that have been announced, by IOVA
  * @nr_told: number of entries in @told
+ * @nr_files: number of those with a file of their own
  * @pending: messages that the server has not replied to
  * @gen: dev->member.gen at that time
  * @refused: enum vum_refused, what the server has replied an error to
@@ -41,11 +45,13 @@ struct vum_announce {
 	u32 session;
 	bool exact;
 	const char *inexact;
+	bool unshared;
 	struct vum_mapping aperture;
 	u64 far[VUM_FAR_MAX];
 	unsigned int nr_far;
 	struct vum_mapping *told;
 	unsigned int nr_told;
+	unsigned int nr_files;
 	atomic_t pending;
 	unsigned long gen;
 	unsigned long refused;

@@ -47,6 +47,10 @@
  * @maps: struct vum_observed of each mapping, by IOVA; they do not overlap
  * @nr: number of entries in @maps
  * @missed: calls that the probe had missed when the container was opened
+ * @nr_parts: number of parts of these mappings, of those that have any
+ * @unsplit: the mappings of which the files have yet to be found
+ * @own: one of this module's groups has been in the container: consumers are to find
+ *	the files behind their mappings
  * @calls: number of ioctls under way that are followed
  * @waiters: number of tasks that wait until the servers have heard of what they mapped
  * @last: when an ioctl last was under way, or a group began to leave; in jiffies
@@ -62,6 +66,9 @@ struct vum_container {
 	u64 seq;
 	struct rb_root maps;
 	unsigned int nr;
+	unsigned int nr_parts;
+	struct list_head unsplit;
+	bool own;
 	int missed;
 	unsigned int calls;
 	unsigned int waiters;
@@ -77,12 +84,20 @@ struct vum_container {
  * @node: in container->maps
  * @seq: the container's sequence number when it was mapped
  * @vaddr: its first byte in the consumer's address space, 0 if that is unknown
+ * @unsplit: in container->unsplit, if there is a @mapper
+ * @mapper: the task that has yet to find the files behind it, or NULL
+ * @parts: the mapping in parts with a file each; NULL if there is no such file
+ * @nr_parts: number of entries in @parts
  * @map: the mapping
  */
 struct vum_observed {
 	struct rb_node node;
 	u64 seq;
 	u64 vaddr;
+	struct list_head unsplit;
+	const struct task_struct *mapper;
+	struct vum_mapping *parts;
+	unsigned int nr_parts;
 	struct vum_mapping map;
 };
 
@@ -125,11 +140,21 @@ static struct vum_observed *vum_observed(struct rb_node *node)
 	return rb_entry_safe(node, struct vum_observed, node);
 }
 
+static void vum_observed_free(struct vum_observed *o)
+{
+	vum_mappings_drop_files(o->parts, o->nr_parts);
+	kfree(o->parts);
+	kfree(o);
+}
+
 static void vum_observed_drop(struct vum_container *c, struct vum_observed *o)
 {
 	rb_erase(&o->node, &c->maps);
+	if (o->mapper)
+		list_del(&o->unsplit);
 	c->nr--;
-	kfree(o);
+	c->nr_parts -= o->nr_parts;
+	vum_observed_free(o);
 }
 
 /* Find the first mapping that ends at @iova or later. */
@@ -163,9 +188,11 @@ static void vum_container_empty(struct vum_container *c)
 	struct vum_observed *o, *next;
 
 	rbtree_postorder_for_each_entry_safe(o, next, &c->maps, node)
-		kfree(o);
+		vum_observed_free(o);
 	c->maps = RB_ROOT;
 	c->nr = 0;
+	c->nr_parts = 0;
+	INIT_LIST_HEAD(&c->unsplit);
 }
 
 static void vum_container_give_up(struct vum_container *c, const char *why)
@@ -208,7 +235,7 @@ static void vum_container_map(struct vum_container *c, struct vum_call *call)
 		vum_container_give_up(c, "an ioctl of the consumer's could not be followed");
 		return;
 	}
-	o = c->nr < VUM_CONTAINER_MAX ? kmalloc(sizeof(*o), GFP_ATOMIC) : NULL;
+	o = c->nr < VUM_CONTAINER_MAX ? kzalloc(sizeof(*o), GFP_ATOMIC) : NULL;
 	if (!o) {
 		vum_container_give_up(c, c->nr < VUM_CONTAINER_MAX ?
 				      "out of memory" :
@@ -223,6 +250,11 @@ static void vum_container_map(struct vum_container *c, struct vum_call *call)
 	}
 	o->seq = ++c->seq;
 	o->vaddr = call->map.vaddr;
+	if (c->own) {
+		o->mapper = call->task;
+		list_add(&o->unsplit, &c->unsplit);
+	}
+	o->map.why = "it was mapped before the mdev's group came in";
 	o->map.iova = call->map.iova;
 	o->map.size = call->map.size;
 	o->map.prot = call->map.flags &
@@ -238,14 +270,28 @@ static void vum_call_range(const struct vum_call *call, u64 *first, u64 *last)
 	*last = call->unread ? U64_MAX : *first + (call->unmap.size - 1);
 }
 
-static void vum_container_unmap(struct vum_container *c, struct vum_call *call)
+/* Do servers have files of the consumer's memory? */
+static bool vum_container_shares(const struct vum_container *c)
+{
+	const struct vum_device *dev;
+
+	lockdep_assert_held(&vum_container_lock);
+	list_for_each_entry(dev, &c->devices, member.node)
+		if (READ_ONCE(dev->dma.announced) == VUM_DMA_SHARE)
+			return true;
+	return false;
+}
+
+/* Returns true if servers can reach the memory until they have heard of the unmap. */
+static bool vum_container_unmap(struct vum_container *c, struct vum_call *call)
 {
 	struct vum_observed *o, *next;
+	bool files = false;
 	u64 first, last;
 
 	lockdep_assert_held(&vum_container_lock);
 	if (call->unmap.flags & VFIO_DMA_UNMAP_FLAG_VADDR)
-		return;
+		return false;
 	vum_call_range(call, &first, &last);
 	for (o = vum_observed_from(c, first); o && o->map.iova <= last; o = next) {
 		next = vum_observed(rb_next(&o->node));
@@ -253,10 +299,12 @@ static void vum_container_unmap(struct vum_container *c, struct vum_call *call)
 		if (o->seq > call->seq) {
 			vum_container_give_up(c,
 					      "the consumer maps and unmaps the same IOVAs at once");
-			return;
+			return vum_container_shares(c);
 		}
+		files = files || o->parts;
 		vum_observed_drop(c, o);
 	}
+	return files && vum_container_shares(c);
 }
 
 /* May one more ioctl of this container's be followed? */
@@ -305,14 +353,12 @@ bool vum_container_call_begin(struct vum_call *call)
 }
 
 /*
- * Must the task wait that has just mapped something? Then it counts as one of the
- * container's until vum_container_waited().
+ * Count a task that is to wait as one of the container's, until vum_container_waited().
+ * Returns false if there is no room for one.
  */
 static bool vum_container_wait_begin(struct vum_container *c)
 {
 	lockdep_assert_held(&vum_container_lock);
-	if (list_empty(&c->devices))
-		return false;
 	if (c->waiters == VUM_CONTAINER_CALLS) {
 		vum_container_give_up(c, "too many of the consumer's threads wait for its server");
 		return false;
@@ -335,14 +381,17 @@ static bool vum_container_follow(struct vum_container *c, struct vum_call *call,
 	/* A failed map changes nothing, nor does an unmap that fails with EINVAL. */
 	if (ret && (!unmap || ret == -EINVAL))
 		return false;
-	if (ret || call->unread)
-		vum_container_give_up(c, "an ioctl of the consumer's could not be followed");
-	else if (unmap)
-		vum_container_unmap(c, call);
-	else
-		vum_container_map(c, call);
 	if (!unmap)
-		wait = vum_container_wait_begin(c);
+		wait = c->own || !list_empty(&c->devices);
+	if (ret || call->unread) {
+		wait |= vum_container_shares(c);
+		vum_container_give_up(c, "an ioctl of the consumer's could not be followed");
+	} else if (unmap) {
+		wait = vum_container_unmap(c, call);
+	} else {
+		vum_container_map(c, call);
+	}
+	wait = wait && vum_container_wait_begin(c);
 	vum_container_changed(c);
 	return wait;
 }
@@ -353,9 +402,10 @@ static bool vum_container_follow(struct vum_container *c, struct vum_call *call,
  * @ret: what the ioctl returns
  *
  * Context: any.
- * Return: true if the caller must wait until the servers have heard of what it has
- * mapped, and then call vum_container_waited(). It need not wait after an unmap, since
- * the servers have lost the memory.
+ * Return: true if the caller must find the files behind what it has mapped, wait until
+ * the servers have heard of it, and then call vum_container_waited(). After an unmap it
+ * need not wait if the servers have lost the memory already, as all have that do not
+ * have its file.
  */
 bool vum_container_call_end(struct vum_call *call, long ret)
 {
@@ -420,12 +470,120 @@ void vum_container_open(const void *iommu)
 	c->iommu = iommu;
 	c->maps = RB_ROOT;
 	c->missed = READ_ONCE(*vum_probe_state.missed);
+	INIT_LIST_HEAD(&c->unsplit);
 	INIT_LIST_HEAD(&c->unmaps);
 	INIT_LIST_HEAD(&c->devices);
 	spin_lock_irqsave(&vum_container_lock, flags);
 	c->id = ++vum_container_ids;
 	list_add(&c->node, &vum_containers);
 	spin_unlock_irqrestore(&vum_container_lock, flags);
+}
+
+/**
+ * vum_container_own - note that one of this module's groups has come into a container
+ * @iommu: VFIO's name for the container
+ *
+ * Context: any.
+ */
+void vum_container_own(const void *iommu)
+{
+	struct vum_container *c;
+	unsigned long flags;
+
+	spin_lock_irqsave(&vum_container_lock, flags);
+	c = vum_container_find(iommu);
+	if (c)
+		c->own = true;
+	spin_unlock_irqrestore(&vum_container_lock, flags);
+}
+
+/* Find a mapping of which the caller has yet to find the files. */
+static struct vum_observed *vum_container_find_unsplit(struct vum_container *c)
+{
+	struct vum_observed *o;
+
+	lockdep_assert_held(&vum_container_lock);
+	list_for_each_entry(o, &c->unsplit, unsplit)
+		if (o->mapper == current)
+			return o;
+	return NULL;
+}
+
+/**
+ * vum_container_unsplit - get a mapping of which the caller has yet to find the files
+ * @id: this module's name for the container, which need not exist any more
+ * @map: set to the mapping
+ * @vaddr: set to where its memory begins in the caller's address space
+ *
+ * Return: false if there is none.
+ */
+bool vum_container_unsplit(unsigned long id, struct vum_mapping *map, u64 *vaddr)
+{
+	struct vum_observed *o = NULL;
+	struct vum_container *c;
+	unsigned long flags;
+
+	spin_lock_irqsave(&vum_container_lock, flags);
+	c = vum_container_find_id(id);
+	if (c)
+		o = vum_container_find_unsplit(c);
+	if (o) {
+		*map = o->map;
+		*vaddr = o->vaddr;
+	}
+	spin_unlock_irqrestore(&vum_container_lock, flags);
+	return o;
+}
+
+/* Returns true if @o has taken @parts. */
+static bool vum_observed_split(struct vum_container *c, struct vum_observed *o,
+			       struct vum_mapping *parts, unsigned int nr, const char *why)
+{
+	list_del(&o->unsplit);
+	o->mapper = NULL;
+	if (why || (nr == 1 && !parts->file)) {
+		o->map.why = why ?: parts->why;
+		return false;
+	}
+	if (c->nr_parts + nr > VUM_CONTAINER_MAX) {
+		o->map.why = "the consumer's mappings have more than 4096 parts";
+		return false;
+	}
+	o->parts = parts;
+	o->nr_parts = nr;
+	c->nr_parts += nr;
+	return true;
+}
+
+/**
+ * vum_container_split - note which files are behind a mapping
+ * @id: this module's name for the container, which need not exist any more
+ * @parts: parts of the mapping that vum_container_unsplit() has found, kmalloc()ed; this
+ *	takes them, with their references on files. May be NULL
+ * @nr: number of entries in @parts
+ * @why: why there are no @parts, a string constant, or NULL
+ */
+void vum_container_split(unsigned long id, struct vum_mapping *parts, unsigned int nr,
+			 const char *why)
+{
+	struct vum_observed *o = NULL;
+	struct vum_container *c;
+	unsigned long flags;
+	bool taken = false;
+
+	spin_lock_irqsave(&vum_container_lock, flags);
+	c = vum_container_find_id(id);
+	if (c)
+		o = vum_container_find_unsplit(c);
+	if (o) {
+		taken = vum_observed_split(c, o, parts, nr, why);
+		vum_container_changed(c);
+	}
+	spin_unlock_irqrestore(&vum_container_lock, flags);
+	if (taken)
+		return;
+	vum_mappings_drop_files(parts, nr);
+	kfree(parts);
 }
 
 static void vum_container_unlink(struct vum_device *dev)
@@ -516,8 +674,10 @@ void vum_container_bind(const void *iommu, struct vum_device *dev)
 	WRITE_ONCE(vum_gen, vum_gen + 1);
 	WRITE_ONCE(dev->member.gen, vum_gen);
 	WRITE_ONCE(dev->member.container, c);
-	if (c)
+	if (c) {
 		list_add(&dev->member.node, &c->devices);
+		c->own = true;
+	}
 	spin_unlock_irqrestore(&vum_container_lock, flags);
 }
 
@@ -664,19 +824,46 @@ static const char *vum_container_why_not(const struct vum_device *dev)
 	return c->lost;
 }
 
+/* Returns the number of @maps. */
+static unsigned int vum_container_list(struct vum_container *c, bool files,
+				       struct vum_mapping *maps)
+{
+	struct vum_observed *o;
+	unsigned int i, nr = 0;
+
+	lockdep_assert_held(&vum_container_lock);
+	for (o = vum_observed(rb_first(&c->maps)); o; o = vum_observed(rb_next(&o->node))) {
+		if (o->mapper)
+			continue;
+		if (!files || !o->parts)
+			maps[nr++] = o->map;
+		else
+			for (i = 0; i < o->nr_parts; i++)
+				maps[nr++] = o->parts[i];
+	}
+	for (i = 0; i < nr; i++)
+		if (maps[i].file)
+			get_file(maps[i].file);
+	return nr;
+}
+
 /**
  * vum_container_snapshot - list what the consumer has mapped
  * @dev: device
- * @maps: set to the mappings by IOVA, which the caller kvfree()s, if NULL is returned
+ * @files: list parts of mappings, with the files behind them
+ * @maps: set to the mappings by IOVA if NULL is returned; the caller drops their files
+ *	and kvfree()s them
  * @nr: set to the number of entries in @maps
+ *
+ * A mapping whose files have yet to be found is left out: the call that makes it has not
+ * returned.
  *
  * Return: NULL, or why the mappings are not known, a string constant.
  */
-const char *vum_container_snapshot(struct vum_device *dev,
+const char *vum_container_snapshot(struct vum_device *dev, bool files,
 				   struct vum_mapping **maps, unsigned int *nr)
 {
-	unsigned int room = 64;
-	struct vum_observed *o;
+	unsigned int room = 64, wanted;
 	unsigned long flags;
 	const char *why;
 
@@ -687,16 +874,17 @@ const char *vum_container_snapshot(struct vum_device *dev,
 		*nr = 0;
 		spin_lock_irqsave(&vum_container_lock, flags);
 		why = vum_container_why_not(dev);
-		if (why || dev->member.container->nr <= room)
+		if (why)
 			break;
-		room = dev->member.container->nr;
+		wanted = dev->member.container->nr + dev->member.container->nr_parts;
+		if (wanted <= room)
+			break;
+		room = wanted;
 		spin_unlock_irqrestore(&vum_container_lock, flags);
 		kvfree(*maps);
 	}
 	if (!why)
-		for (o = vum_observed(rb_first(&dev->member.container->maps)); o;
-		     o = vum_observed(rb_next(&o->node)))
-			(*maps)[(*nr)++] = o->map;
+		*nr = vum_container_list(dev->member.container, files, *maps);
 	spin_unlock_irqrestore(&vum_container_lock, flags);
 	if (why)
 		kvfree(*maps);

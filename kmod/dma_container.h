@@ -8,6 +8,9 @@
 #include <linux/list.h>
 #include <linux/vfio.h>
 
+#include "dma_mapping.h"
+
+struct iommu_group;
 struct vum_container;
 struct vum_device;
 
@@ -17,32 +20,23 @@ struct vum_device;
 #define VUM_CONTAINER_SURE	2
 
 /**
- * struct vum_mapping - a range of IOVAs, with the consumer's memory behind it
- * @iova: first byte
- * @size: in bytes
- * @prot: VFIO_DMA_MAP_FLAG_READ, VFIO_DMA_MAP_FLAG_WRITE, which have the values of
- *	IOMMU_READ, IOMMU_WRITE and of VFIO_USER_F_DMA_REGION_READ, _WRITE
- */
-struct vum_mapping {
-	u64 iova;
-	u64 size;
-	u32 prot;
-};
-
-/**
  * struct vum_member - a device's place in its consumer's container
  * @container: the container, if it is observed
  * @node: in container->devices
  * @type1: the container is one of type1, observed or not
  * @gen: grows whenever the consumer maps or unmaps
+ * @group: the device's IOMMU group, to be compared only; dma_group.c's lock guards it
+ * @group_node: in the list of such groups, likewise
  *
- * The lock in dma_container.c guards it.
+ * The lock in dma_container.c guards the rest.
  */
 struct vum_member {
 	struct vum_container *container;
 	struct list_head node;
 	bool type1;
 	unsigned long gen;
+	const struct iommu_group *group;
+	struct list_head group_node;
 };
 
 /**
@@ -97,8 +91,14 @@ bool vum_container_call_begin(struct vum_call *call);
 bool vum_container_call_end(struct vum_call *call, long ret);
 void vum_container_waited(unsigned long id, const char *why);
 void vum_container_open(const void *iommu);
+void vum_container_own(const void *iommu);
 void vum_container_release(const void *iommu);
 void vum_container_bind(const void *iommu, struct vum_device *dev);
+
+/* For a consumer that has mapped something. */
+bool vum_container_unsplit(unsigned long id, struct vum_mapping *map, u64 *vaddr);
+void vum_container_split(unsigned long id, struct vum_mapping *parts, unsigned int nr,
+			 const char *why);
 
 /* For a device's consumer and its server. */
 void vum_container_unbind(struct vum_device *dev);
@@ -109,7 +109,7 @@ void vum_container_check_unmap(struct vum_device *dev, u64 iova, u64 last);
 u64 vum_container_vaddr(struct vum_device *dev, unsigned long index);
 int vum_container_wait_unmapped(struct vum_device *dev, unsigned long index,
 				long timeout);
-const char *vum_container_snapshot(struct vum_device *dev,
+const char *vum_container_snapshot(struct vum_device *dev, bool files,
 				   struct vum_mapping **maps, unsigned int *nr);
 unsigned long vum_container_gen(void);
 struct vum_device *

@@ -33,7 +33,49 @@ struct vum_group {
 /* Probes take this lock, with preemption disabled; see dma_container.c. */
 static DEFINE_SPINLOCK(vum_group_lock);
 static LIST_HEAD(vum_groups);
+/* The groups of this module's devices: member.group_node of each. */
+static LIST_HEAD(vum_own_groups);
 static DECLARE_WAIT_QUEUE_HEAD(vum_group_wait);
+
+/**
+ * vum_group_own - note that a device's group is one of this module's
+ * @dev: device, registered with VFIO
+ */
+void vum_group_own(struct vum_device *dev)
+{
+	struct iommu_group *group = iommu_group_get(dev->vdev.dev);
+	unsigned long flags;
+
+	spin_lock_irqsave(&vum_group_lock, flags);
+	dev->member.group = group;
+	list_add(&dev->member.group_node, &vum_own_groups);
+	spin_unlock_irqrestore(&vum_group_lock, flags);
+	iommu_group_put(group);
+}
+
+/**
+ * vum_group_disown - forget a device's group
+ * @dev: device, still registered with VFIO
+ */
+void vum_group_disown(struct vum_device *dev)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&vum_group_lock, flags);
+	list_del(&dev->member.group_node);
+	spin_unlock_irqrestore(&vum_group_lock, flags);
+}
+
+static bool vum_group_is_own(const struct iommu_group *group)
+{
+	const struct vum_device *dev;
+
+	lockdep_assert_held(&vum_group_lock);
+	list_for_each_entry(dev, &vum_own_groups, member.group_node)
+		if (dev->member.group == group)
+			return true;
+	return false;
+}
 
 /**
  * vum_group_add - note that a group has come into a container
@@ -48,6 +90,7 @@ void vum_group_add(const void *iommu, const struct iommu_group *group)
 {
 	struct vum_group *g = kzalloc(sizeof(*g), GFP_ATOMIC);
 	unsigned long flags;
+	bool own;
 
 	if (!g)
 		return;
@@ -55,7 +98,10 @@ void vum_group_add(const void *iommu, const struct iommu_group *group)
 	g->group = group;
 	spin_lock_irqsave(&vum_group_lock, flags);
 	list_add(&g->node, &vum_groups);
+	own = vum_group_is_own(group);
 	spin_unlock_irqrestore(&vum_group_lock, flags);
+	if (own)
+		vum_container_own(iommu);
 }
 
 /* Forget @group in the container; NULL stands for any group, or for any container. */

@@ -4,9 +4,10 @@
  *
  * A server can come across an address in memory that it shares with the consumer
  * before it has read of the mapping from its socket. For that reason, clients that
- * are connected to a server directly wait for its answer, and so must the consumer.
- * But a task may not sleep where its map is observed, and VFIO itself does not call
- * this module for a map.
+ * are connected to a server directly wait for its answer, and so must the consumer;
+ * likewise after an unmap, if a server has the memory's own file (dma_mode "share"). But
+ * a task may not sleep where its ioctl is observed, and VFIO itself does not call this
+ * module for a map.
  *
  * What a probe may do is to drop the last reference to a file. The kernel puts the
  * release off until the task is about to leave the kernel, and there a release may
@@ -118,12 +119,27 @@ static void vum_map_wait_heard(unsigned long id)
 	}
 }
 
+/* Find the files behind what the caller has mapped. */
+static void vum_map_wait_split(unsigned long id)
+{
+	struct vum_mapping map, *parts;
+	unsigned int nr;
+	const char *why;
+	u64 vaddr;
+
+	while (vum_container_unsplit(id, &map, &vaddr)) {
+		why = vum_mapping_split(&map, vaddr, &parts, &nr);
+		vum_container_split(id, parts, nr, why);
+	}
+}
+
 static int vum_map_wait_release(struct inode *inode, struct file *file)
 {
 	unsigned long id = (unsigned long)file->private_data;
 
 	if (!id)
 		return 0;
+	vum_map_wait_split(id);
 	/* No signal reaches a task that exits, and it maps nothing any more. */
 	if (!(current->flags & (PF_EXITING | PF_KTHREAD))) {
 		/* Else a task that maps and has no server could use up all files. */

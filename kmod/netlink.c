@@ -103,6 +103,8 @@ static int vum_put_dma(struct sk_buff *skb, struct vum_device *dev)
 			      exact ? "exact" : "aperture") ?:
 	       nla_put_u32(skb, VUM_ATTR_DMA_MAPPINGS,
 			   READ_ONCE(dev->announce.nr_told)) ?:
+	       nla_put_u32(skb, VUM_ATTR_DMA_FILES,
+			   READ_ONCE(dev->announce.nr_files)) ?:
 	       (why ? nla_put_string(skb, VUM_ATTR_DMA_INEXACT, why) : 0);
 }
 

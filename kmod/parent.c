@@ -10,6 +10,7 @@
 
 #include "device.h"
 #include "dma_evict.h"
+#include "dma_group.h"
 #include "dma_observe.h"
 #include "netlink.h"
 #include "pseudofs.h"
@@ -52,6 +53,7 @@ static int vum_probe(struct mdev_device *mdev)
 	ret = vfio_register_emulated_iommu_dev(&dev->vdev);
 	if (ret)
 		goto err_vfio;
+	vum_group_own(dev);
 	ret = vum_channel_add(dev);
 	if (ret)
 		goto err_register;

@@ -104,15 +104,15 @@ done
 by_relay=' fds ioeventfd irq misbehave parallel peer posted region restart soak stall
  virtio_blk '
 # Guests for which the QEMU of bookworm takes ten minutes; memlock and viommu have its disk.
-by_later_qemu=' disk '
+by_later_qemu=' disk disk_direct '
 # Tests for which it matters how the consumer has opened the device, and its memory.
-by_cdev=' announce dma evict nomem open remove unpinnable virtio_blk window '
+by_cdev=' announce dma evict nomem open remove share unpinnable virtio_blk window '
 # Programs that start QEMU, and guests, of which each suite has other versions.
-by_qemu=' disk hotplug lifecycle remove_qemu virtio_blk virtio_blk_irq
+by_qemu=' disk disk_direct hotplug lifecycle remove_qemu virtio_blk virtio_blk_irq
  virtio_blk_registers '
 # Programs about what changed between 6.12 and 7.3: VFIO, mm, sockets, netlink.
 by_kernel=' announce crowd ctl declare dma evict fds hoard hotplug ioeventfd irq link mapping
- mutual negotiate open region remove remove_qemu stats unmap_storm unpinnable virtio_blk
+ mutual negotiate open region remove remove_qemu share stats unmap_storm unpinnable virtio_blk
  virtio_blk_fuzz virtio_blk_hostile window window_futex window_race '
 # What depends on how VFIO itself unmaps runs on every kernel.
 by_every_kernel=' unmap_storm '

@@ -6,6 +6,7 @@
 # has touched it.
 . selftests/guest-device.sh
 disk_copies=68
+disk_options=''
 
 # disk_up DIR BYTES: with a seed of that size, which has to be odd. Then each
 # copy falls on the blocks differently and no two blocks of the data are the
@@ -20,7 +21,8 @@ disk_up() {
 	/sbin/mkfs.ext4 -q -F -b 4096 -E lazy_itable_init=0,lazy_journal_init=0 \
 		-d "$disk_dir/root" "$disk_dir/image"
 	disk_sum=$(disk_expected | md5sum)
-	device_up "$disk_dir" vum-virtio-blk --file "$disk_dir/image" --stats
+	# shellcheck disable=SC2086	# a list of words
+	device_up "$disk_dir" vum-virtio-blk --file "$disk_dir/image" --stats $disk_options
 }
 
 disk_expected() {

@@ -281,7 +281,7 @@ enum vum_cmd {
  * @VUM_ATTR_ERRORS: u64, requests to which the server replied with an error
  * @VUM_ATTR_ATTACHES: u64, number of attachments
  * @VUM_ATTR_DMA: string, how the consumer's memory was announced to the server:
- *	"mmap", "file", "message" or "none"
+ *	"mmap", "file", "message", "none" or "share"
  * @VUM_ATTR_PINNED: u64, pages of the consumer's that are pinned for the server
  * @VUM_ATTR_DMA_FAULTS: u64, the server's accesses to IOVAs that the consumer has not
  *	mapped, or not for this kind of access
@@ -300,6 +300,8 @@ enum vum_cmd {
  * @VUM_ATTR_NOTES: nested VUM_NOTE, what the device goes without in this attachment, or
  *	did in the last
  * @VUM_ATTR_SERVER_ENDED: flag, that process has ended; another one has the connection
+ * @VUM_ATTR_DMA_FILES: u32, how many of @VUM_ATTR_DMA_MAPPINGS have shown the server a
+ *	file of the consumer's, as "share" does where the memory is in one
  */
 enum vum_attr {
 	VUM_ATTR_UNSPEC,
@@ -331,9 +333,10 @@ enum vum_attr {
 	VUM_ATTR_DMA_EVICTED,
 	VUM_ATTR_NOTES,
 	VUM_ATTR_SERVER_ENDED,
+	VUM_ATTR_DMA_FILES,
 };
 
-#define VUM_ATTR_MAX VUM_ATTR_SERVER_ENDED
+#define VUM_ATTR_MAX VUM_ATTR_DMA_FILES
 
 /**
  * enum vum_note_attr - attributes within VUM_ATTR_NOTES, and within VUM_NOTE

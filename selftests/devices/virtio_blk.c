@@ -87,13 +87,14 @@ static void print_stats(const struct blk_stats *stats)
 		"vum-virtio-blk: %" PRIu64 " reads, %" PRIu64 " writes, %"
 		PRIu64 " flushes, %" PRIu64 " others, %" PRIu64
 		" bytes read, %" PRIu64 " bytes written, %" PRIu64
-		" of them not copied, %" PRIu64 " errors, %" PRIu64
+		" of them not copied, %" PRIu64 " by O_DIRECT, %" PRIu64 " errors, %" PRIu64
 		" breaks, %" PRIu64 " interrupts, %#" PRIx64
 		" the lowest address\n",
 		(uint64_t)stats->reads, (uint64_t)stats->writes,
 		(uint64_t)stats->flushes, (uint64_t)stats->others,
 		(uint64_t)stats->read_bytes, (uint64_t)stats->written_bytes,
-		(uint64_t)stats->mapped_bytes, (uint64_t)stats->errors,
+		(uint64_t)stats->mapped_bytes, (uint64_t)stats->direct_bytes,
+		(uint64_t)stats->errors,
 		(uint64_t)stats->breaks, (uint64_t)stats->interrupts,
 		(uint64_t)stats->lowest);
 }
@@ -131,7 +132,7 @@ static int open_file(struct blk *blk)
 	if (size < 0)
 		return -1;
 	blk->capacity = (__u64)size / BLK_SECTOR;
-	return 0;
+	return blk_direct_open(blk);
 }
 
 static int serve(struct blk *blk, int usr1)
@@ -160,6 +161,7 @@ static int serve(struct blk *blk, int usr1)
 		.reset = reset,
 		.disconnected = disconnected,
 		.work = work,
+		.mapped = blk->opt.probe ? blk_direct_probe : NULL,
 	};
 	int ret;
 

@@ -4,6 +4,7 @@
 #define VIRTIO_BLK_H
 
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
@@ -38,6 +39,8 @@
  * @nr_queues: how many queues
  * @poll: do not wait to be notified
  * @read_only: the disk cannot be written
+ * @direct: use O_DIRECT
+ * @probe: say where O_DIRECT works
  * @stats: say at the end what was done
  */
 struct blk_options {
@@ -46,6 +49,8 @@ struct blk_options {
 	__u32 nr_queues;
 	bool poll;
 	bool read_only;
+	bool direct;
+	bool probe;
 	bool stats;
 };
 
@@ -58,6 +63,7 @@ struct blk_options {
  * @read_bytes: to guest memory
  * @written_bytes: from guest memory
  * @mapped_bytes: those of both that were never copied by us
+ * @direct_bytes: those of these that were never copied by the kernel either
  * @errors: requests not ended with VIRTIO_BLK_S_OK
  * @breaks: times that the driver had to be told to reset us
  * @interrupts: sent, or added to a line that was already asserted
@@ -71,6 +77,7 @@ struct blk_stats {
 	__u64 read_bytes;
 	__u64 written_bytes;
 	__u64 mapped_bytes;
+	__u64 direct_bytes;
 	__u64 errors;
 	__u64 breaks;
 	__u64 interrupts;
@@ -133,6 +140,8 @@ struct blk_queue {
  * @conf: configuration space
  * @bar1: the MSI-X table; ours to keep, the client's to use
  * @fd: backing file
+ * @direct_fd: the same, opened with O_DIRECT, or -1
+ * @told_copied: it has been said that data is copied although there is a @direct_fd
  * @capacity: sectors
  * @queues: @opt.nr_queues of them
  * @offered: features
@@ -153,6 +162,8 @@ struct blk {
 	struct pciconf conf;
 	__u8 bar1[BLK_BAR1_SIZE];
 	int fd;
+	int direct_fd;
+	bool told_copied;
 	__u64 capacity;
 	struct blk_queue *queues;
 
@@ -179,6 +190,12 @@ int blk_parse(struct blk_options *opt, int argc, char **argv);
 
 /* virtio_blk_request.c */
 void blk_request(struct virtqueue *vq);
+
+/* virtio_blk_direct.c */
+int blk_direct_open(struct blk *blk);
+void blk_direct_probe(void *opaque, __u64 addr, __u64 size);
+ssize_t blk_direct_io(struct blk *blk, const struct iovec *iov, int n, __u64 offset,
+		      bool read);
 
 /* virtio_blk_common.c */
 void blk_common_init(struct blk *blk);

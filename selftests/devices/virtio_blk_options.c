@@ -7,6 +7,8 @@ enum {
 	OPT_POLL,
 	OPT_READ_ONLY,
 	OPT_STATS,
+	OPT_DIRECT,
+	OPT_PROBE,
 };
 
 static const struct argp_option options[] = {
@@ -20,6 +22,11 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "read-only", OPT_READ_ONLY, NULL, 0, "The disk cannot be written",
 	  0 },
+	{ "direct", OPT_DIRECT, NULL, 0,
+	  "Move data between the file's disk and guest memory by O_DIRECT; where that does not work, copy",
+	  0 },
+	{ "odirect-probe", OPT_PROBE, NULL, 0,
+	  "Say of all announced memory whether O_DIRECT works with it", 0 },
 	{ "stats", OPT_STATS, NULL, 0, "Say at the end what was done", 0 },
 	{ 0 },
 };
@@ -45,6 +52,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_READ_ONLY:
 		opt->read_only = true;
+		break;
+	case OPT_DIRECT:
+		opt->direct = true;
+		break;
+	case OPT_PROBE:
+		opt->probe = true;
 		break;
 	case OPT_STATS:
 		opt->stats = true;

@@ -15,7 +15,7 @@
 #include "test.h"
 #include "world.h"
 
-/* A case that takes longer than this hangs, and is killed. */
+/* A case that takes longer than this hangs, and is killed; see test_slow(). */
 #define CASE_SECONDS	120
 
 /* Returns the case's wait status. */
@@ -28,7 +28,7 @@ static int run_case(const struct test_case *t)
 	pid = fork();
 	if (!pid) {
 		setpgid(0, 0);
-		alarm(CASE_SECONDS);
+		alarm(CASE_SECONDS * (unsigned int)test_slow());
 		t->run();
 		_exit(EXIT_SUCCESS);
 	}

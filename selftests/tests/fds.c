@@ -123,28 +123,38 @@ static void set_one(void)
 	irq_set_eventfds(&c, MSIX, 0, 1, fds);
 }
 
-TEST(server_without_a_cpu)
+/* The longest of another device's SET_IRQS in three seconds, in milliseconds. */
+static long long longest(const char *when)
 {
-	long long start, now, most = 0, end;
+	long long start, now, most = 0, end = test_now_ms() + 3000;
 	unsigned int nr = 0;
-	pid_t child;
 
-	up(by_message);
-	world_up_beside(&other, NULL);
-	consumer_open(&other_c, &other);
-	dma_map(&c, dma_memory(SIZE), IOVA, SIZE, DMA_READ | DMA_WRITE);
-	dma_start(&c, PUPPET_DMA_FILL, IOVA, SIZE, 1);
-	cgroup_starve(w.server);
-	child = in_child(set_one);
-	end = test_now_ms() + 3000;
 	for (start = test_now_ms(); start < end; start = now) {
 		CHECK(!irq_set_eventfds(&other_c, MSIX, 0, 1, fds));
 		now = test_now_ms();
 		most = now - start > most ? now - start : most;
 		nr++;
 	}
-	test_say("%u SET_IRQS of another device, the longest took %lld ms", nr, most);
-	CHECK(most <= 50LL * test_slow());
+	test_say("%s: %u SET_IRQS of another device, the longest took %lld ms", when, nr, most);
+	return most;
+}
+
+TEST(server_without_a_cpu)
+{
+	long long limit = 50LL * test_slow(), idle, most;
+	pid_t child;
+
+	up(by_message);
+	world_up_beside(&other, NULL);
+	consumer_open(&other_c, &other);
+	dma_map(&c, dma_memory(SIZE), IOVA, SIZE, DMA_READ | DMA_WRITE);
+	idle = longest("idle");
+	dma_start(&c, PUPPET_DMA_FILL, IOVA, SIZE, 1);
+	cgroup_starve(w.server);
+	child = in_child(set_one);
+	most = longest("beside a server without a CPU");
+	/* On a busy machine nothing is fast. */
+	CHECK(most <= limit || most <= 4 * idle);
 	world_kill(&child, SIGKILL);
 	cgroup_leave(w.server);
 }
