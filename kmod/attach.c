@@ -254,8 +254,9 @@ static int vum_ask_unmap(struct vum_asking *a, const struct vum_mapping *map)
 
 /*
  * Announce memory by @mode or, with VUM_DMA_AUTO, by the first mode that the server
- * takes. VUM_DMA_SHARE wants VUM_DMA_MMAP for what cannot be shared. With @exact, the aperture is not to be announced: try its last page, on
- * which no server spends anything, and take that back.
+ * takes. VUM_DMA_SHARE wants VUM_DMA_MMAP for what cannot be shared. With @exact, the
+ * aperture is not to be announced: try its last page, on which no server spends
+ * anything, and take that back.
  */
 static int vum_ask_dma(struct vum_asking *a, struct file *window,
 		       enum vum_dma_mode mode, bool exact,
@@ -404,6 +405,7 @@ void vum_detach_work(struct work_struct *work)
 	vum_conn_unlock(conn);
 	/* Memory first, which the server must not reach any more. */
 	vum_dma_drop(dev);
+	vum_announce_later(dev);
 	transport->ops->close(transport);
 	vfio_put_device(&dev->vdev);
 }

@@ -7,6 +7,7 @@
 #define VUM_COMPAT_H
 
 #include <linux/eventfd.h>
+#include <linux/fs.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/shrinker.h>
@@ -46,6 +47,19 @@ static inline void vum_vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags
 static inline void vum_vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 {
 	vma->vm_flags &= ~flags;
+}
+#endif
+
+/* From 6.5 on, overlayfs marks the files of the filesystems below it. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
+static inline bool vum_file_is_backing(const struct file *file)
+{
+	return file->f_mode & FMODE_BACKING;
+}
+#else
+static inline bool vum_file_is_backing(const struct file *file)
+{
+	return false;
 }
 #endif
 

@@ -385,6 +385,8 @@ static void vum_conn_put_requests(struct vum_device *dev, struct list_head *dead
 			req->done(dev, req);
 		vum_req_put(req);
 	}
+	/* For those that wait for what @done counts. */
+	wake_up_all(&dev->conn.changed);
 }
 
 /* End all that is in flight; the caller puts what is in @dead, without the lock. */

@@ -109,8 +109,7 @@ static void vum_device_close(struct vfio_device *vdev)
 	vum_region_mmap_close(dev);
 	vum_dma_close(dev);
 	vum_container_unbind(dev);
-	/* A worker does this: a task that is being killed must not wait for a lock. */
-	vum_announce_later(dev);
+	vum_announce_withdraw(dev);
 	vum_conn_lock(&dev->conn);
 	dev->open = false;
 	dev->conn.failed = false;

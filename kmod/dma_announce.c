@@ -103,17 +103,25 @@ void vum_announce_later(struct vum_device *dev)
 	vum_work_queue(&dev->announce.work);
 }
 
-/* A message has ended: look at the server's reply, if there is one. */
-static void vum_announce_look(struct vum_device *dev, const struct vum_req *req,
-			      enum vum_refused refused)
+/* Has the server refused to map this? */
+static bool vum_announce_refused(struct vum_device *dev, const struct vum_req *req)
+{
+	return req->reply && req->msg.hdr.cmd == VFIO_USER_DMA_MAP &&
+	       req->reply->hdr.flags & VFIO_USER_F_ERROR &&
+	       req->session == READ_ONCE(dev->announce.session);
+}
+
+/*
+ * A message has ended. For tasks that wait until the server has heard of all, there must
+ * be no instant at which neither @pending nor what its reply has changed tells of more.
+ */
+static void vum_announce_ended(struct vum_device *dev)
 {
 	struct vum_announce *ann = &dev->announce;
 
+	/* Pairs with vum_announce_heard(). */
+	smp_mb__before_atomic();
 	atomic_dec(&ann->pending);
-	if (req->reply && req->msg.hdr.cmd == VFIO_USER_DMA_MAP &&
-	    req->reply->hdr.flags & VFIO_USER_F_ERROR &&
-	    req->session == READ_ONCE(ann->session))
-		set_bit(refused, &ann->refused);
 	/* There may be more to tell than VUM_ANNOUNCE_MAX allowed at a time. */
 	if (READ_ONCE(ann->refused) || vum_announce_behind(dev))
 		vum_announce_later(dev);
@@ -123,17 +131,26 @@ static void vum_announce_look(struct vum_device *dev, const struct vum_req *req,
 static void vum_announce_done(struct vum_device *dev, const struct vum_req *req)
 {
 	const struct vfio_user_dma_map *msg = (const void *)req->msg.payload;
-	const struct vum_mapping *aperture = &dev->announce.aperture;
+	struct vum_announce *ann = &dev->announce;
+	const struct vum_mapping *aperture = &ann->aperture;
 
-	vum_announce_look(dev, req, msg->addr == aperture->iova &&
-				    msg->size == aperture->size ?
-				    VUM_REFUSED_APERTURE : VUM_REFUSED_MAPPING);
+	if (vum_announce_refused(dev, req))
+		set_bit(msg->addr == aperture->iova && msg->size == aperture->size ?
+			VUM_REFUSED_APERTURE : VUM_REFUSED_MAPPING,
+			&ann->refused);
+	vum_announce_ended(dev);
 }
 
 /* A DMA_MAP of the consumer's file has ended. */
 static void vum_announce_file_done(struct vum_device *dev, const struct vum_req *req)
 {
-	vum_announce_look(dev, req, VUM_REFUSED_FILE);
+	const struct vfio_user_dma_map *msg = (const void *)req->msg.payload;
+
+	if (vum_announce_refused(dev, req)) {
+		vum_container_unshare(dev, msg->addr);
+		set_bit(VUM_REFUSED_FILE, &dev->announce.refused);
+	}
+	vum_announce_ended(dev);
 }
 
 static int vum_announce_queue(struct vum_device *dev, u32 session,
@@ -147,8 +164,10 @@ static int vum_announce_queue(struct vum_device *dev, u32 session,
 	req->done = file ? vum_announce_file_done : vum_announce_done;
 	atomic_inc(&dev->announce.pending);
 	ret = vum_req_queue(dev, req);
-	if (ret)
+	if (ret) {
 		atomic_dec(&dev->announce.pending);
+		wake_up_all(&dev->conn.changed);
+	}
 	vum_req_put(req);
 	return ret;
 }
@@ -158,7 +177,7 @@ static int vum_announce_one(struct vum_device *dev, struct file *window, u32 ses
 {
 	enum vum_dma_mode mode = READ_ONCE(dev->dma.announced);
 
-	if (mode == VUM_DMA_SHARE && map->why && !dev->announce.unshared)
+	if (mode == VUM_DMA_SHARE && map->why)
 		vum_conn_note(dev, session, "memory goes by the window: %s", map->why);
 	return vum_announce_queue(dev, session,
 				  vum_announce_map(VUM_REQ_ASYNC, window, mode, map),
@@ -271,11 +290,8 @@ static void vum_announce_refusals(struct vum_device *dev)
 {
 	struct vum_announce *ann = &dev->announce;
 
-	if (test_and_clear_bit(VUM_REFUSED_FILE, &ann->refused)) {
-		vum_conn_note(dev, ann->session,
-			      "no memory is shared by its file: the server refuses one");
-		ann->unshared = true;
-	}
+	/* vum_container_unshare() has done what there is to do. */
+	clear_bit(VUM_REFUSED_FILE, &ann->refused);
 	if (test_and_clear_bit(VUM_REFUSED_MAPPING, &ann->refused)) {
 		if (ann->inexact)
 			vum_warn(dev, "server refuses an aperture beyond 0x%llx: it does not reach memory there\n",
@@ -320,6 +336,24 @@ static struct vum_mapping *vum_announce_apertures(struct vum_device *dev,
 	return list;
 }
 
+static const char vum_too_many[] = "the consumer has more mappings than the server can hold";
+
+/* Make a list of the consumer's mappings. Returns NULL, or why that cannot be. */
+static const char *vum_announce_exact(struct vum_device *dev, bool files,
+				      struct vum_mapping **maps, unsigned int *nr)
+{
+	const char *why = vum_container_snapshot(dev, files, maps, nr);
+
+	if (why)
+		return why;
+	*nr = vum_announce_clip(*maps, *nr);
+	if (*nr <= READ_ONCE(dev->conn.peer.max_dma_maps))
+		return NULL;
+	vum_mappings_drop_files(*maps, *nr);
+	kvfree(*maps);
+	return vum_too_many;
+}
+
 /* Make a list of what the server shall know now; NULL if that is nothing. */
 static struct vum_mapping *vum_announce_wanted(struct vum_device *dev,
 					       unsigned int *nr)
@@ -334,17 +368,14 @@ static struct vum_mapping *vum_announce_wanted(struct vum_device *dev,
 	if (READ_ONCE(ann->exact) && !ann->inexact) {
 		if (!READ_ONCE(dev->dma.open))
 			return NULL;
-		why = vum_container_snapshot(dev,
-					     dev->dma.announced == VUM_DMA_SHARE &&
-					     !ann->unshared, &maps, nr);
-		if (!why) {
-			*nr = vum_announce_clip(maps, *nr);
-			if (*nr <= READ_ONCE(dev->conn.peer.max_dma_maps))
-				return maps;
-			vum_mappings_drop_files(maps, *nr);
-			kvfree(maps);
-			why = "the consumer has more mappings than the server can hold";
+		why = vum_announce_exact(dev, dev->dma.announced == VUM_DMA_SHARE, &maps, nr);
+		if (why == vum_too_many && dev->dma.announced == VUM_DMA_SHARE) {
+			vum_conn_note(dev, ann->session,
+				      "no memory is shared by its file: the server holds too few mappings");
+			why = vum_announce_exact(dev, false, &maps, nr);
 		}
+		if (!why)
+			return maps;
 		/* The consumer may have left meanwhile, and its container with it. */
 		if (!READ_ONCE(dev->dma.open)) {
 			*nr = 0;
@@ -353,6 +384,22 @@ static struct vum_mapping *vum_announce_wanted(struct vum_device *dev,
 		vum_announce_fall_back(dev, why);
 	}
 	return vum_announce_apertures(dev, nr);
+}
+
+/*
+ * There is no server. Keep no file of the consumer's alive for it, but remember where it
+ * had memory, for vum_announce_note_far().
+ */
+static void vum_announce_forget(struct vum_device *dev)
+{
+	struct vum_announce *ann = &dev->announce;
+	unsigned int i;
+
+	vum_mappings_drop_files(ann->told, ann->nr_told);
+	for (i = 0; i < ann->nr_told; i++)
+		ann->told[i].file = NULL;
+	WRITE_ONCE(ann->nr_files, 0);
+	ann->refused = 0;
 }
 
 /* Tell the server what is new. Returns 0, or -EINTR if the caller is being killed. */
@@ -370,8 +417,10 @@ static int vum_announce_update(struct vum_device *dev)
 	if (IS_ERR(window))
 		return PTR_ERR(window);
 	/* Until vum_announce_begin(), attach.c tries out how the server takes memory. */
-	if (!window || session != dev->announce.session)
+	if (!window || session != dev->announce.session) {
+		vum_announce_forget(dev);
 		goto out;
+	}
 	/* The server has enough to do; vum_announce_done() queues the work again. */
 	if (atomic_read(&dev->announce.pending) > VUM_ANNOUNCE_MAX) {
 		fput(window);
@@ -386,7 +435,7 @@ static int vum_announce_update(struct vum_device *dev)
 			       "cannot tell it of the consumer's memory: error %d",
 			       ret);
 out:
-	/* Pairs with vum_announce_heard(): nr_async counts the new requests by now. */
+	/* Pairs with vum_announce_heard(): @pending counts the new requests by now. */
 	smp_store_release(&dev->announce.gen, gen);
 	if (window)
 		fput(window);
@@ -436,33 +485,62 @@ int vum_announce_now(struct vum_device *dev)
  */
 bool vum_announce_heard(const struct vum_device *dev, unsigned long gen)
 {
+	const struct vum_announce *ann = &dev->announce;
+	enum vum_dma_mode mode = READ_ONCE(dev->dma.announced);
 	unsigned long told;
 
-	if (!READ_ONCE(dev->dma.open) || !READ_ONCE(dev->announce.exact) ||
-	    READ_ONCE(dev->dma.announced) == VUM_DMA_NONE)
+	if (!READ_ONCE(dev->dma.open) || mode == VUM_DMA_NONE ||
+	    (!READ_ONCE(ann->exact) && mode != VUM_DMA_SHARE))
 		return true;
-	/* Pairs with vum_announce_update(), for @nr_async below. */
-	told = smp_load_acquire(&dev->announce.gen);
+	/* Pairs with vum_announce_update(), for @pending below. */
+	told = smp_load_acquire(&ann->gen);
 	/* Other containers' changes make @gen grow, but are nothing to tell. */
-	return ((long)(told - gen) >= 0 || told == READ_ONCE(dev->member.gen)) &&
-	       !READ_ONCE(dev->conn.nr_async);
+	if ((long)(told - gen) < 0 && told != READ_ONCE(dev->member.gen))
+		return false;
+	if (atomic_read_acquire(&ann->pending))
+		return false;
+	/* Pairs with vum_announce_ended(): what was refused has to be told in another way. */
+	return !READ_ONCE(ann->refused);
 }
 
 /*
  * Wait for the answers to all that the server was told, for @left jiffies at most.
- * Returns false if the time was not enough. The task can be killed, and frozen.
+ * Returns false if the time was not enough. A signal that kills ends the wait; @state is
+ * TASK_KILLABLE, to which TASK_FREEZABLE may be added.
  */
-static bool vum_announce_answered(struct vum_conn *conn, long left)
+static bool vum_announce_answered(struct vum_device *dev, long left, unsigned int state)
 {
+	const atomic_t *pending = &dev->announce.pending;
+	struct vum_conn *conn = &dev->conn;
 	DEFINE_WAIT(wait);
 
-	prepare_to_wait(&conn->changed, &wait, TASK_KILLABLE | TASK_FREEZABLE);
-	while (READ_ONCE(conn->nr_async) && left && !fatal_signal_pending(current)) {
+	prepare_to_wait(&conn->changed, &wait, state);
+	while (atomic_read(pending) && left && !fatal_signal_pending(current)) {
 		left = schedule_timeout(left);
-		prepare_to_wait(&conn->changed, &wait, TASK_KILLABLE | TASK_FREEZABLE);
+		prepare_to_wait(&conn->changed, &wait, state);
 	}
 	finish_wait(&conn->changed, &wait);
-	return left || !READ_ONCE(conn->nr_async);
+	return left || !atomic_read(pending);
+}
+
+/* Tell the server what has changed and await its answers. Returns 0 or -EINTR. */
+static int vum_announce_settle(struct vum_device *dev, u32 ms, unsigned int state)
+{
+	u32 session;
+	int ret;
+
+	if (mutex_lock_killable(&dev->announce.lock))
+		return -EINTR;
+	session = dev->announce.session;
+	ret = vum_announce_update(dev);
+	mutex_unlock(&dev->announce.lock);
+	if (ret)
+		return ret;
+	if (!vum_announce_answered(dev, ms ? msecs_to_jiffies(ms) : MAX_SCHEDULE_TIMEOUT,
+				   state))
+		vum_conn_break(dev, session,
+			       "no reply to what it was told of memory within timeout_ms");
+	return fatal_signal_pending(current) ? -EINTR : 0;
 }
 
 /**
@@ -475,24 +553,35 @@ static bool vum_announce_answered(struct vum_conn *conn, long left)
  */
 int vum_announce_wait_heard(struct vum_device *dev)
 {
-	struct vum_conn *conn = &dev->conn;
-	u32 session, ms = READ_ONCE(dev->timeout_ms);
-	int ret = 0;
-
 	/* A server is told of all mappings while it is being attached. */
-	if (vum_conn_wait_settled(&dev->conn) ||
-	    mutex_lock_killable(&dev->announce.lock))
+	if (vum_conn_wait_settled(&dev->conn))
 		return -EINTR;
-	session = READ_ONCE(conn->session);
-	if (READ_ONCE(dev->dma.open))
-		ret = vum_announce_update(dev);
-	mutex_unlock(&dev->announce.lock);
-	if (ret)
-		return ret;
-	if (!vum_announce_answered(conn, ms ? msecs_to_jiffies(ms) : MAX_SCHEDULE_TIMEOUT))
-		vum_conn_break(dev, session,
-			       "no reply to what it was told of memory within timeout_ms");
-	return fatal_signal_pending(current) ? -EINTR : 0;
+	if (!READ_ONCE(dev->dma.open))
+		return 0;
+	return vum_announce_settle(dev, READ_ONCE(dev->timeout_ms),
+				   TASK_KILLABLE | TASK_FREEZABLE);
+}
+
+/**
+ * vum_announce_withdraw - take memory back from the server of a device that was closed
+ * @dev: device, which is in no container any more
+ *
+ * The kernel has taken the window's pages from the server. Of files, it has to say that
+ * it no longer uses them, or the consumer could not use that memory for something else.
+ * A consumer that exits does not, and so does not wait.
+ *
+ * Context: VFIO's locks are held, so that no wait may be freezable, nor without an end.
+ */
+void vum_announce_withdraw(struct vum_device *dev)
+{
+	u32 ms = READ_ONCE(dev->timeout_ms) ?: READ_ONCE(dev->attach_timeout_ms);
+
+	if (READ_ONCE(dev->announce.nr_files) &&
+	    !(current->flags & (PF_EXITING | PF_KTHREAD)))
+		vum_announce_settle(dev, ms, TASK_KILLABLE);
+	else
+		/* A task that is being killed must not wait for a lock. */
+		vum_announce_later(dev);
 }
 
 static void vum_announce_work(struct work_struct *work)
@@ -526,7 +615,6 @@ void vum_announce_begin(struct vum_device *dev, u32 session,
 	vum_announce_tell(dev, told ? vum_mapping_list(aperture, 1) : NULL, told);
 	WRITE_ONCE(ann->session, session);
 	ann->refused = 0;
-	ann->unshared = false;
 	WRITE_ONCE(ann->inexact, NULL);
 	vum_announce_update(dev);
 	mutex_unlock(&ann->lock);

@@ -26,8 +26,6 @@ enum vum_refused {
  * @session: the attachment that this is for
  * @exact: announce the consumer's mappings, not the aperture
  * @inexact: why the aperture is announced although @exact is set, or NULL
- * @unshared: do not announce the files behind mappings, although dma.announced is
- *	VUM_DMA_SHARE
  * @aperture: the range of all IOVAs that there may be
  * @far: where, beyond @aperture, the consumer's mappings had been announced before they
  *	could not be any more: multiples of @aperture's size, ascending
@@ -45,7 +43,6 @@ struct vum_announce {
 	u32 session;
 	bool exact;
 	const char *inexact;
-	bool unshared;
 	struct vum_mapping aperture;
 	u64 far[VUM_FAR_MAX];
 	unsigned int nr_far;
@@ -68,6 +65,7 @@ struct vum_req *vum_announce_unmap(enum vum_req_kind kind,
 void vum_announce_begin(struct vum_device *dev, u32 session,
 			const struct vum_mapping *aperture, bool told);
 int vum_announce_now(struct vum_device *dev);
+void vum_announce_withdraw(struct vum_device *dev);
 void vum_announce_later(struct vum_device *dev);
 bool vum_announce_heard(const struct vum_device *dev, unsigned long gen);
 int vum_announce_wait_heard(struct vum_device *dev);

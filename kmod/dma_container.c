@@ -21,6 +21,8 @@
 
 /* With more mappings than this, a server is better off with an aperture. */
 #define VUM_CONTAINER_MAX	4096
+/* Likewise of the parts of those mappings that have files behind them. */
+#define VUM_CONTAINER_PARTS	2048
 /*
  * Maps and unmaps of one container that are followed at a time, and tasks of it that
  * have mapped and wait. No consumer has that many threads that map: with more, the
@@ -231,7 +233,7 @@ static void vum_container_map(struct vum_container *c, struct vum_call *call)
 	}
 	/* VFIO maps no such range: the consumer has changed the argument since. */
 	if (!call->map.size || last < call->map.iova ||
-	    !PAGE_ALIGNED(call->map.iova | call->map.size)) {
+	    !PAGE_ALIGNED(call->map.iova | call->map.size | call->map.vaddr)) {
 		vum_container_give_up(c, "an ioctl of the consumer's could not be followed");
 		return;
 	}
@@ -304,7 +306,8 @@ static bool vum_container_unmap(struct vum_container *c, struct vum_call *call)
 		files = files || o->parts;
 		vum_observed_drop(c, o);
 	}
-	return files && vum_container_shares(c);
+	/* What was mapped in a container that has been given up is not known. */
+	return (files || c->lost) && vum_container_shares(c);
 }
 
 /* May one more ioctl of this container's be followed? */
@@ -535,6 +538,32 @@ bool vum_container_unsplit(unsigned long id, struct vum_mapping *map, u64 *vaddr
 	return o;
 }
 
+/**
+ * vum_container_unshare - no longer list the file behind a part of a mapping
+ * @dev: device, whose server refuses it
+ * @iova: first byte of the part
+ */
+void vum_container_unshare(struct vum_device *dev, u64 iova)
+{
+	struct vum_container *c;
+	struct vum_observed *o;
+	unsigned long flags;
+	unsigned int i;
+
+	spin_lock_irqsave(&vum_container_lock, flags);
+	c = dev->member.container;
+	o = c ? vum_observed_from(c, iova) : NULL;
+	for (i = 0; o && i < o->nr_parts; i++) {
+		if (o->parts[i].iova != iova || !o->parts[i].file)
+			continue;
+		vum_mappings_drop_files(&o->parts[i], 1);
+		o->parts[i].file = NULL;
+		o->parts[i].why = "a server refuses its file";
+		vum_container_changed(c);
+	}
+	spin_unlock_irqrestore(&vum_container_lock, flags);
+}
+
 /* Returns true if @o has taken @parts. */
 static bool vum_observed_split(struct vum_container *c, struct vum_observed *o,
 			       struct vum_mapping *parts, unsigned int nr, const char *why)
@@ -545,8 +574,8 @@ static bool vum_observed_split(struct vum_container *c, struct vum_observed *o,
 		o->map.why = why ?: parts->why;
 		return false;
 	}
-	if (c->nr_parts + nr > VUM_CONTAINER_MAX) {
-		o->map.why = "the consumer's mappings have more than 4096 parts";
+	if (c->nr_parts + nr > VUM_CONTAINER_PARTS) {
+		o->map.why = "the consumer's mappings have more than 2048 parts";
 		return false;
 	}
 	o->parts = parts;

@@ -44,11 +44,16 @@ static DECLARE_WAIT_QUEUE_HEAD(vum_group_wait);
 void vum_group_own(struct vum_device *dev)
 {
 	struct iommu_group *group = iommu_group_get(dev->vdev.dev);
+	struct vum_group *g;
 	unsigned long flags;
 
 	spin_lock_irqsave(&vum_group_lock, flags);
 	dev->member.group = group;
 	list_add(&dev->member.group_node, &vum_own_groups);
+	/* A consumer may have been quick. */
+	list_for_each_entry(g, &vum_groups, node)
+		if (g->group == group)
+			vum_container_own(g->iommu);
 	spin_unlock_irqrestore(&vum_group_lock, flags);
 	iommu_group_put(group);
 }
@@ -90,18 +95,16 @@ void vum_group_add(const void *iommu, const struct iommu_group *group)
 {
 	struct vum_group *g = kzalloc(sizeof(*g), GFP_ATOMIC);
 	unsigned long flags;
-	bool own;
 
-	if (!g)
-		return;
-	g->iommu = iommu;
-	g->group = group;
 	spin_lock_irqsave(&vum_group_lock, flags);
-	list_add(&g->node, &vum_groups);
-	own = vum_group_is_own(group);
-	spin_unlock_irqrestore(&vum_group_lock, flags);
-	if (own)
+	if (g) {
+		g->iommu = iommu;
+		g->group = group;
+		list_add(&g->node, &vum_groups);
+	}
+	if (vum_group_is_own(group))
 		vum_container_own(iommu);
+	spin_unlock_irqrestore(&vum_group_lock, flags);
 }
 
 /* Forget @group in the container; NULL stands for any group, or for any container. */

@@ -17,6 +17,7 @@
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
 
+#include "compat.h"
 #include "dma_mapping.h"
 
 /**
@@ -59,6 +60,17 @@ static bool vum_part_allowed(const struct vm_area_struct *vma, const struct file
 }
 
 /*
+ * Could the consumer itself open this file? Not that of a System V segment, nor what
+ * drivers and overlayfs keep inside: their permissions are elsewhere.
+ */
+static bool vum_part_plain(const struct file *file)
+{
+	return file->f_op == file_inode(file)->i_fop && !IS_PRIVATE(file_inode(file)) &&
+	       file_inode(file) == d_inode(file->f_path.dentry) &&
+	       !vum_file_is_backing(file);
+}
+
+/*
  * Give @part the file behind it, without a reference. Returns NULL, or why the server is
  * not to have it. @vma has all of @part, which is at @addr.
  */
@@ -72,6 +84,8 @@ static const char *vum_part_find(struct vum_mapping *part,
 	if (!file || !(vma->vm_flags & VM_MAYSHARE))
 		return "it is private memory";
 	sb = file_inode(file)->i_sb;
+	if (!vum_part_plain(file))
+		return "its file is the kernel's own";
 	if (sb->s_magic != HUGETLBFS_MAGIC && !shmem_mapping(file->f_mapping))
 		return "it is in a file that is neither shmem nor hugetlbfs";
 	if (!vum_part_allowed(vma, file, part->prot))
@@ -92,9 +106,10 @@ static const char *vum_part_find(struct vum_mapping *part,
 static void vum_part_take(struct vum_mapping *part, u64 addr)
 {
 	const struct vm_area_struct *vma = find_vma(current->mm, addr);
-	u64 end = !vma ? U64_MAX : vma->vm_start > addr ? vma->vm_start : vma->vm_end;
 
-	part->size = min(part->size, end - addr);
+	if (vma)
+		part->size = min(part->size,
+				 (vma->vm_start > addr ? vma->vm_start : vma->vm_end) - addr);
 	if (!vma || vma->vm_start > addr)
 		part->why = "the consumer has no memory there";
 	else
@@ -107,7 +122,10 @@ static bool vum_part_continues(const struct vum_mapping *a, const struct vum_map
 	return a->file == b->file && (!a->file || a->offset + a->size == b->offset);
 }
 
-/* Split @map as far as there is room for. Returns the number of @parts. */
+/*
+ * Split @map as far as there is room for. Returns the number of @parts, or 0 if the
+ * caller is being killed.
+ */
 static unsigned int vum_parts_take(const struct vum_mapping *map, u64 vaddr,
 				   struct vum_mapping *parts)
 {
@@ -132,6 +150,10 @@ static unsigned int vum_parts_take(const struct vum_mapping *map, u64 vaddr,
 			break;
 		}
 		done += part.size;
+		/* There can be as many VMAs as the consumer likes. */
+		if (fatal_signal_pending(current))
+			return 0;
+		cond_resched();
 	}
 	return nr;
 }
@@ -185,5 +207,7 @@ const char *vum_mapping_split(const struct vum_mapping *map, u64 vaddr,
 		*nr = 0;
 	}
 	kfree(room);
-	return *parts ? NULL : "out of memory";
+	if (*parts)
+		return NULL;
+	return fatal_signal_pending(current) ? "the consumer exits" : "out of memory";
 }

@@ -44,6 +44,7 @@ static struct memory {
 static struct paths paths;
 static const struct size *size;
 static bool by_message;
+static unsigned int memfd_flags;
 static enum puppet_dma_op touch;
 
 static struct memory *memory_of(const struct path *p)
@@ -56,7 +57,7 @@ static void new_memory(const struct path *p, size_t bytes)
 {
 	struct memory *m = memory_of(p);
 
-	m->fd = memfd_create("dma", MFD_CLOEXEC);
+	m->fd = memfd_create("dma", MFD_CLOEXEC | memfd_flags);
 	CHECK(m->fd >= 0);
 	CHECK(!ftruncate(m->fd, (off_t)bytes));
 	m->mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, m->fd, 0);
@@ -161,8 +162,9 @@ static void arm_size(struct arm *arms, const char *way)
  * Where things happen to lie in memory makes a difference of some per cent, and
  * that for as long as they lie there: so all of it is set up several times.
  */
-static void all_sizes(const char *way, unsigned int times, unsigned int rounds)
+static void all_sizes(const char *mode, unsigned int times, unsigned int rounds)
 {
+	const char *way = strcmp(mode, "share") ? mode : "mmap";
 	const char *const args[] = { "--dma", way, NULL };
 	const struct plan plan = {
 		.rounds = bench_rounds(rounds), .block = 4, .warm = 1,
@@ -174,12 +176,12 @@ static void all_sizes(const char *way, unsigned int times, unsigned int rounds)
 	bench_limit(300);
 	by_message = !strcmp(way, "message");
 	for (unsigned int time = 0; time < times; time++) {
-		paths_up(&paths, &(struct setup){ .args = args, .dma_mode = way });
+		paths_up(&paths, &(struct setup){ .args = args, .dma_mode = mode });
 		nr = paths.nr;
 		memories_up(time);
 		for (size = sizes; size < sizes + NR_SIZES; size++) {
 			if (!time)
-				arm_size(arms[size - sizes], way);
+				arm_size(arms[size - sizes], mode);
 			bench_measure(arms[size - sizes], nr, &plan);
 		}
 		paths_down(&paths);
@@ -193,6 +195,11 @@ static void all_sizes(const char *way, unsigned int times, unsigned int rounds)
 TEST(dma_by_mmap)
 {
 	all_sizes("mmap", 18, 6);
+}
+
+TEST(dma_by_share)
+{
+	all_sizes("share", 18, 6);
 }
 
 TEST(dma_by_file)
@@ -242,6 +249,31 @@ TEST(dma_first_touch)
 	/* Stores first: what a load finds may be mapped 16 pages at a time. */
 	first_touches(PUPPET_DMA_TIME_STORES, "write");
 	first_touches(PUPPET_DMA_TIME_LOADS, "read");
+}
+
+static void first_touches_by_share(const char *stores, const char *loads)
+{
+	bench_limit(300);
+	paths_up(&paths, &(struct setup){ .dma_mode = "share" });
+	for (size_t i = 0; i < paths.nr; i++)
+		new_memory(&paths.path[i], TOUCH_SIZE);
+	first_touches(PUPPET_DMA_TIME_STORES, stores);
+	first_touches(PUPPET_DMA_TIME_LOADS, loads);
+}
+
+TEST(dma_first_touch_by_share)
+{
+	first_touches_by_share("share-write", "share-read");
+}
+
+TEST(dma_first_touch_of_huge_pages)
+{
+	/* For three paths, of 64 MiB each. */
+	if (write_file("/proc/sys/vm/nr_hugepages", "96"))
+		test_skip("the kernel has no huge pages");
+	memfd_flags = MFD_HUGETLB;
+	first_touches_by_share("share-huge-write", "share-huge-read");
+	write_file("/proc/sys/vm/nr_hugepages", "0");
 }
 
 /*
