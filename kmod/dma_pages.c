@@ -145,6 +145,33 @@ bool vum_pages_none(struct vum_dma *dma, unsigned long index)
 }
 
 /**
+ * vum_pages_last_none - find out how many pages on end vum_pages_none() is true of
+ * @dma: its lock is held
+ * @index: IOVA >> PAGE_SHIFT, of a page of which it is true
+ * @max: last page to look at
+ *
+ * Return: the last such page.
+ */
+unsigned long vum_pages_last_none(struct vum_dma *dma, unsigned long index,
+				  unsigned long max)
+{
+	XA_STATE(xas, &dma->pages, index);
+	unsigned long last = max;
+	void *entry;
+
+	lockdep_assert_held(&dma->lock);
+	rcu_read_lock();
+	xas_for_each(&xas, entry, max) {
+		if (vum_page_flags(entry) == VUM_PAGE_EVICTED)
+			continue;
+		last = xas.xa_index - 1;
+		break;
+	}
+	rcu_read_unlock();
+	return last;
+}
+
+/**
  * vum_pages_all_pinned - find out whether all pages of a range are pinned
  * @dma: its lock is held
  * @first: first page, IOVA >> PAGE_SHIFT
@@ -152,15 +179,18 @@ bool vum_pages_none(struct vum_dma *dma, unsigned long index)
  */
 bool vum_pages_all_pinned(struct vum_dma *dma, unsigned long first, unsigned long last)
 {
-	unsigned long index, nr = 0;
+	XA_STATE(xas, &dma->pages, first);
+	unsigned long nr = 0;
 	void *entry;
 
 	lockdep_assert_held(&dma->lock);
 	/* Most often the block is not pinned, and then a look at its ends will do. */
 	if (!xa_load(&dma->pages, first) || !xa_load(&dma->pages, last))
 		return false;
-	xa_for_each_range(&dma->pages, index, entry, first, last)
+	rcu_read_lock();
+	xas_for_each(&xas, entry, last)
 		nr += vum_page_pinned(entry);
+	rcu_read_unlock();
 	return nr == last - first + 1;
 }
 
@@ -207,19 +237,24 @@ static void vum_page_forget(struct vum_dma *dma, unsigned long index)
 int vum_pages_store(struct vum_dma *dma, unsigned long first, unsigned long nr,
 		    int prot)
 {
-	unsigned long i;
+	XA_STATE(xas, &dma->pages, first);
+	unsigned long i = 0;
 
 	lockdep_assert_held(&dma->lock);
-	for (i = 0; i < nr; i++) {
-		unsigned long flags = prot | VUM_PAGE_YOUNG |
-				      (i == nr - 1 ? VUM_PAGE_LAST : 0);
-		void *entry = vum_page_entry(page_to_pfn(dma->batch[i]), flags);
+	do {
+		xas_lock(&xas);
+		for (; i < nr; i++) {
+			unsigned long flags = prot | VUM_PAGE_YOUNG |
+					      (i == nr - 1 ? VUM_PAGE_LAST : 0);
 
-		if (xa_is_err(xa_store(&dma->pages, first + i, entry,
-				       GFP_KERNEL_ACCOUNT)))
-			break;
-		xa_set_mark(&dma->pages, first + i, VUM_PINNED);
-	}
+			xas_store(&xas, vum_page_entry(page_to_pfn(dma->batch[i]), flags));
+			if (xas_error(&xas))
+				break;
+			xas_set_mark(&xas, VUM_PINNED);
+			xas_next(&xas);
+		}
+		xas_unlock(&xas);
+	} while (xas_nomem(&xas, GFP_KERNEL_ACCOUNT));
 	if (i == nr) {
 		WRITE_ONCE(dma->pinned, dma->pinned + nr);
 		return 0;

@@ -16,6 +16,8 @@ void vum_pages_exit(struct vum_dma *dma);
 int vum_pages_lookup(struct vum_device *dev, unsigned long index, int need,
 		     unsigned long *pfn, bool *writable);
 bool vum_pages_none(struct vum_dma *dma, unsigned long index);
+unsigned long vum_pages_last_none(struct vum_dma *dma, unsigned long index,
+				  unsigned long max);
 bool vum_pages_all_pinned(struct vum_dma *dma, unsigned long first, unsigned long last);
 bool vum_pages_evicted(struct vum_dma *dma, unsigned long index);
 

@@ -81,7 +81,7 @@ struct vum_asker {
 static void vum_dma_choose(struct vum_dma *dma, unsigned long index,
 			   unsigned long *first, unsigned long *nr)
 {
-	unsigned long block = VUM_BATCH_MAX, start = 0, last = index;
+	unsigned long block = VUM_BATCH_MAX, start = 0, last;
 	unsigned long most = vum_evict_bound(dma) / VUM_BATCH_PART;
 
 	*first = index;
@@ -96,8 +96,7 @@ static void vum_dma_choose(struct vum_dma *dma, unsigned long index,
 		return;
 	while (*first > start && vum_pages_none(dma, *first - 1))
 		--*first;
-	while (last < start + block - 1 && vum_pages_none(dma, last + 1))
-		last++;
+	last = vum_pages_last_none(dma, *first, start + block - 1);
 	*nr = last - *first + 1;
 }
 

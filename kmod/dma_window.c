@@ -155,41 +155,69 @@ static vm_fault_t vum_window_refuse(struct vum_window *w, struct vm_fault *vmf)
 	return vum_window_show_scratch(w, vmf);
 }
 
-static vm_fault_t vum_window_insert(struct vm_area_struct *vma,
-				    unsigned long addr, unsigned long pfn,
-				    bool writable)
+/**
+ * struct vum_fill - page table entries that are filled in beside that of a fault
+ * @dev: device
+ * @mm: whose entries
+ * @index: the next page, IOVA >> PAGE_SHIFT
+ * @prot: of a page that may not be written, and of one that may
+ */
+struct vum_fill {
+	struct vum_device *dev;
+	struct mm_struct *mm;
+	unsigned long index;
+	pgprot_t prot[2];
+};
+
+/* Fill in one entry. Returns an error, which ends the run, if the page is not pinned. */
+static int vum_window_fill(pte_t *pte, unsigned long addr, void *data)
 {
-	return vmf_insert_pfn_prot(vma, addr, pfn,
-				   vm_get_page_prot(writable ? vma->vm_flags :
-						    vma->vm_flags & ~VM_WRITE));
+	struct vum_fill *fill = data;
+	unsigned long pfn;
+	bool writable;
+
+	if (vum_pages_lookup(fill->dev, fill->index++, IOMMU_READ, &pfn, &writable) <= 0)
+		return -ENOENT;
+	if (pte_none(ptep_get(pte)))
+		set_pte_at(fill->mm, addr, pte,
+			   pte_mkspecial(pfn_pte(pfn, fill->prot[writable])));
+	return 0;
 }
 
 /*
  * Put the page into the page table, and the pinned pages around it as well, so that
- * what was pinned in a batch does not fault page by page.
+ * what was pinned in a batch does not fault page by page. The neighbours are filled in
+ * with one walk of the page table: vmf_insert_pfn_prot() walks it for each page, and
+ * looks up how each is cached. All are ordinary memory, which is what the first is.
  */
 static vm_fault_t vum_window_show(struct vum_device *dev, struct vm_fault *vmf,
 				  unsigned long pfn, bool writable)
 {
 	struct vm_area_struct *vma = vmf->vma;
-	unsigned long here = vmf->address & PAGE_MASK, index = vmf->pgoff;
+	unsigned long here = vmf->address & PAGE_MASK, addr = here;
 	unsigned long start = max(vma->vm_start, here & ~(VUM_AROUND - 1));
 	unsigned long end = min(vma->vm_end, pmd_addr_end(here, vma->vm_end));
-	vm_fault_t ret = vum_window_insert(vma, here, pfn, writable);
-	unsigned long addr;
+	struct vum_fill fill = {
+		.dev = dev,
+		.mm = vma->vm_mm,
+		.index = vmf->pgoff,
+		.prot = {
+			vm_get_page_prot(vma->vm_flags & ~VM_WRITE),
+			vm_get_page_prot(vma->vm_flags),
+		},
+	};
+	vm_fault_t ret;
 
 	lockdep_assert_held(&dev->dma.lock);
+	ret = vmf_insert_pfn_prot(vma, here, pfn, fill.prot[writable]);
 	if (ret != VM_FAULT_NOPAGE)
 		return ret;
-	for (addr = here - PAGE_SIZE; addr >= start && addr < here; addr -= PAGE_SIZE)
-		if (vum_pages_lookup(dev, --index, IOMMU_READ, &pfn, &writable) <= 0 ||
-		    vum_window_insert(vma, addr, pfn, writable) != VM_FAULT_NOPAGE)
-			break;
-	index = vmf->pgoff;
-	for (addr = here + PAGE_SIZE; addr < end; addr += PAGE_SIZE)
-		if (vum_pages_lookup(dev, ++index, IOMMU_READ, &pfn, &writable) <= 0 ||
-		    vum_window_insert(vma, addr, pfn, writable) != VM_FAULT_NOPAGE)
-			break;
+	while (addr > start &&
+	       vum_pages_lookup(dev, fill.index - 1, IOMMU_READ, &pfn, &writable) > 0) {
+		addr -= PAGE_SIZE;
+		fill.index--;
+	}
+	apply_to_page_range(vma->vm_mm, addr, end - addr, vum_window_fill, &fill);
 	return ret;
 }
 
