@@ -145,17 +145,17 @@ bool vum_pages_none(struct vum_dma *dma, unsigned long index)
 }
 
 /**
- * vum_pages_last_none - find out how many pages on end vum_pages_none() is true of
+ * vum_pages_last_none - find the last of a run of pages after one that is to be pinned
  * @dma: its lock is held
- * @index: IOVA >> PAGE_SHIFT, of a page of which it is true
+ * @index: IOVA >> PAGE_SHIFT, of that page
  * @max: last page to look at
  *
- * Return: the last such page.
+ * Return: the last page up to which vum_pages_none() is true of all after @index.
  */
 unsigned long vum_pages_last_none(struct vum_dma *dma, unsigned long index,
 				  unsigned long max)
 {
-	XA_STATE(xas, &dma->pages, index);
+	XA_STATE(xas, &dma->pages, index + 1);
 	unsigned long last = max;
 	void *entry;
 

@@ -96,7 +96,7 @@ static void vum_dma_choose(struct vum_dma *dma, unsigned long index,
 		return;
 	while (*first > start && vum_pages_none(dma, *first - 1))
 		--*first;
-	last = vum_pages_last_none(dma, *first, start + block - 1);
+	last = vum_pages_last_none(dma, index, start + block - 1);
 	*nr = last - *first + 1;
 }
 

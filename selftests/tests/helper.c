@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <signal.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -160,12 +161,34 @@ TEST(sleeps_if_so_wished)
 	CHECK(sleeps(&w, &c) >= READS / 2);
 }
 
+/* Does it take a millisecond until the CPU is this task's again, though none here is busy? */
+static bool others_have_the_cpu(void)
+{
+	long long now, before = test_now_ms(), end = before + 500;
+
+	while (before < end) {
+		sched_yield();
+		now = test_now_ms();
+		if (now > before + 1)
+			return true;
+		before = now;
+	}
+	return false;
+}
+
 TEST(looks_for_what_comes_soon)
 {
 	struct consumer c;
 	struct world w;
+	long long end;
 
 	relay_up(&w, &c, "--poll-us=1000000");
 	/* While others have the machine it does not poll, and should begin again. */
-	CHECK_SOON(sleeps(&w, &c) < READS / 10);
+	end = test_now_ms() + TEST_SOON_MS;
+	while (sleeps(&w, &c) >= READS / 10)
+		if (test_now_ms() > end) {
+			if (others_have_the_cpu())
+				test_skip("others have the CPU all the time, as other VMs do");
+			FAIL("not within %d ms", TEST_SOON_MS);
+		}
 }
