@@ -14,6 +14,7 @@
 #include <linux/memcontrol.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 
 #include "device.h"
 #include "dma_evict.h"
@@ -21,6 +22,9 @@
 #include "dma_pin.h"
 #include "dma_unpin.h"
 #include "request.h"
+
+/* The most bytes that are copied with the lock held. */
+#define VUM_COPY_RUN	SZ_256K
 
 const char *const vum_dma_mode_names[] = {
 	[VUM_DMA_AUTO]		= "auto",
@@ -30,6 +34,63 @@ const char *const vum_dma_mode_names[] = {
 	[VUM_DMA_NONE]		= "none",
 	[VUM_DMA_SHARE]		= "share",
 };
+
+/* Copy within one page. Returns false if the server's memory would have to be waited for. */
+static bool vum_dma_copy_user(unsigned long pfn, unsigned int offset, char __user *to,
+			      const char __user *from, size_t len)
+{
+	void *page = kmap_local_pfn(pfn);
+	long ret;
+
+	if (to)
+		ret = copy_to_user_nofault(to, page + offset, len);
+	else
+		ret = copy_from_user_nofault(page + offset, from, len);
+	kunmap_local(page);
+	return !ret;
+}
+
+/**
+ * vum_dma_copy_pinned - copy bytes between the server's memory and pinned pages
+ * @dev: device
+ * @session: the attachment that asks; only the present one may
+ * @iova: first byte of the consumer's memory
+ * @to: where the current process wants the bytes; or NULL
+ * @from: where it has them, if @to is NULL
+ * @len: number of bytes
+ *
+ * Copies once, and looks up a run of pages with the lock taken once. Where a page is not
+ * pinned, or the process's own memory would have to be waited for, this ends, and
+ * vum_dma_copy() can do the rest of that page.
+ *
+ * Return: number of bytes that have been copied.
+ */
+size_t vum_dma_copy_pinned(struct vum_device *dev, u32 session, u64 iova,
+			   char __user *to, const char __user *from, size_t len)
+{
+	int need = to ? IOMMU_READ : IOMMU_WRITE;
+	struct vum_dma *dma = &dev->dma;
+	size_t done = 0, n;
+	unsigned long pfn;
+	bool writable;
+
+	/* A consumer that unmaps waits for the lock. */
+	len = min_t(size_t, len, VUM_COPY_RUN);
+	mutex_lock(&dma->lock);
+	if (!dma->window || dma->session != session || !dma->open ||
+	    !vum_conn_current(&dev->conn, session))
+		len = 0;
+	for (; done < len; done += n, iova += n) {
+		n = min_t(size_t, len - done, PAGE_SIZE - offset_in_page(iova));
+		if (vum_pages_lookup(dev, iova >> PAGE_SHIFT, need, &pfn, &writable) <= 0 ||
+		    vum_pfn_reserved(pfn) ||
+		    !vum_dma_copy_user(pfn, offset_in_page(iova), to ? to + done : NULL,
+				       from ? from + done : NULL, n))
+			break;
+	}
+	mutex_unlock(&dma->lock);
+	return done;
+}
 
 /**
  * vum_dma_copy - copy bytes between a buffer and the consumer's memory

@@ -177,6 +177,8 @@ void vum_dma_close(struct vum_device *dev);
 void vum_dma_attach(struct vum_device *dev, u32 session, struct file *window);
 struct file *vum_dma_window(struct vum_device *dev, u32 *session);
 void vum_dma_drop(struct vum_device *dev);
+size_t vum_dma_copy_pinned(struct vum_device *dev, u32 session, u64 iova,
+			   char __user *to, const char __user *from, size_t len);
 int vum_dma_copy(struct vum_device *dev, u32 session, u64 iova, void *buf,
 		 size_t len, bool write);
 

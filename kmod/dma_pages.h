@@ -40,4 +40,12 @@ void vum_pages_count_fault(struct vum_device *dev, unsigned long index, int erro
 int vum_pages_absent(struct vum_device *dev, unsigned long index, int error);
 const char *vum_pages_why(int error);
 
+/* Reserved pages may be a device's memory, which the kernel cannot copy like RAM. */
+static inline bool vum_pfn_reserved(unsigned long pfn)
+{
+	struct page *page = pfn_to_page(pfn);
+
+	return PageReserved(page) && page != ZERO_PAGE(0);
+}
+
 #endif /* VUM_DMA_PAGES_H */

@@ -116,14 +116,6 @@ static bool vum_dma_unmapping(struct vum_device *dev, unsigned long index,
 	       ktime_us_delta(ktime_get(), READ_ONCE(dma->unmapped_at)) < VUM_UNMAP_US;
 }
 
-/* Reserved pages may be a device's memory, which the kernel cannot copy like RAM. */
-static bool vum_pfn_reserved(unsigned long pfn)
-{
-	struct page *page = pfn_to_page(pfn);
-
-	return PageReserved(page) && page != ZERO_PAGE(0);
-}
-
 /* The lock makes the consumer's unmap wait for the copy. Returns 0 or -EFAULT. */
 static int vum_dma_copy_page(struct vum_dma *dma, unsigned long pfn,
 			     const struct vum_copy *copy)

@@ -176,7 +176,8 @@ static int vum_window_fill(pte_t *pte, unsigned long addr, void *data)
 	unsigned long pfn;
 	bool writable;
 
-	if (vum_pages_lookup(fill->dev, fill->index++, IOMMU_READ, &pfn, &writable) <= 0)
+	if (vum_pages_lookup(fill->dev, fill->index++, IOMMU_READ, &pfn, &writable) <= 0 ||
+	    vum_pfn_reserved(pfn))
 		return -ENOENT;
 	if (pte_none(ptep_get(pte)))
 		set_pte_at(fill->mm, addr, pte,
@@ -188,7 +189,8 @@ static int vum_window_fill(pte_t *pte, unsigned long addr, void *data)
  * Put the page into the page table, and the pinned pages around it as well, so that
  * what was pinned in a batch does not fault page by page. The neighbours are filled in
  * with one walk of the page table: vmf_insert_pfn_prot() walks it for each page, and
- * looks up how each is cached. All are ordinary memory, which is what the first is.
+ * looks up how each is cached. Ordinary memory is cached, and other pages each have a
+ * fault of their own.
  */
 static vm_fault_t vum_window_show(struct vum_device *dev, struct vm_fault *vmf,
 				  unsigned long pfn, bool writable)
@@ -390,6 +392,25 @@ static int vum_window_mmap(struct file *file, struct vm_area_struct *vma)
 	return 0;
 }
 
+/*
+ * Copy up to the end of a page by way of @bounce, waiting for whatever it takes. Returns
+ * the number of bytes or an error.
+ */
+static ssize_t vum_window_rw_page(struct vum_window *w, char __user *to,
+				  const char __user *from, size_t count, loff_t pos,
+				  void *bounce)
+{
+	size_t n = min_t(size_t, count, PAGE_SIZE - offset_in_page(pos));
+	int ret;
+
+	if (from && copy_from_user(bounce, from, n))
+		return -EFAULT;
+	ret = vum_dma_copy(w->dev, w->session, pos, bounce, n, !!from);
+	if (!ret && to && copy_to_user(to, bounce, n))
+		ret = -EFAULT;
+	return ret ?: n;
+}
+
 /* Read into @to or write from @from; the other one is NULL. */
 static ssize_t vum_window_rw(struct file *file, char __user *to,
 			     const char __user *from, size_t count, loff_t *ppos)
@@ -397,33 +418,34 @@ static ssize_t vum_window_rw(struct file *file, char __user *to,
 	struct vum_window *w = file->private_data;
 	loff_t size = i_size_read(file_inode(file));
 	size_t done = 0;
-	void *bounce;
-	int ret = 0;
+	void *bounce = NULL;
+	ssize_t n = 0;
 
 	if (*ppos < 0 || *ppos >= size)
 		return -EFAULT;
 	count = min_t(u64, count, size - *ppos);
-	bounce = (void *)__get_free_page(GFP_KERNEL_ACCOUNT);
-	if (!bounce)
-		return -ENOMEM;
-	while (!ret && done < count) {
-		size_t n = min_t(size_t, count - done,
-				 PAGE_SIZE - offset_in_page(*ppos));
+	while (n >= 0 && done < count) {
+		char __user *to_here = to ? to + done : NULL;
+		const char __user *from_here = from ? from + done : NULL;
 
-		if (from && copy_from_user(bounce, from + done, n))
-			ret = -EFAULT;
-		else
-			ret = vum_dma_copy(w->dev, w->session, *ppos, bounce, n,
-					   !!from);
-		if (!ret && to && copy_to_user(to + done, bounce, n))
-			ret = -EFAULT;
-		if (!ret) {
+		n = vum_dma_copy_pinned(w->dev, w->session, *ppos, to_here, from_here,
+					count - done);
+		if (!n && !bounce) {
+			bounce = (void *)__get_free_page(GFP_KERNEL_ACCOUNT);
+			if (!bounce)
+				n = -ENOMEM;
+		}
+		if (!n)
+			n = vum_window_rw_page(w, to_here, from_here, count - done, *ppos,
+					       bounce);
+		if (n > 0) {
 			done += n;
 			*ppos += n;
 		}
+		cond_resched();
 	}
 	free_page((unsigned long)bounce);
-	return done ?: ret;
+	return done ?: n;
 }
 
 static ssize_t vum_window_read(struct file *file, char __user *buf,
