@@ -111,19 +111,30 @@ static bool vum_announce_refused(struct vum_device *dev, const struct vum_req *r
 	       req->session == READ_ONCE(dev->announce.session);
 }
 
+/* Is there a refusal that has not had its consequences? */
+static bool vum_announce_unhandled(const struct vum_announce *ann)
+{
+	int i;
+
+	for (i = 0; i < VUM_NR_REFUSED; i++)
+		if (atomic_read(&ann->refusals[i]) != READ_ONCE(ann->handled[i]))
+			return true;
+	return false;
+}
+
 /*
  * A message has ended. For tasks that wait until the server has heard of all, there must
- * be no instant at which neither @pending nor what its reply has changed tells of more.
+ * be no instant at which neither @pending nor @refusals tells of more.
  */
 static void vum_announce_ended(struct vum_device *dev)
 {
 	struct vum_announce *ann = &dev->announce;
 
-	/* Pairs with vum_announce_heard(). */
+	/* Pairs with vum_announce_heard(): a refusal is counted by now. */
 	smp_mb__before_atomic();
 	atomic_dec(&ann->pending);
 	/* There may be more to tell than VUM_ANNOUNCE_MAX allowed at a time. */
-	if (READ_ONCE(ann->refused) || vum_announce_behind(dev))
+	if (vum_announce_unhandled(ann) || vum_announce_behind(dev))
 		vum_announce_later(dev);
 }
 
@@ -135,10 +146,46 @@ static void vum_announce_done(struct vum_device *dev, const struct vum_req *req)
 	const struct vum_mapping *aperture = &ann->aperture;
 
 	if (vum_announce_refused(dev, req))
-		set_bit(msg->addr == aperture->iova && msg->size == aperture->size ?
-			VUM_REFUSED_APERTURE : VUM_REFUSED_MAPPING,
-			&ann->refused);
+		atomic_inc(&ann->refusals[msg->addr == aperture->iova &&
+					  msg->size == aperture->size ?
+					  VUM_REFUSED_APERTURE : VUM_REFUSED_MAPPING]);
 	vum_announce_ended(dev);
+}
+
+/* Remember that the server does not take the file behind this. */
+static void vum_announce_unshare(struct vum_device *dev, u64 iova)
+{
+	struct vum_announce *ann = &dev->announce;
+
+	vum_conn_lock(&dev->conn);
+	if (ann->nr_unshared < VUM_UNSHARED_MAX)
+		ann->unshared[ann->nr_unshared] = iova;
+	if (ann->nr_unshared <= VUM_UNSHARED_MAX)
+		ann->nr_unshared++;
+	vum_conn_unlock(&dev->conn);
+}
+
+/* Announce no file to this server any more. */
+static void vum_announce_unshare_all(struct vum_device *dev)
+{
+	vum_conn_lock(&dev->conn);
+	dev->announce.nr_unshared = VUM_UNSHARED_MAX + 1;
+	vum_conn_unlock(&dev->conn);
+}
+
+/* Does the server take the file that is at this address? */
+static bool vum_announce_shares(struct vum_device *dev, u64 iova)
+{
+	const struct vum_announce *ann = &dev->announce;
+	bool shares;
+	unsigned int i;
+
+	vum_conn_lock(&dev->conn);
+	shares = ann->nr_unshared <= VUM_UNSHARED_MAX;
+	for (i = 0; shares && i < ann->nr_unshared; i++)
+		shares = ann->unshared[i] != iova;
+	vum_conn_unlock(&dev->conn);
+	return shares;
 }
 
 /* A DMA_MAP of the consumer's file has ended. */
@@ -147,8 +194,8 @@ static void vum_announce_file_done(struct vum_device *dev, const struct vum_req 
 	const struct vfio_user_dma_map *msg = (const void *)req->msg.payload;
 
 	if (vum_announce_refused(dev, req)) {
-		vum_container_unshare(dev, msg->addr);
-		set_bit(VUM_REFUSED_FILE, &dev->announce.refused);
+		vum_announce_unshare(dev, msg->addr);
+		atomic_inc(&dev->announce.refusals[VUM_REFUSED_FILE]);
 	}
 	vum_announce_ended(dev);
 }
@@ -286,19 +333,17 @@ static void vum_announce_fall_back(struct vum_device *dev, const char *why)
 }
 
 /* Stop announcing what the server has refused. */
-static void vum_announce_refusals(struct vum_device *dev)
+static void vum_announce_refusals(struct vum_device *dev, const int *refusals)
 {
 	struct vum_announce *ann = &dev->announce;
 
-	/* vum_container_unshare() has done what there is to do. */
-	clear_bit(VUM_REFUSED_FILE, &ann->refused);
-	if (test_and_clear_bit(VUM_REFUSED_MAPPING, &ann->refused)) {
+	if (refusals[VUM_REFUSED_MAPPING] != ann->handled[VUM_REFUSED_MAPPING]) {
 		if (ann->inexact)
 			vum_warn(dev, "server refuses an aperture beyond 0x%llx: it does not reach memory there\n",
 				 ann->aperture.size);
 		vum_announce_fall_back(dev, "the server refuses one of them");
 	}
-	if (test_and_clear_bit(VUM_REFUSED_APERTURE, &ann->refused)) {
+	if (refusals[VUM_REFUSED_APERTURE] != ann->handled[VUM_REFUSED_APERTURE]) {
 		vum_warn(dev, "server refuses DMA_MAP of an aperture of 0x%llx bytes: it reaches no memory; try another vfio_user/dma_aperture\n",
 			 ann->aperture.size);
 		WRITE_ONCE(dev->dma.announced, VUM_DMA_NONE);
@@ -336,6 +381,21 @@ static struct vum_mapping *vum_announce_apertures(struct vum_device *dev,
 	return list;
 }
 
+/* Leave out the files that the server has refused. */
+static void vum_announce_leave_out_files(struct vum_device *dev, struct vum_mapping *maps,
+					 unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		if (!maps[i].file || vum_announce_shares(dev, maps[i].iova))
+			continue;
+		vum_mappings_drop_files(&maps[i], 1);
+		maps[i].file = NULL;
+		maps[i].why = "the server refuses its file";
+	}
+}
+
 static const char vum_too_many[] = "the consumer has more mappings than the server can hold";
 
 /* Make a list of the consumer's mappings. Returns NULL, or why that cannot be. */
@@ -347,6 +407,7 @@ static const char *vum_announce_exact(struct vum_device *dev, bool files,
 	if (why)
 		return why;
 	*nr = vum_announce_clip(*maps, *nr);
+	vum_announce_leave_out_files(dev, *maps, *nr);
 	if (*nr <= READ_ONCE(dev->conn.peer.max_dma_maps))
 		return NULL;
 	vum_mappings_drop_files(*maps, *nr);
@@ -372,6 +433,7 @@ static struct vum_mapping *vum_announce_wanted(struct vum_device *dev,
 		if (why == vum_too_many && dev->dma.announced == VUM_DMA_SHARE) {
 			vum_conn_note(dev, ann->session,
 				      "no memory is shared by its file: the server holds too few mappings");
+			vum_announce_unshare_all(dev);
 			why = vum_announce_exact(dev, false, &maps, nr);
 		}
 		if (!why)
@@ -399,20 +461,22 @@ static void vum_announce_forget(struct vum_device *dev)
 	for (i = 0; i < ann->nr_told; i++)
 		ann->told[i].file = NULL;
 	WRITE_ONCE(ann->nr_files, 0);
-	ann->refused = 0;
 }
 
 /* Tell the server what is new. Returns 0, or -EINTR if the caller is being killed. */
 static int vum_announce_update(struct vum_device *dev)
 {
 	unsigned long gen = READ_ONCE(dev->member.gen);
+	struct vum_announce *ann = &dev->announce;
+	int refusals[VUM_NR_REFUSED], ret, i;
 	struct vum_mapping *maps;
 	struct file *window;
 	unsigned int nr;
 	u32 session;
-	int ret;
 
-	lockdep_assert_held(&dev->announce.lock);
+	lockdep_assert_held(&ann->lock);
+	for (i = 0; i < VUM_NR_REFUSED; i++)
+		refusals[i] = atomic_read_acquire(&ann->refusals[i]);
 	window = vum_dma_window(dev, &session);
 	if (IS_ERR(window))
 		return PTR_ERR(window);
@@ -426,7 +490,7 @@ static int vum_announce_update(struct vum_device *dev)
 		fput(window);
 		return 0;
 	}
-	vum_announce_refusals(dev);
+	vum_announce_refusals(dev, refusals);
 	maps = vum_announce_wanted(dev, &nr);
 	ret = vum_announce_difference(dev, window, session, maps, nr);
 	vum_announce_tell(dev, maps, nr);
@@ -436,7 +500,9 @@ static int vum_announce_update(struct vum_device *dev)
 			       ret);
 out:
 	/* Pairs with vum_announce_heard(): @pending counts the new requests by now. */
-	smp_store_release(&dev->announce.gen, gen);
+	for (i = 0; i < VUM_NR_REFUSED; i++)
+		smp_store_release(&ann->handled[i], refusals[i]);
+	smp_store_release(&ann->gen, gen);
 	if (window)
 		fput(window);
 	return 0;
@@ -487,6 +553,7 @@ bool vum_announce_heard(const struct vum_device *dev, unsigned long gen)
 {
 	const struct vum_announce *ann = &dev->announce;
 	enum vum_dma_mode mode = READ_ONCE(dev->dma.announced);
+	int handled[VUM_NR_REFUSED], i;
 	unsigned long told;
 
 	if (!READ_ONCE(dev->dma.open) || mode == VUM_DMA_NONE ||
@@ -497,10 +564,19 @@ bool vum_announce_heard(const struct vum_device *dev, unsigned long gen)
 	/* Other containers' changes make @gen grow, but are nothing to tell. */
 	if ((long)(told - gen) < 0 && told != READ_ONCE(dev->member.gen))
 		return false;
+	/*
+	 * Likewise. What was refused has to be told in another way: if it has been, that
+	 * is @pending; if it will be, it is a refusal more than have been handled, which
+	 * vum_announce_ended() has counted before it lowered @pending.
+	 */
+	for (i = 0; i < VUM_NR_REFUSED; i++)
+		handled[i] = smp_load_acquire(&ann->handled[i]);
 	if (atomic_read_acquire(&ann->pending))
 		return false;
-	/* Pairs with vum_announce_ended(): what was refused has to be told in another way. */
-	return !READ_ONCE(ann->refused);
+	for (i = 0; i < VUM_NR_REFUSED; i++)
+		if (atomic_read(&ann->refusals[i]) != handled[i])
+			return false;
+	return true;
 }
 
 /*
@@ -574,13 +650,19 @@ int vum_announce_wait_heard(struct vum_device *dev)
  */
 void vum_announce_withdraw(struct vum_device *dev)
 {
-	u32 ms = READ_ONCE(dev->timeout_ms) ?: READ_ONCE(dev->attach_timeout_ms);
+	u32 ms = READ_ONCE(dev->timeout_ms) ?: READ_ONCE(dev->attach_timeout_ms) ?:
+		 VUM_ATTACH_TIMEOUT_MS;
+	int ret = -EINTR;
 
-	if (READ_ONCE(dev->announce.nr_files) &&
+	if (READ_ONCE(dev->dma.announced) == VUM_DMA_SHARE &&
 	    !(current->flags & (PF_EXITING | PF_KTHREAD)))
-		vum_announce_settle(dev, ms, TASK_KILLABLE);
-	else
-		/* A task that is being killed must not wait for a lock. */
+		/* One turn is not enough if VUM_ANNOUNCE_MAX messages are on their way. */
+		do
+			ret = vum_announce_settle(dev, min_t(u32, ms, VUM_ATTACH_TIMEOUT_MAX),
+						  TASK_KILLABLE);
+		while (!ret && READ_ONCE(dev->announce.nr_files));
+	/* A task that is being killed must not wait for a lock. */
+	if (ret)
 		vum_announce_later(dev);
 }
 
@@ -614,7 +696,9 @@ void vum_announce_begin(struct vum_device *dev, u32 session,
 	ann->aperture = *aperture;
 	vum_announce_tell(dev, told ? vum_mapping_list(aperture, 1) : NULL, told);
 	WRITE_ONCE(ann->session, session);
-	ann->refused = 0;
+	vum_conn_lock(&dev->conn);
+	ann->nr_unshared = 0;
+	vum_conn_unlock(&dev->conn);
 	WRITE_ONCE(ann->inexact, NULL);
 	vum_announce_update(dev);
 	mutex_unlock(&ann->lock);

@@ -9,20 +9,24 @@
 #include "dma_container.h"
 #include "message.h"
 
-/* Bits of vum_announce's @refused. */
+/* What a server can refuse. */
 enum vum_refused {
 	VUM_REFUSED_FILE,
 	VUM_REFUSED_MAPPING,
 	VUM_REFUSED_APERTURE,
+	VUM_NR_REFUSED,
 };
+
+/* Most files whose refusals are remembered one by one; with more, none is announced. */
+#define VUM_UNSHARED_MAX	16
 
 /* Most apertures beyond the first; a server's address space has room for no more. */
 #define VUM_FAR_MAX	15
 
 /**
  * struct vum_announce - what a device's server has been told of memory
- * @lock: guards all that follows but @exact, @pending and @refused, and the order in
- *	which the server is told. Never held while a task waits for the server
+ * @lock: guards all that follows but @exact, @pending, @refusals and @unshared, and the
+ *	order in which the server is told. Never held while a task waits for the server
  * @session: the attachment that this is for
  * @exact: announce the consumer's mappings, not the aperture
  * @inexact: why the aperture is announced although @exact is set, or NULL
@@ -35,7 +39,11 @@ enum vum_refused {
  * @nr_files: number of those with a file of their own
  * @pending: messages that the server has not replied to
  * @gen: dev->member.gen at that time
- * @refused: enum vum_refused, what the server has replied an error to
+ * @refusals: how often the server has replied an error, by enum vum_refused
+ * @handled: how many of @refusals have had their consequences
+ * @unshared: IOVAs at which the server has refused the file; conn's lock guards it
+ * @nr_unshared: number of entries in @unshared; more than VUM_UNSHARED_MAX: no file is to
+ *	be announced
  * @work: work item that announces what is new
  */
 struct vum_announce {
@@ -51,7 +59,10 @@ struct vum_announce {
 	unsigned int nr_files;
 	atomic_t pending;
 	unsigned long gen;
-	unsigned long refused;
+	atomic_t refusals[VUM_NR_REFUSED];
+	int handled[VUM_NR_REFUSED];
+	u64 unshared[VUM_UNSHARED_MAX];
+	unsigned int nr_unshared;
 	struct work_struct work;
 };
 

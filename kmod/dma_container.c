@@ -538,32 +538,6 @@ bool vum_container_unsplit(unsigned long id, struct vum_mapping *map, u64 *vaddr
 	return o;
 }
 
-/**
- * vum_container_unshare - no longer list the file behind a part of a mapping
- * @dev: device, whose server refuses it
- * @iova: first byte of the part
- */
-void vum_container_unshare(struct vum_device *dev, u64 iova)
-{
-	struct vum_container *c;
-	struct vum_observed *o;
-	unsigned long flags;
-	unsigned int i;
-
-	spin_lock_irqsave(&vum_container_lock, flags);
-	c = dev->member.container;
-	o = c ? vum_observed_from(c, iova) : NULL;
-	for (i = 0; o && i < o->nr_parts; i++) {
-		if (o->parts[i].iova != iova || !o->parts[i].file)
-			continue;
-		vum_mappings_drop_files(&o->parts[i], 1);
-		o->parts[i].file = NULL;
-		o->parts[i].why = "a server refuses its file";
-		vum_container_changed(c);
-	}
-	spin_unlock_irqrestore(&vum_container_lock, flags);
-}
-
 /* Returns true if @o has taken @parts. */
 static bool vum_observed_split(struct vum_container *c, struct vum_observed *o,
 			       struct vum_mapping *parts, unsigned int nr, const char *why)
@@ -580,6 +554,7 @@ static bool vum_observed_split(struct vum_container *c, struct vum_observed *o,
 	}
 	o->parts = parts;
 	o->nr_parts = nr;
+	o->map.why = NULL;
 	c->nr_parts += nr;
 	return true;
 }

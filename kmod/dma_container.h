@@ -105,7 +105,6 @@ void vum_container_unbind(struct vum_device *dev);
 bool vum_container_in_use(const void *iommu, bool touch);
 int vum_container_unmapping(struct vum_device *dev, unsigned long index,
 			    unsigned long nr);
-void vum_container_unshare(struct vum_device *dev, u64 iova);
 void vum_container_check_unmap(struct vum_device *dev, u64 iova, u64 last);
 u64 vum_container_vaddr(struct vum_device *dev, unsigned long index);
 int vum_container_wait_unmapped(struct vum_device *dev, unsigned long index,

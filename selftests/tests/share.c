@@ -419,12 +419,52 @@ TEST(server_refuses_a_file)
 	/* It does not return before the server reaches the memory in another way. */
 	check_fill(mem, IOVA, PAGE);
 	check_told(1, 0);
-	CHECK(goes_without("a server refuses its file"));
+	CHECK(goes_without("the server refuses its file"));
 	dma_map(&c, more, 2 * IOVA, PAGE, 3);
 	check_told(2, 1);
 	CHECK(!can_pin(IOVA) && can_pin(2 * IOVA));
 	check_fill(more, 2 * IOVA, PAGE);
-	CHECK_EQ(kernel_log_count(w.uuid, "a server refuses its file"), 1);
+	CHECK_EQ(kernel_log_count(w.uuid, "the server refuses its file"), 1);
+}
+
+/* Another device's server keeps what it has. */
+TEST(refused_by_one_of_two)
+{
+	unsigned char *mem = shared_memory(PAGE);
+	struct consumer c2;
+	struct world w2;
+
+	up(NULL);
+	world_mdev(&w2);
+	world_attr_set(&w2, "dma_mode", "share");
+	world_server(&w2, NULL);
+	world_wait_state(&w2, "attached");
+	consumer_join(&c2, &w2, &c);
+	puppet_check(&c2, 0);
+	puppet_fault(&c2, VFIO_USER_DMA_MAP, PUPPET_FAULT_ERROR, EPERM);
+	dma_map(&c, mem, IOVA, PAGE, 3);
+	check_told(1, 1);
+	CHECK_EQ(dma_show(&w2, "dma_mappings"), 1);
+	CHECK_EQ(dma_show(&w2, "dma_shared"), 0);
+	CHECK(can_pin(IOVA));
+	check_fill(mem, IOVA, PAGE);
+	CHECK_EQ(dma_run(&c2, PUPPET_DMA_FILL, IOVA, PAGE, 0x77777777), 0);
+	CHECK_EQ(mem[0], 0x77);
+}
+
+/* More than are remembered one by one: then no file is announced any more. */
+TEST(refuses_one_after_the_other)
+{
+	unsigned char *mem = shared_memory(40 * PAGE);
+
+	up(NULL);
+	for (unsigned int i = 0; i < 20; i++) {
+		if (i < 17)
+			puppet_fault(&c, VFIO_USER_DMA_MAP, PUPPET_FAULT_ERROR, EPERM);
+		dma_map(&c, mem + 2 * i * PAGE, IOVA + 2 * i * PAGE, PAGE, 3);
+		check_fill(mem + 2 * i * PAGE, IOVA + 2 * i * PAGE, PAGE);
+		check_told(i + 1, 0);
+	}
 }
 
 /* The consumer has its memory mapped already; no server could map it to write. */
@@ -438,7 +478,7 @@ TEST(sealed)
 	dma_map(&c, mem, IOVA, PAGE, 3);
 	check_fill(mem, IOVA, PAGE);
 	check_told(1, 0);
-	CHECK(goes_without("a server refuses its file"));
+	CHECK(goes_without("the server refuses its file"));
 }
 
 /* The server gets a SIGBUS, as with a client on its socket; this one is used to that. */
