@@ -29,7 +29,7 @@ mostly_direct() {
 	# shellcheck disable=SC2046	# a list of words
 	set -- $(moved)
 	echo "# $1 bytes read, $2 written, $3 by O_DIRECT"
-	[ "$3" -gt "$bytes" ] && [ "$3" -ge $((($1 + $2) / 100 * 99)) ]
+	[ "$3" -gt "$bytes" ] && [ "$3" -ge $((($1 + $2) * 99 / 100)) ]
 }
 
 # What was moved directly before is all that ever was.

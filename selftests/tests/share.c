@@ -458,12 +458,12 @@ TEST(refuses_one_after_the_other)
 	unsigned char *mem = shared_memory(40 * PAGE);
 
 	up(NULL);
-	for (unsigned int i = 0; i < 20; i++) {
+	for (size_t i = 0; i < 20; i++) {
 		if (i < 17)
 			puppet_fault(&c, VFIO_USER_DMA_MAP, PUPPET_FAULT_ERROR, EPERM);
 		dma_map(&c, mem + 2 * i * PAGE, IOVA + 2 * i * PAGE, PAGE, 3);
 		check_fill(mem + 2 * i * PAGE, IOVA + 2 * i * PAGE, PAGE);
-		check_told(i + 1, 0);
+		check_told((long)i + 1, 0);
 	}
 }
 
