@@ -689,6 +689,7 @@ void vum_announce_begin(struct vum_device *dev, u32 session,
 			const struct vum_mapping *aperture, bool told)
 {
 	struct vum_announce *ann = &dev->announce;
+	int i;
 
 	mutex_lock(&ann->lock);
 	if (READ_ONCE(dev->dma.open))
@@ -696,6 +697,9 @@ void vum_announce_begin(struct vum_device *dev, u32 session,
 	ann->aperture = *aperture;
 	vum_announce_tell(dev, told ? vum_mapping_list(aperture, 1) : NULL, told);
 	WRITE_ONCE(ann->session, session);
+	/* What an earlier server has refused is no longer of interest. */
+	for (i = 0; i < VUM_NR_REFUSED; i++)
+		WRITE_ONCE(ann->handled[i], atomic_read(&ann->refusals[i]));
 	vum_conn_lock(&dev->conn);
 	ann->nr_unshared = 0;
 	vum_conn_unlock(&dev->conn);
