@@ -385,7 +385,7 @@ static void vum_conn_put_requests(struct vum_device *dev, struct list_head *dead
 			req->done(dev, req);
 		vum_req_put(req);
 	}
-	/* For those that wait for what @done counts. */
+	/* Tasks wait here for vum_announce's @pending, too, which @done lowers. */
 	wake_up_all(&dev->conn.changed);
 }
 

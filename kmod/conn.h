@@ -59,8 +59,8 @@
  *	ended
  * @event: tells listeners of netlink's what happens; called with the lock held
  * @helper_wait: the helper waits here for something to do
- * @changed: tasks wait here for changes of @state, @nr_async, dev->open and
- *	dev->going
+ * @changed: tasks wait here for changes of @state, @nr_async, dev->open, dev->going and
+ *	dev->announce.pending
  */
 struct vum_conn {
 	struct vum_ids ids;

@@ -114,12 +114,15 @@ static bool vum_announce_refused(struct vum_device *dev, const struct vum_req *r
 /* Is there a refusal that has not had its consequences? */
 static bool vum_announce_unhandled(const struct vum_announce *ann)
 {
-	int i;
+	return atomic_read(&ann->refusals) != READ_ONCE(ann->handled);
+}
 
-	for (i = 0; i < VUM_NR_REFUSED; i++)
-		if (atomic_read(&ann->refusals[i]) != READ_ONCE(ann->handled[i]))
-			return true;
-	return false;
+/* Count a refusal, of which the caller has noted what it was. */
+static void vum_announce_count_refusal(struct vum_announce *ann)
+{
+	/* Pairs with vum_announce_update(), which reads the count first. */
+	smp_mb__before_atomic();
+	atomic_inc(&ann->refusals);
 }
 
 /*
@@ -145,10 +148,12 @@ static void vum_announce_done(struct vum_device *dev, const struct vum_req *req)
 	struct vum_announce *ann = &dev->announce;
 	const struct vum_mapping *aperture = &ann->aperture;
 
-	if (vum_announce_refused(dev, req))
-		atomic_inc(&ann->refusals[msg->addr == aperture->iova &&
-					  msg->size == aperture->size ?
-					  VUM_REFUSED_APERTURE : VUM_REFUSED_MAPPING]);
+	if (vum_announce_refused(dev, req)) {
+		set_bit(msg->addr == aperture->iova && msg->size == aperture->size ?
+			VUM_REFUSED_APERTURE : VUM_REFUSED_MAPPING,
+			&ann->refused);
+		vum_announce_count_refusal(ann);
+	}
 	vum_announce_ended(dev);
 }
 
@@ -165,26 +170,16 @@ static void vum_announce_unshare(struct vum_device *dev, u64 iova)
 	vum_conn_unlock(&dev->conn);
 }
 
-/* Announce no file to this server any more. */
-static void vum_announce_unshare_all(struct vum_device *dev)
-{
-	vum_conn_lock(&dev->conn);
-	dev->announce.nr_unshared = VUM_UNSHARED_MAX + 1;
-	vum_conn_unlock(&dev->conn);
-}
-
-/* Does the server take the file that is at this address? */
+/* Does the server take the file that is at this address? Conn's lock is held. */
 static bool vum_announce_shares(struct vum_device *dev, u64 iova)
 {
 	const struct vum_announce *ann = &dev->announce;
-	bool shares;
+	bool shares = ann->nr_unshared <= VUM_UNSHARED_MAX;
 	unsigned int i;
 
-	vum_conn_lock(&dev->conn);
-	shares = ann->nr_unshared <= VUM_UNSHARED_MAX;
+	vum_conn_assert_held(&dev->conn);
 	for (i = 0; shares && i < ann->nr_unshared; i++)
 		shares = ann->unshared[i] != iova;
-	vum_conn_unlock(&dev->conn);
 	return shares;
 }
 
@@ -195,7 +190,7 @@ static void vum_announce_file_done(struct vum_device *dev, const struct vum_req 
 
 	if (vum_announce_refused(dev, req)) {
 		vum_announce_unshare(dev, msg->addr);
-		atomic_inc(&dev->announce.refusals[VUM_REFUSED_FILE]);
+		vum_announce_count_refusal(&dev->announce);
 	}
 	vum_announce_ended(dev);
 }
@@ -333,17 +328,17 @@ static void vum_announce_fall_back(struct vum_device *dev, const char *why)
 }
 
 /* Stop announcing what the server has refused. */
-static void vum_announce_refusals(struct vum_device *dev, const int *refusals)
+static void vum_announce_refusals(struct vum_device *dev)
 {
 	struct vum_announce *ann = &dev->announce;
 
-	if (refusals[VUM_REFUSED_MAPPING] != ann->handled[VUM_REFUSED_MAPPING]) {
+	if (test_and_clear_bit(VUM_REFUSED_MAPPING, &ann->refused)) {
 		if (ann->inexact)
 			vum_warn(dev, "server refuses an aperture beyond 0x%llx: it does not reach memory there\n",
 				 ann->aperture.size);
 		vum_announce_fall_back(dev, "the server refuses one of them");
 	}
-	if (refusals[VUM_REFUSED_APERTURE] != ann->handled[VUM_REFUSED_APERTURE]) {
+	if (test_and_clear_bit(VUM_REFUSED_APERTURE, &ann->refused)) {
 		vum_warn(dev, "server refuses DMA_MAP of an aperture of 0x%llx bytes: it reaches no memory; try another vfio_user/dma_aperture\n",
 			 ann->aperture.size);
 		WRITE_ONCE(dev->dma.announced, VUM_DMA_NONE);
@@ -387,21 +382,23 @@ static void vum_announce_leave_out_files(struct vum_device *dev, struct vum_mapp
 {
 	unsigned int i;
 
+	vum_conn_lock(&dev->conn);
 	for (i = 0; i < nr; i++) {
 		if (!maps[i].file || vum_announce_shares(dev, maps[i].iova))
 			continue;
 		vum_mappings_drop_files(&maps[i], 1);
-		maps[i].file = NULL;
 		maps[i].why = "the server refuses its file";
 	}
+	vum_conn_unlock(&dev->conn);
 }
 
 static const char vum_too_many[] = "the consumer has more mappings than the server can hold";
 
 /* Make a list of the consumer's mappings. Returns NULL, or why that cannot be. */
-static const char *vum_announce_exact(struct vum_device *dev, bool files,
-				      struct vum_mapping **maps, unsigned int *nr)
+static const char *vum_announce_exact(struct vum_device *dev, struct vum_mapping **maps,
+				      unsigned int *nr)
 {
+	bool files = dev->dma.announced == VUM_DMA_SHARE && !dev->announce.whole;
 	const char *why = vum_container_snapshot(dev, files, maps, nr);
 
 	if (why)
@@ -429,12 +426,12 @@ static struct vum_mapping *vum_announce_wanted(struct vum_device *dev,
 	if (READ_ONCE(ann->exact) && !ann->inexact) {
 		if (!READ_ONCE(dev->dma.open))
 			return NULL;
-		why = vum_announce_exact(dev, dev->dma.announced == VUM_DMA_SHARE, &maps, nr);
-		if (why == vum_too_many && dev->dma.announced == VUM_DMA_SHARE) {
+		why = vum_announce_exact(dev, &maps, nr);
+		if (why == vum_too_many && dev->dma.announced == VUM_DMA_SHARE && !ann->whole) {
 			vum_conn_note(dev, ann->session,
 				      "no memory is shared by its file: the server holds too few mappings");
-			vum_announce_unshare_all(dev);
-			why = vum_announce_exact(dev, false, &maps, nr);
+			ann->whole = true;
+			why = vum_announce_exact(dev, &maps, nr);
 		}
 		if (!why)
 			return maps;
@@ -455,11 +452,8 @@ static struct vum_mapping *vum_announce_wanted(struct vum_device *dev,
 static void vum_announce_forget(struct vum_device *dev)
 {
 	struct vum_announce *ann = &dev->announce;
-	unsigned int i;
 
 	vum_mappings_drop_files(ann->told, ann->nr_told);
-	for (i = 0; i < ann->nr_told; i++)
-		ann->told[i].file = NULL;
 	WRITE_ONCE(ann->nr_files, 0);
 }
 
@@ -468,29 +462,28 @@ static int vum_announce_update(struct vum_device *dev)
 {
 	unsigned long gen = READ_ONCE(dev->member.gen);
 	struct vum_announce *ann = &dev->announce;
-	int refusals[VUM_NR_REFUSED], ret, i;
+	int refusals, ret;
 	struct vum_mapping *maps;
 	struct file *window;
 	unsigned int nr;
 	u32 session;
 
 	lockdep_assert_held(&ann->lock);
-	for (i = 0; i < VUM_NR_REFUSED; i++)
-		refusals[i] = atomic_read_acquire(&ann->refusals[i]);
+	refusals = atomic_read_acquire(&ann->refusals);
 	window = vum_dma_window(dev, &session);
 	if (IS_ERR(window))
 		return PTR_ERR(window);
 	/* Until vum_announce_begin(), attach.c tries out how the server takes memory. */
-	if (!window || session != dev->announce.session) {
+	if (!window || session != ann->session) {
 		vum_announce_forget(dev);
 		goto out;
 	}
-	/* The server has enough to do; vum_announce_done() queues the work again. */
-	if (atomic_read(&dev->announce.pending) > VUM_ANNOUNCE_MAX) {
+	/* The server has enough to do; vum_announce_ended() queues the work again. */
+	if (atomic_read(&ann->pending) > VUM_ANNOUNCE_MAX) {
 		fput(window);
 		return 0;
 	}
-	vum_announce_refusals(dev, refusals);
+	vum_announce_refusals(dev);
 	maps = vum_announce_wanted(dev, &nr);
 	ret = vum_announce_difference(dev, window, session, maps, nr);
 	vum_announce_tell(dev, maps, nr);
@@ -500,8 +493,7 @@ static int vum_announce_update(struct vum_device *dev)
 			       ret);
 out:
 	/* Pairs with vum_announce_heard(): @pending counts the new requests by now. */
-	for (i = 0; i < VUM_NR_REFUSED; i++)
-		smp_store_release(&ann->handled[i], refusals[i]);
+	smp_store_release(&ann->handled, refusals);
 	smp_store_release(&ann->gen, gen);
 	if (window)
 		fput(window);
@@ -553,8 +545,8 @@ bool vum_announce_heard(const struct vum_device *dev, unsigned long gen)
 {
 	const struct vum_announce *ann = &dev->announce;
 	enum vum_dma_mode mode = READ_ONCE(dev->dma.announced);
-	int handled[VUM_NR_REFUSED], i;
 	unsigned long told;
+	int handled;
 
 	if (!READ_ONCE(dev->dma.open) || mode == VUM_DMA_NONE ||
 	    (!READ_ONCE(ann->exact) && mode != VUM_DMA_SHARE))
@@ -569,14 +561,9 @@ bool vum_announce_heard(const struct vum_device *dev, unsigned long gen)
 	 * is @pending; if it will be, it is a refusal more than have been handled, which
 	 * vum_announce_ended() has counted before it lowered @pending.
 	 */
-	for (i = 0; i < VUM_NR_REFUSED; i++)
-		handled[i] = smp_load_acquire(&ann->handled[i]);
-	if (atomic_read_acquire(&ann->pending))
-		return false;
-	for (i = 0; i < VUM_NR_REFUSED; i++)
-		if (atomic_read(&ann->refusals[i]) != handled[i])
-			return false;
-	return true;
+	handled = smp_load_acquire(&ann->handled);
+	return !atomic_read_acquire(&ann->pending) &&
+	       atomic_read(&ann->refusals) == handled;
 }
 
 /*
@@ -652,16 +639,19 @@ void vum_announce_withdraw(struct vum_device *dev)
 {
 	u32 ms = READ_ONCE(dev->timeout_ms) ?: READ_ONCE(dev->attach_timeout_ms) ?:
 		 VUM_ATTACH_TIMEOUT_MS;
-	int ret = -EINTR;
+	int ret;
 
-	if (READ_ONCE(dev->dma.announced) == VUM_DMA_SHARE &&
-	    !(current->flags & (PF_EXITING | PF_KTHREAD)))
-		/* One turn is not enough if VUM_ANNOUNCE_MAX messages are on their way. */
-		do
-			ret = vum_announce_settle(dev, min_t(u32, ms, VUM_ATTACH_TIMEOUT_MAX),
-						  TASK_KILLABLE);
-		while (!ret && READ_ONCE(dev->announce.nr_files));
-	/* A task that is being killed must not wait for a lock. */
+	if (READ_ONCE(dev->dma.announced) != VUM_DMA_SHARE ||
+	    current->flags & (PF_EXITING | PF_KTHREAD)) {
+		vum_announce_later(dev);
+		return;
+	}
+	/* One turn is not enough if VUM_ANNOUNCE_MAX messages are on their way. */
+	do
+		ret = vum_announce_settle(dev, min_t(u32, ms, VUM_ATTACH_TIMEOUT_MAX),
+					  TASK_KILLABLE);
+	while (!ret && READ_ONCE(dev->announce.nr_files));
+	/* A task that is being killed may not have got the lock. */
 	if (ret)
 		vum_announce_later(dev);
 }
@@ -689,7 +679,6 @@ void vum_announce_begin(struct vum_device *dev, u32 session,
 			const struct vum_mapping *aperture, bool told)
 {
 	struct vum_announce *ann = &dev->announce;
-	int i;
 
 	mutex_lock(&ann->lock);
 	if (READ_ONCE(dev->dma.open))
@@ -698,8 +687,8 @@ void vum_announce_begin(struct vum_device *dev, u32 session,
 	vum_announce_tell(dev, told ? vum_mapping_list(aperture, 1) : NULL, told);
 	WRITE_ONCE(ann->session, session);
 	/* What an earlier server has refused is no longer of interest. */
-	for (i = 0; i < VUM_NR_REFUSED; i++)
-		WRITE_ONCE(ann->handled[i], atomic_read(&ann->refusals[i]));
+	ann->refused = 0;
+	ann->whole = false;
 	vum_conn_lock(&dev->conn);
 	ann->nr_unshared = 0;
 	vum_conn_unlock(&dev->conn);

@@ -9,12 +9,10 @@
 #include "dma_container.h"
 #include "message.h"
 
-/* What a server can refuse. */
+/* Bits of vum_announce's @refused. */
 enum vum_refused {
-	VUM_REFUSED_FILE,
 	VUM_REFUSED_MAPPING,
 	VUM_REFUSED_APERTURE,
-	VUM_NR_REFUSED,
 };
 
 /* Most files whose refusals are remembered one by one; with more, none is announced. */
@@ -25,8 +23,9 @@ enum vum_refused {
 
 /**
  * struct vum_announce - what a device's server has been told of memory
- * @lock: guards all that follows but @exact, @pending, @refusals and @unshared, and the
- *	order in which the server is told. Never held while a task waits for the server
+ * @lock: guards all that follows but @exact, @pending, @refused, @refusals and @unshared,
+ *	and the order in which the server is told. Never held while a task waits for the
+ *	server
  * @session: the attachment that this is for
  * @exact: announce the consumer's mappings, not the aperture
  * @inexact: why the aperture is announced although @exact is set, or NULL
@@ -39,8 +38,11 @@ enum vum_refused {
  * @nr_files: number of those with a file of their own
  * @pending: messages that the server has not replied to
  * @gen: dev->member.gen at that time
- * @refusals: how often the server has replied an error, by enum vum_refused
+ * @refused: enum vum_refused, what the server has replied an error to
+ * @refusals: how often the server has done that, for files as well
  * @handled: how many of @refusals have had their consequences
+ * @whole: the server holds too few mappings to be told those of which parts have files
+ *	by these parts
  * @unshared: IOVAs at which the server has refused the file; conn's lock guards it
  * @nr_unshared: number of entries in @unshared; more than VUM_UNSHARED_MAX: no file is to
  *	be announced
@@ -59,8 +61,10 @@ struct vum_announce {
 	unsigned int nr_files;
 	atomic_t pending;
 	unsigned long gen;
-	atomic_t refusals[VUM_NR_REFUSED];
-	int handled[VUM_NR_REFUSED];
+	unsigned long refused;
+	atomic_t refusals;
+	int handled;
+	bool whole;
 	u64 unshared[VUM_UNSHARED_MAX];
 	unsigned int nr_unshared;
 	struct work_struct work;

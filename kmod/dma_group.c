@@ -50,7 +50,7 @@ void vum_group_own(struct vum_device *dev)
 	spin_lock_irqsave(&vum_group_lock, flags);
 	dev->member.group = group;
 	list_add(&dev->member.group_node, &vum_own_groups);
-	/* A consumer may have been quick. */
+	/* A consumer may have put the group into a container already. */
 	list_for_each_entry(g, &vum_groups, node)
 		if (g->group == group)
 			vum_container_own(g->iommu);

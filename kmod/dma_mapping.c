@@ -35,7 +35,7 @@ bool vum_mapping_same(const struct vum_mapping *a, const struct vum_mapping *b)
 
 /**
  * vum_mappings_drop_files - drop the references that mappings have on files
- * @list: mappings, which can be freed afterwards
+ * @list: mappings, which have no files afterwards
  * @nr: number of entries in @list
  *
  * Context: any.
@@ -44,9 +44,11 @@ void vum_mappings_drop_files(struct vum_mapping *list, unsigned int nr)
 {
 	unsigned int i;
 
-	for (i = 0; i < nr; i++)
+	for (i = 0; i < nr; i++) {
 		if (list[i].file)
 			fput(list[i].file);
+		list[i].file = NULL;
+	}
 }
 
 /* May whoever has @file do to it what the consumer lets devices do to @vma? */

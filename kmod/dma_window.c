@@ -27,7 +27,8 @@
 
 /*
  * A consumer's unmap goes through all mappings of the window, so there must not be too
- * many. A server needs one for each DMA_MAP, of which there are 4096 at most.
+ * many. A server needs one for each DMA_MAP: VUM_CONTAINER_MAX and VUM_CONTAINER_PARTS
+ * bound those.
  */
 #define VUM_WINDOW_MAPPINGS	8192
 

@@ -11,7 +11,7 @@
 
 /*
  * Requests that wait for a reply at a time: the threads of a consumer, and all of its
- * mappings, twice over; see VUM_CONTAINER_MAX.
+ * mappings and their parts, twice over; see VUM_CONTAINER_MAX and VUM_CONTAINER_PARTS.
  */
 #define VUM_IDS_MAX	16384
 #define VUM_IDS_FIRST	BITS_PER_LONG

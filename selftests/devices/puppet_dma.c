@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The puppet's DMA engine: fills, sums up, copies, and hammers away. */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -143,28 +141,6 @@ static void dma_stop(struct puppet_dma *dma)
 		   -EFAULT : 0);
 }
 
-/* vmsplice() takes hold of the page itself, as direct I/O does. */
-static void dma_pin(struct puppet *puppet)
-{
-	struct puppet_dma *dma = &puppet->dma;
-	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	struct iovec iov = {
-		vus_dma_ptr(puppet->srv, dma->iova[0] | (__u64)dma->iova[1] << 32, page,
-			    PROT_READ), page,
-	};
-	int ends[2], err = 0;
-
-	if (!iov.iov_base || pipe(ends)) {
-		dma_finish(dma, iov.iov_base ? -errno : -EFAULT);
-		return;
-	}
-	if (vmsplice(ends[1], &iov, 1, SPLICE_F_NONBLOCK) < 0)
-		err = -errno;
-	close(ends[0]);
-	close(ends[1]);
-	dma_finish(dma, err);
-}
-
 /**
  * puppet_dma_write() - a register of the DMA engine is written
  * @puppet: the puppet
@@ -182,7 +158,8 @@ void puppet_dma_write(struct puppet *puppet, __u64 offset, __u32 value)
 		else if (value == PUPPET_DMA_STOP)
 			dma_stop(dma);
 		else if (value == PUPPET_DMA_PIN)
-			dma_pin(puppet);
+			dma_finish(dma, vus_dma_take_hold(puppet->srv, dma->iova[0] |
+							  (__u64)dma->iova[1] << 32));
 		else if (value >= PUPPET_DMA_TIME_READ)
 			puppet_time(puppet, value);
 		else if (dma->status != EINPROGRESS)

@@ -203,6 +203,8 @@ int main(int argc, char **argv)
 	ret = serve(&blk, usr1);
 	free_queues(&blk);
 	close(blk.fd);
+	if (blk.direct_fd >= 0)
+		close(blk.direct_fd);
 	close(usr1);
 	return ret ? EXIT_FAILURE : EXIT_SUCCESS;
 }

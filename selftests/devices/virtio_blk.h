@@ -4,7 +4,6 @@
 #define VIRTIO_BLK_H
 
 #include <stdint.h>
-#include <sys/uio.h>
 
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
@@ -194,8 +193,7 @@ void blk_request(struct virtqueue *vq);
 /* virtio_blk_direct.c */
 int blk_direct_open(struct blk *blk);
 void blk_direct_probe(void *opaque, __u64 addr, __u64 size);
-ssize_t blk_direct_io(struct blk *blk, const struct iovec *iov, int n, __u64 offset,
-		      bool read);
+bool blk_direct_refused(struct blk *blk);
 
 /* virtio_blk_common.c */
 void blk_common_init(struct blk *blk);

@@ -8,8 +8,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "virtio_blk.h"
 
@@ -29,21 +27,6 @@ int blk_direct_open(struct blk *blk)
 	return blk->direct_fd < 0 ? -1 : 0;
 }
 
-/* vmsplice() takes hold of pages as direct I/O does. Return: 0 or an errno. */
-static int take_hold(void *mem)
-{
-	struct iovec iov = { mem, 1 };
-	int ends[2], err = 0;
-
-	if (pipe(ends))
-		return errno;
-	if (vmsplice(ends[1], &iov, 1, SPLICE_F_NONBLOCK) < 0)
-		err = errno;
-	close(ends[0]);
-	close(ends[1]);
-	return err;
-}
-
 /**
  * blk_direct_probe() - say whether direct I/O works with memory that has been announced
  * @opaque: the disk
@@ -53,46 +36,28 @@ static int take_hold(void *mem)
 void blk_direct_probe(void *opaque, __u64 addr, __u64 size)
 {
 	const struct blk *blk = opaque;
-	struct vus_piece piece;
-	int err;
+	int err = -vus_dma_take_hold(blk->srv, addr);
 
-	err = -vus_dma_find(blk->srv, addr, 1, PROT_READ, &piece);
-	if (!err)
-		err = piece.mem ? take_hold(piece.mem) : EOPNOTSUPP;
 	fprintf(stderr, "vum-virtio-blk: memory at %#llx, %#llx bytes: direct I/O %s%s\n",
 		(unsigned long long)addr, (unsigned long long)size,
 		err ? "does not work: " : "works", err ? strerror(err) : "");
 }
 
 /**
- * blk_direct_io() - move data between the disk and guest memory
- * @blk: the disk, with a direct_fd
- * @iov: guest memory
- * @n: number of entries in @iov
- * @offset: in the backing file
- * @read: from the disk to the memory
+ * blk_direct_refused() - find out whether direct I/O has failed for the memory's sake
+ * @blk: the disk
  *
- * Return: number of bytes moved, or -1 with errno set; 0 if this memory is not for direct
- * I/O, and data is to be copied.
+ * Return: true if, by errno, this memory is not for direct I/O, and data is to be copied.
  */
-ssize_t blk_direct_io(struct blk *blk, const struct iovec *iov, int n, __u64 offset,
-		      bool read)
+bool blk_direct_refused(struct blk *blk)
 {
-	ssize_t moved;
-
-	if (read)
-		moved = preadv(blk->direct_fd, iov, n, (off_t)offset);
-	else
-		moved = pwritev(blk->direct_fd, iov, n, (off_t)offset);
-	if (moved > 0)
-		blk->stats.direct_bytes += (__u64)moved;
 	/* EINVAL: the memory, or the request, is not aligned as the disk wants it. */
-	if (moved > 0 || !moved || (errno != EFAULT && errno != EINVAL))
-		return moved;
+	if (errno != EFAULT && errno != EINVAL)
+		return false;
 	if (!blk->told_copied)
 		fprintf(stderr,
 			"vum-virtio-blk: direct I/O does not work with this client's memory: %s; copying\n",
 			strerror(errno));
 	blk->told_copied = true;
-	return 0;
+	return true;
 }

@@ -209,24 +209,26 @@ static int gather(struct blk_queue *q, struct iovec *iov)
 	return n ? n : err;
 }
 
-static ssize_t move_by_cache(const struct blk_queue *q, const struct iovec *iov, int n)
+static ssize_t move(const struct blk_queue *q, int fd, const struct iovec *iov, int n)
 {
 	if (is_read(q))
-		return preadv(q->blk->fd, iov, n, (off_t)q->offset);
-	return pwritev(q->blk->fd, iov, n, (off_t)q->offset);
+		return preadv(fd, iov, n, (off_t)q->offset);
+	return pwritev(fd, iov, n, (off_t)q->offset);
 }
 
 /* An address that is mapped but leads nowhere is an error of this call only. */
 static void move_mapped(struct blk_queue *q, const struct iovec *iov, int n)
 {
-	ssize_t moved = 0;
+	struct blk *blk = q->blk;
+	bool direct = blk->direct_fd >= 0;
+	ssize_t moved = move(q, direct ? blk->direct_fd : blk->fd, iov, n);
 
-	if (q->blk->direct_fd >= 0)
-		moved = blk_direct_io(q->blk, iov, n, q->offset, is_read(q));
-	if (!moved)
-		moved = move_by_cache(q, iov, n);
+	if (direct && moved > 0)
+		blk->stats.direct_bytes += (__u64)moved;
+	else if (direct && moved < 0 && blk_direct_refused(blk))
+		moved = move(q, blk->fd, iov, n);
 	if (moved > 0) {
-		q->blk->stats.mapped_bytes += (__u64)moved;
+		blk->stats.mapped_bytes += (__u64)moved;
 		progress(q, (__u64)moved);
 	} else if (moved < 0 && errno == EINTR) {
 		virtqueue_then(&q->vq, move_data);

@@ -122,6 +122,17 @@ unsigned int file_count(const char *path, const char *text)
 	return count_lines(buf, text, "");
 }
 
+long meminfo_kib(const char *key)
+{
+	char buf[8192];
+	char *line;
+
+	CHECK_EQ(read_file("/proc/meminfo", buf, sizeof(buf)), 0);
+	line = strstr(buf, key);
+	CHECK(line);
+	return strtol(line + strlen(key), NULL, 10);
+}
+
 static int number_in(const char *path)
 {
 	char buf[16];

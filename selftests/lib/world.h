@@ -73,6 +73,8 @@ void world_remove_ends(pid_t pid);
 int write_file(const char *path, const char *text);
 /* At most size - 1 bytes, newline at the end cut off; returns 0 or -errno. */
 int read_file(const char *path, char *buf, size_t size);
+/* A number in /proc/meminfo, in KiB, by what it begins with: "Shmem:"; fails the case. */
+long meminfo_kib(const char *key);
 /* What a command prints; returns its exit status. */
 int command_output(const char *command, char *buf, size_t size);
 /* How many lines of the kernel's log hold both strings? */

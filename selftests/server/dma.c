@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Client memory, as announced by DMA_MAP. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "private.h"
@@ -220,6 +222,31 @@ void *vus_dma_ptr(struct vus_server *srv, __u64 addr, __u64 size, int prot)
 		return win->mem + (addr - win->addr);
 	}
 	return NULL;
+}
+
+/**
+ * vus_dma_take_hold() - find out whether the kernel can take hold of client memory
+ * @srv: the server
+ * @addr: IOVA
+ *
+ * vmsplice() takes hold of the page itself, as direct I/O does.
+ *
+ * Return: 0, or a negative errno: -EFAULT if the kernel cannot, or there is no memory.
+ */
+int vus_dma_take_hold(struct vus_server *srv, __u64 addr)
+{
+	struct iovec iov = { vus_dma_ptr(srv, addr, 1, PROT_READ), 1 };
+	int ends[2], err = 0;
+
+	if (!iov.iov_base)
+		return -EFAULT;
+	if (pipe(ends))
+		return -errno;
+	if (vmsplice(ends[1], &iov, 1, SPLICE_F_NONBLOCK) < 0)
+		err = -errno;
+	close(ends[0]);
+	close(ends[1]);
+	return err;
 }
 
 /**

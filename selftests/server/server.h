@@ -286,6 +286,7 @@ struct vus_announced {
 unsigned int vus_dma_list(const struct vus_server *srv,
 			  struct vus_announced *list, unsigned int max);
 void *vus_dma_ptr(struct vus_server *srv, __u64 addr, __u64 size, int prot);
+int vus_dma_take_hold(struct vus_server *srv, __u64 addr);
 int vus_dma_find(struct vus_server *srv, __u64 addr, __u64 size, int prot,
 		 struct vus_piece *piece);
 

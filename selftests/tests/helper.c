@@ -2,8 +2,8 @@
 /* The daemon: its command line, its beginning and its end, and what it costs. */
 
 #include <limits.h>
-#include <signal.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 

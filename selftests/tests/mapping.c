@@ -668,17 +668,6 @@ TEST(server_restarted_under_stores)
 
 #define MIB_KIB	1024L
 
-static long meminfo_kib(const char *key)
-{
-	char buf[8192];
-	char *line;
-
-	CHECK_EQ(read_file("/proc/meminfo", buf, sizeof(buf)), 0);
-	line = strstr(buf, key);
-	CHECK(line);
-	return strtol(line + strlen(key), NULL, 10);
-}
-
 /*
  * Pages that anybody holds, in a file or no more. What is free would say less:
  * since 6.7 CPUs may keep as much as all of this in lists of their own.

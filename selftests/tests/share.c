@@ -106,13 +106,16 @@ static void check_told(long mappings, long files)
 	CHECK_EQ(dma_show(&w, "dma_shared"), files);
 }
 
-/* The one mapping goes by the window, for this reason. */
-static void check_window(const char *why)
+/* Memory that goes by the window, for this reason, and is reached there. */
+static void check_window(unsigned char *mem, size_t size, const char *why)
 {
+	up(NULL);
+	dma_map(&c, mem, IOVA, size, 3);
 	check_told(1, 0);
 	CHECK(goes_without(why));
 	CHECK_EQ(kernel_log_count(w.uuid, why), 1);
 	CHECK(!can_pin(IOVA));
+	check_fill(mem, IOVA, PAGE);
 }
 
 TEST(memfd)
@@ -171,10 +174,7 @@ TEST(anonymous_shared_memory)
 				  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	CHECK(mem != MAP_FAILED);
-	up(NULL);
-	dma_map(&c, mem, IOVA, PAGE, 3);
-	check_window("its file is the kernel's own");
-	check_fill(mem, IOVA, PAGE);
+	check_window(mem, PAGE, "its file is the kernel's own");
 }
 
 /* Who may write to a segment is not for the modes of its file to say. */
@@ -184,20 +184,12 @@ TEST(system_v_shared_memory)
 	unsigned char *mem = shmat(id, NULL, 0);
 
 	CHECK(id >= 0 && mem != (void *)-1 && !shmctl(id, IPC_RMID, NULL));
-	up(NULL);
-	dma_map(&c, mem, IOVA, PAGE, 3);
-	check_window("its file is the kernel's own");
-	check_fill(mem, IOVA, PAGE);
+	check_window(mem, PAGE, "its file is the kernel's own");
 }
 
 TEST(private_memory)
 {
-	unsigned char *mem = dma_memory(PAGE);
-
-	up(NULL);
-	dma_map(&c, mem, IOVA, PAGE, 3);
-	check_window("it is private memory");
-	check_fill(mem, IOVA, PAGE);
+	check_window(dma_memory(PAGE), PAGE, "it is private memory");
 }
 
 /* A private mapping of a memfd has pages that are not in the file. */
@@ -207,10 +199,7 @@ TEST(private_memory_of_a_memfd)
 				  new_memfd(PAGE, 0), 0);
 
 	CHECK(mem != MAP_FAILED);
-	up(NULL);
-	dma_map(&c, mem, IOVA, PAGE, 3);
-	check_window("it is private memory");
-	check_fill(mem, IOVA, PAGE);
+	check_window(mem, PAGE, "it is private memory");
 }
 
 TEST(file_of_another_kind)
@@ -568,34 +557,24 @@ TEST(server_does_not_answer_a_close)
 	CHECK_EQ(kernel_log_count(w.uuid, "told of memory within timeout_ms"), 1);
 }
 
-static unsigned long shmem_kib(void)
-{
-	char text[8192], *p;
-
-	CHECK_EQ(read_file("/proc/meminfo", text, sizeof(text)), 0);
-	p = strstr(text, "Shmem:");
-	CHECK(p);
-	return strtoul(p + strlen("Shmem:"), NULL, 10);
-}
-
 /* A server that has gone needs no files, and nobody else has this one. */
 TEST(no_file_outlives_its_users)
 {
 	const size_t size = 64UL << 20;
 	int fd = new_memfd(size, 0);
 	unsigned char *mem = map_file(fd, size, PROT_READ | PROT_WRITE);
-	unsigned long full;
+	long full;
 
 	up(NULL);
 	memset(mem, 1, size);
 	dma_map(&c, mem, IOVA, size, 3);
 	check_told(1, 1);
-	full = shmem_kib();
+	full = meminfo_kib("Shmem:");
 	world_kill(&w.server, SIGKILL);
 	CHECK(!world_state_is(&w, "attached"));
 	consumer_close(&c);
 	CHECK(!munmap(mem, size) && !close(fd));
-	CHECK_SOON(shmem_kib() < full - (size >> 11));
+	CHECK_SOON(meminfo_kib("Shmem:") < full - (long)(size >> 11));
 }
 
 /* VFIO itself does not look at the memory of an mdev when it is mapped. */
@@ -623,9 +602,7 @@ TEST(thousands_of_vmas)
 	for (size_t i = 0; i < nr; i++)
 		CHECK(mmap(mem + 2 * i * PAGE, PAGE, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_FIXED, fd, 0) != MAP_FAILED);
-	up(NULL);
-	dma_map(&c, mem, IOVA, 2 * nr * PAGE, 3);
-	check_window("it is private memory");
+	check_window(mem, 2 * nr * PAGE, "it is private memory");
 }
 
 /* What the server says of itself in VERSION counts; whole mappings it does hold. */

@@ -240,30 +240,25 @@ static void first_touches(enum puppet_dma_op op, const char *variant)
 	bench_compare(arms, paths.nr, &plan);
 }
 
-TEST(dma_first_touch)
+static void first_touches_by(const char *mode, const char *stores, const char *loads)
 {
 	bench_limit(300);
-	paths_up(&paths, &(struct setup){ .dma_mode = "mmap" });
+	paths_up(&paths, &(struct setup){ .dma_mode = mode });
 	for (size_t i = 0; i < paths.nr; i++)
 		new_memory(&paths.path[i], TOUCH_SIZE);
 	/* Stores first: what a load finds may be mapped 16 pages at a time. */
-	first_touches(PUPPET_DMA_TIME_STORES, "write");
-	first_touches(PUPPET_DMA_TIME_LOADS, "read");
-}
-
-static void first_touches_by_share(const char *stores, const char *loads)
-{
-	bench_limit(300);
-	paths_up(&paths, &(struct setup){ .dma_mode = "share" });
-	for (size_t i = 0; i < paths.nr; i++)
-		new_memory(&paths.path[i], TOUCH_SIZE);
 	first_touches(PUPPET_DMA_TIME_STORES, stores);
 	first_touches(PUPPET_DMA_TIME_LOADS, loads);
 }
 
+TEST(dma_first_touch)
+{
+	first_touches_by("mmap", "write", "read");
+}
+
 TEST(dma_first_touch_by_share)
 {
-	first_touches_by_share("share-write", "share-read");
+	first_touches_by("share", "share-write", "share-read");
 }
 
 TEST(dma_first_touch_of_huge_pages)
@@ -272,7 +267,7 @@ TEST(dma_first_touch_of_huge_pages)
 	if (write_file("/proc/sys/vm/nr_hugepages", "96"))
 		test_skip("the kernel has no huge pages");
 	memfd_flags = MFD_HUGETLB;
-	first_touches_by_share("share-huge-write", "share-huge-read");
+	first_touches_by("share", "share-huge-write", "share-huge-read");
 	write_file("/proc/sys/vm/nr_hugepages", "0");
 }
 
