@@ -81,7 +81,7 @@ extern const char *test_doing;
  * What is to happen at once, and does on an idle machine. Only what should not
  * happen takes that long: a busy machine is no reason to fail.
  */
-#define TEST_SOON_MS 20000
+#define TEST_SOON_MS (20000 * test_slow())
 
 /* Holds soon, or the case fails. */
 #define CHECK_SOON(cond)						\
@@ -121,6 +121,12 @@ void test_keep_busy(int cpu);
 void test_in_threads(unsigned int nr, void *(*fn)(void *));
 
 long long test_now_ms(void);
+
+/*
+ * Grows by the milliseconds in which this thread sleeps, and not by those in which it has
+ * the CPU or waits for it, of which a busy machine needs more.
+ */
+long long test_asleep_ms(void);
 void test_sleep_ms(unsigned int ms);
 
 #endif /* VUM_TEST_H */

@@ -27,7 +27,7 @@
 /* Of all threads together. */
 #define ROUNDS		10000U
 
-/* Nobody may be held up for so long, on a machine that has nothing else to do. */
+/* Nobody may sleep for so long, beside what they wait for a CPU. */
 #define HELD_UP_MS	1000LL
 
 /* Nor may many mappings of the window make an unmap take longer than this. */
@@ -45,7 +45,7 @@ static uint32_t *mem;
  * struct shared - what the consumer and its server tell each other
  * @rounds: maps and unmaps so far
  * @touches: accesses so far
- * @longest_unmap: in ms
+ * @longest_unmap: in ms of sleep
  * @longest_touch: likewise
  * @stop: the server has to stop
  */
@@ -61,7 +61,7 @@ static struct shared *shared;
 
 static void note(long long *longest, long long start)
 {
-	long long took = test_now_ms() - start, old = __atomic_load_n(longest, __ATOMIC_RELAXED);
+	long long took = test_asleep_ms() - start, old = __atomic_load_n(longest, __ATOMIC_RELAXED);
 
 	while (took > old &&
 	       !__atomic_compare_exchange_n(longest, &old, took, false, __ATOMIC_RELAXED,
@@ -83,7 +83,7 @@ static void *unmap_always(void *arg)
 		/* Now and then, let the server get all of it. */
 		if (round++ % 64 == 0)
 			test_sleep_ms(1);
-		start = test_now_ms();
+		start = test_asleep_ms();
 		consumer_unmap(&c, iova, SIZE);
 		note(&shared->longest_unmap, start);
 		for (unsigned int i = 0; i < NR_PAGES; i++)
@@ -100,7 +100,7 @@ static void touch_always(uint32_t *p)
 
 	while (!__atomic_load_n(&shared->stop, __ATOMIC_RELAXED))
 		for (unsigned int i = 0; i < NR_THREADS * NR_PAGES; i++) {
-			start = test_now_ms();
+			start = test_asleep_ms();
 			window_store(p + i * WORDS, 0xbad);
 			note(&shared->longest_touch, start);
 			__atomic_fetch_add(&shared->touches, 1, __ATOMIC_RELAXED);
