@@ -55,6 +55,7 @@
  * @latency: how long replies took, from the first consumer on
  * @commands: the server's commands that have not been executed
  * @execute: work item that executes @commands
+ * @executing: it has taken a command from there, and may be executing it
  * @detach: work item that takes from the server what it has when an attachment has
  *	ended
  * @event: tells listeners of netlink's what happens; called with the lock held
@@ -90,6 +91,7 @@ struct vum_conn {
 	struct vum_latency __percpu *latency;
 	struct list_head commands;
 	struct work_struct execute;
+	bool executing;
 	struct work_struct detach;
 	void (*event)(struct vum_device *dev, enum vum_event event);
 	wait_queue_head_t helper_wait;

@@ -13,8 +13,8 @@
  *	vum_netlink_lock -> vum_conn
  *	&dev->irqs.lock -> vum_conn
  *	&dev->announce.lock -> &dma->lock, vum_container_lock, vum_conn
- *	&dma->lock -> vum_container_lock, vum_evict_lock
- *	&vs->rx -> vum_conn
+ *	&dma->lock -> vum_container_lock, vum_evict_lock, vum_conn
+ *	&vs->rx -> &dma->lock, vum_conn
  *	&dev->region_mmap.lock -> none
  *	&dev->ioeventfds.lock -> vum_conn
  *	vum_group_lock -> vum_container_lock

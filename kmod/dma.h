@@ -15,6 +15,7 @@
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
+struct bio_vec;
 struct mem_cgroup;
 struct mm_struct;
 struct vum_asker;
@@ -126,6 +127,7 @@ struct vum_evict {
  * @pages: the pages that have been touched, by IOVA >> PAGE_SHIFT; see dma_pages.c
  * @pinned: number of pages that are pinned
  * @faults: number of accesses that found nothing
+ * @vecs: room for the pages of a DMA_READ or DMA_WRITE, or NULL
  * @batch: room for pages, which belongs to the worker that pins
  * @pinning: the range that this worker is pinning
  * @evict: which pages are to go
@@ -150,6 +152,7 @@ struct vum_dma {
 	struct xarray pages;
 	unsigned long pinned;
 	u64 faults;
+	struct bio_vec *vecs;
 	struct page **batch;
 	struct vum_pinning pinning;
 	struct vum_evict evict;
@@ -177,9 +180,5 @@ void vum_dma_close(struct vum_device *dev);
 void vum_dma_attach(struct vum_device *dev, u32 session, struct file *window);
 struct file *vum_dma_window(struct vum_device *dev, u32 *session);
 void vum_dma_drop(struct vum_device *dev);
-size_t vum_dma_copy_pinned(struct vum_device *dev, u32 session, u64 iova,
-			   char __user *to, const char __user *from, size_t len);
-int vum_dma_copy(struct vum_device *dev, u32 session, u64 iova, void *buf,
-		 size_t len, bool write);
 
 #endif /* VUM_DMA_H */

@@ -17,6 +17,7 @@
 
 #include "compat.h"
 #include "device.h"
+#include "dma_copy.h"
 #include "dma_pages.h"
 #include "dma_pin.h"
 #include "dma_window.h"

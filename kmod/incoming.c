@@ -5,6 +5,7 @@
  */
 
 #include "device.h"
+#include "dma_message.h"
 #include "incoming.h"
 #include "trace.h"
 #include "work.h"
@@ -156,33 +157,72 @@ static u32 vum_command_size(const struct vum_msg *msg)
 	return msg->size;
 }
 
-/* Queue a command for conn->execute. Takes @msg over. Returns as vum_incoming(). */
-static int vum_incoming_command(struct vum_device *dev, u32 session,
-				struct vum_msg *msg)
+/*
+ * Count a command in conn->held. Returns 0, and whether it can be executed before any
+ * other; or an error as vum_incoming().
+ */
+static int vum_command_begin(struct vum_conn *conn, u32 session, struct vum_msg *msg,
+			     bool *first)
 {
-	const char *flaw = vum_command_flaw(msg);
-	struct vum_conn *conn = &dev->conn;
 	int ret = 0;
 
-	if (flaw) {
-		ret = vum_incoming_break(dev, session, flaw, &msg->hdr);
-		vum_msg_free(msg);
-		return ret;
-	}
 	vum_conn_lock(conn);
 	if (!vum_conn_current(conn, session)) {
 		ret = -EPIPE;
 	} else if (!msg->held) {
 		msg->held = vum_conn_cost(vum_command_size(msg));
 		ret = vum_conn_hold(conn, msg->held);
+		if (ret)
+			msg->held = 0;
 	}
-	if (!ret) {
-		msg->session = session;
-		list_add_tail(&msg->node, &conn->commands);
+	msg->session = session;
+	*first = !ret && conn->transport->ops->answer && !conn->executing &&
+		 list_empty(&conn->commands);
+	vum_conn_unlock(conn);
+	return ret;
+}
+
+/* Leave a command to conn->execute. A @msg that is not @small is taken over. */
+static int vum_command_queue(struct vum_conn *conn, struct vum_msg *msg, bool small)
+{
+	struct vum_msg *copy = small ? vum_msg_alloc(msg->size) : msg;
+	int ret = copy ? 0 : -ENOMEM;
+
+	if (copy && small) {
+		copy->session = msg->session;
+		copy->lost_files = msg->lost_files;
+		swap(copy->held, msg->held);
+		memcpy(vum_msg_bytes(copy), vum_msg_bytes(msg), msg->size);
+	}
+	vum_conn_lock(conn);
+	if (copy) {
+		list_add_tail(&copy->node, &conn->commands);
 		vum_work_queue_memory(&conn->execute);
+	} else {
+		vum_conn_let_go(conn, msg);
 	}
 	vum_conn_unlock(conn);
-	if (ret)
+	return ret;
+}
+
+/*
+ * Execute a command of the server's, now or by conn->execute. A @msg that is not @small
+ * is taken over. Returns as vum_incoming_small().
+ */
+static int vum_incoming_command(struct vum_device *dev, u32 session,
+				struct vum_msg *msg, bool small)
+{
+	const char *flaw = vum_command_flaw(msg);
+	bool first;
+	int ret;
+
+	if (flaw)
+		ret = vum_incoming_break(dev, session, flaw, &msg->hdr);
+	else
+		ret = vum_command_begin(&dev->conn, session, msg, &first);
+	if (!ret && !(first && vum_dma_answer_now(dev, msg)))
+		return vum_command_queue(&dev->conn, msg, small);
+	if (!small)
 		vum_msg_free(msg);
 	return ret;
 }
@@ -258,7 +298,7 @@ int vum_incoming(struct vum_device *dev, u32 session, struct vum_msg *msg)
 	if (type == VFIO_USER_F_TYPE_REPLY)
 		return vum_incoming_reply(dev, session, msg, false);
 	if (type == VFIO_USER_F_TYPE_COMMAND)
-		return vum_incoming_command(dev, session, msg);
+		return vum_incoming_command(dev, session, msg, false);
 	ret = vum_incoming_break(dev, session, "message of unknown type", &msg->hdr);
 	vum_msg_free(msg);
 	return ret;
@@ -276,17 +316,10 @@ int vum_incoming(struct vum_device *dev, u32 session, struct vum_msg *msg)
 int vum_incoming_small(struct vum_device *dev, u32 session, struct vum_msg *msg)
 {
 	u32 type = msg->hdr.flags & VFIO_USER_F_TYPE_MASK;
-	struct vum_msg *copy;
 
 	if (type == VFIO_USER_F_TYPE_REPLY)
 		return vum_incoming_reply(dev, session, msg, true);
-	if (type != VFIO_USER_F_TYPE_COMMAND)
-		return vum_incoming_break(dev, session, "message of unknown type",
-					  &msg->hdr);
-	copy = vum_msg_alloc(msg->size);
-	if (!copy)
-		return -ENOMEM;
-	copy->lost_files = msg->lost_files;
-	memcpy(vum_msg_bytes(copy), vum_msg_bytes(msg), msg->size);
-	return vum_incoming_command(dev, session, copy);
+	if (type == VFIO_USER_F_TYPE_COMMAND)
+		return vum_incoming_command(dev, session, msg, true);
+	return vum_incoming_break(dev, session, "message of unknown type", &msg->hdr);
 }

@@ -259,9 +259,10 @@ void vum_req_answer(struct vum_device *dev, struct vum_msg *cmd, int error,
 	vum_conn_lock(conn);
 	if (reply && vum_conn_current(conn, cmd->session)) {
 		swap(req->msg.held, cmd->held);
-		list_add_tail(&req->node, &conn->out);
-		req = NULL;
-		conn->transport->ops->kick(conn);
+		conn->transport->ops->queue(conn, req);
+		/* Tell sparse that the lock has been released. */
+		__release(&vum_conn_lock_of(conn));
+		return;
 	}
 	vum_conn_let_go(conn, cmd);
 	vum_conn_unlock(conn);

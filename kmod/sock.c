@@ -21,6 +21,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/srcu.h>
+#include <net/af_unix.h>
 #include <net/tcp_states.h>
 
 #include "device.h"
@@ -249,7 +250,7 @@ int vum_sock_carry(struct vum_device *dev, struct vum_carrier *carrier)
  */
 
 /* Take over the socket's callback. Returns false if it has another user. */
-static bool vum_sock_hook(struct vum_sock *vs)
+static bool vum_sock_take_callback(struct vum_sock *vs)
 {
 	struct sock *sk = vs->socket->sk;
 	bool mine;
@@ -276,6 +277,25 @@ static void vum_sock_unhook(struct vum_sock *vs)
 	write_unlock_bh(&sk->sk_callback_lock);
 	/* This waits for other devices' servers too, which only copy and allocate. */
 	synchronize_srcu_expedited(&vum_sock_callers);
+}
+
+/*
+ * Take over the socket's callback. Returns false if it has another user, or if a
+ * device's server is the kernel itself: what is sent with a lock of one device held
+ * must not call what takes that lock of another.
+ */
+static bool vum_sock_hook(struct vum_sock *vs)
+{
+	struct sock *peer = unix_peer(vs->socket->sk);
+
+	if (!vum_sock_take_callback(vs))
+		return false;
+	/* Of two tasks that take both ends, one at least sees what the other has done. */
+	smp_mb();
+	if (!peer || READ_ONCE(peer->sk_data_ready) != vum_sock_data_ready)
+		return true;
+	vum_sock_unhook(vs);
+	return false;
 }
 
 /**
@@ -319,6 +339,19 @@ static void vum_sock_queue(struct vum_conn *conn, struct vum_req *req)
 	vum_sock_put(vs);
 }
 
+static int vum_sock_answer_conn(struct vum_conn *conn, struct vum_req *req,
+				struct bio_vec *vec, unsigned int nr)
+	__releases(&vum_conn_lock_of(conn))
+{
+	struct vum_sock *vs = vum_sock_of(conn->transport);
+	int ret;
+
+	refcount_inc(&vs->ref);
+	ret = vum_sock_answer(vs, req, vec, nr);
+	vum_sock_put(vs);
+	return ret;
+}
+
 static void vum_sock_kick_conn(struct vum_conn *conn)
 {
 	vum_sock_kick(vum_sock_of(conn->transport));
@@ -357,6 +390,7 @@ static const struct vum_transport_ops vum_sock_ops = {
 	.path	= VUM_PATH_KERNEL,
 	.start	= vum_sock_start,
 	.queue	= vum_sock_queue,
+	.answer	= vum_sock_answer_conn,
 	.kick	= vum_sock_kick_conn,
 	.poll	= vum_sock_poll,
 	.close	= vum_sock_close,
@@ -400,7 +434,7 @@ struct vum_transport *vum_sock_new(struct vum_device *dev, int fd)
 	init_waitqueue_func_entry(&vs->wait, vum_sock_event);
 	init_poll_funcptr(&vs->poll, vum_sock_find_queue);
 	if (!vum_sock_hook(vs)) {
-		vum_err(dev, "socket is in a BPF map, or otherwise not for the kernel to read\n");
+		vum_err(dev, "socket is in a BPF map, or both its ends are mdevs', so that the kernel cannot read from it\n");
 		ret = -EBUSY;
 		goto err_free;
 	}

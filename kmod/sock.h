@@ -139,6 +139,9 @@ static __always_inline bool vum_sock_readable(const struct vum_sock *vs)
 /* sock_send.c */
 void vum_sock_submit(struct vum_sock *vs, struct vum_req *req)
 	__releases(&vum_conn_lock_of(vs->conn));
+int vum_sock_answer(struct vum_sock *vs, struct vum_req *req, struct bio_vec *vec,
+		    unsigned int nr)
+	__releases(&vum_conn_lock_of(vs->conn));
 bool vum_sock_calls_carrier(struct vum_sock *vs);
 void vum_sock_push(struct vum_sock *vs, bool carrier)
 	__must_hold(&vum_conn_lock_of(vs->conn));

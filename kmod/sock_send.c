@@ -3,6 +3,7 @@
  * vfio-user-mdev: sending on the server's socket.
  */
 
+#include <linux/bvec.h>
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/net.h>
@@ -11,6 +12,9 @@
 #include "device.h"
 #include "sock.h"
 #include "trace.h"
+
+/* More than the largest message takes in the socket's buffer. */
+#define VUM_SOCK_ANSWER_ROOM	(4 * VUM_MAX_MSG_SIZE)
 
 /* Open descriptors of @req's files in this process, for a control message. */
 static int vum_sock_lend(const struct vum_req *req, struct cmsghdr *cmsg)
@@ -287,4 +291,76 @@ void vum_sock_submit(struct vum_sock *vs, struct vum_req *req)
 	list_add_tail(&req->node, &vs->conn->out);
 	vum_sock_push(vs, false);
 	vum_conn_unlock(vs->conn);
+}
+
+/*
+ * Send @req, with data from pages, as one message. Whatever the size of the socket's
+ * buffer, the message fits: what is left of one could not be sent from the pages later.
+ * The current task, which is the server's, pays for the memory.
+ */
+static int vum_sock_send_pages(struct vum_sock *vs, struct vum_req *req,
+			       struct bio_vec *vec, unsigned int nr)
+{
+	struct msghdr msg = { .msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL };
+	u32 size = req->msg.hdr.msg_size;
+	struct socket *sock = vs->socket;
+	struct sock *sk = sock->sk;
+	int room = READ_ONCE(sk->sk_sndbuf);
+	gfp_t gfp = sk->sk_allocation;
+	int ret;
+
+	vec[0] = (struct bio_vec) {
+		.bv_page = virt_to_page(&req->msg.hdr),
+		.bv_offset = offset_in_page(&req->msg.hdr),
+		.bv_len = req->msg.size,
+	};
+	iov_iter_bvec(&msg.msg_iter, WRITE, vec, nr, size);
+	WRITE_ONCE(sk->sk_sndbuf, VUM_SOCK_ANSWER_ROOM);
+	sk->sk_allocation = GFP_KERNEL_ACCOUNT;
+	ret = READ_ONCE(sock->ops)->sendmsg(sock, &msg, size);
+	sk->sk_allocation = gfp;
+	WRITE_ONCE(sk->sk_sndbuf, room);
+	if (ret == size)
+		return 0;
+	if (ret >= 0)
+		return -ENOMEM;
+	return ret == -ENOMEM || ret == -ENOBUFS ? -EAGAIN : ret;
+}
+
+/**
+ * vum_sock_answer - send an answer with data from pages, at once or not at all
+ * @vs: socket, with a reference of the caller's; conn's lock is held, and released
+ * @req: the answer up to the data: a small message; stays the caller's
+ * @vec: the data, from the second entry on; the first is changed
+ * @nr: number of entries in @vec
+ *
+ * Return: as vum_transport_ops' @answer.
+ */
+int vum_sock_answer(struct vum_sock *vs, struct vum_req *req, struct bio_vec *vec,
+		    unsigned int nr)
+	__releases(&vum_conn_lock_of(vs->conn))
+{
+	u32 unread = sk_wmem_alloc_get(vs->socket->sk);
+	struct vum_conn *conn = vs->conn;
+	int ret;
+
+	/* This answer is one of those that count in @held. */
+	if (!vum_sock_is_free(vs, req) || unread + conn->held > VUM_MAX_MSG_SIZE) {
+		vum_conn_unlock(conn);
+		return -EAGAIN;
+	}
+	WRITE_ONCE(vs->sending, true);
+	vum_conn_unlock(conn);
+	ret = vum_sock_send_pages(vs, req, vec, nr);
+	if (!ret)
+		trace_vum_send(vs->dev, req);
+	/* As in vum_sock_send_first(), but the caller holds a lock: others' are for the worker. */
+	smp_store_release(&vs->sending, false);
+	smp_mb();
+	if (!list_empty(&conn->out)) {
+		vum_conn_lock(conn);
+		vum_sock_kick(vs);
+		vum_conn_unlock(conn);
+	}
+	return ret;
 }

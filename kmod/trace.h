@@ -31,7 +31,7 @@ DECLARE_EVENT_CLASS(vum_message,
 		__entry->session = dev->conn.session;
 		__entry->id = req->msg.hdr.msg_id;
 		__entry->cmd = req->msg.hdr.cmd;
-		__entry->size = req->msg.size;
+		__entry->size = req->msg.hdr.msg_size;
 		__entry->files = req->msg.nr_files;
 		__entry->error = req->error;
 	),

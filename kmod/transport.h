@@ -9,6 +9,7 @@
 
 #include <linux/poll.h>
 
+struct bio_vec;
 struct vum_conn;
 struct vum_req;
 struct vum_transport;
@@ -28,6 +29,11 @@ enum vum_data_path {
  *	have sent something already
  * @queue: send @req, or append it to conn->out. Called with conn's lock held,
  *	which it releases
+ * @answer: send @req, whose data are in the pages of @vec from its second entry on, of
+ *	@nr that are there; or NULL if the transport cannot. Called with conn's lock held,
+ *	which it releases. Returns 0; -EAGAIN if nothing has been sent, since others wait,
+ *	the server has left too much unread, or there is no memory; or an error, after
+ *	which the attachment has to end. @req stays the caller's
  * @kick: go on with sending and receiving, since something that may have stood in
  *	the way is gone; conn's lock is held
  * @poll: which events of poll(2) the helper shall see; conn's lock is held
@@ -37,6 +43,8 @@ struct vum_transport_ops {
 	enum vum_data_path path;
 	void (*start)(struct vum_conn *conn);
 	void (*queue)(struct vum_conn *conn, struct vum_req *req);
+	int (*answer)(struct vum_conn *conn, struct vum_req *req, struct bio_vec *vec,
+		      unsigned int nr);
 	void (*kick)(struct vum_conn *conn);
 	__poll_t (*poll)(struct vum_conn *conn);
 	void (*close)(struct vum_transport *transport);

@@ -167,6 +167,8 @@ enum puppet_register {
  * @PUPPET_DMA_STOP: end that; status EFAULT if it had died of a SIGBUS
  * @PUPPET_DMA_PIN: by mmap, have the kernel take hold of one page there, as it does for
  *	direct I/O; status EFAULT where it cannot
+ * @PUPPET_DMA_IN_TURN: by messages, ask for one byte there, and at once for one at
+ *	PUPPET_DMA_IOVA2; status EPROTO if the second is answered first
  * @PUPPET_DMA_TIME_READ: fetch PUPPET_DMA_LENGTH bytes, at most 1 MiB,
  *	PUPPET_DMA_VALUE times
  * @PUPPET_DMA_TIME_LOADS: by mmap, load a word of every page
@@ -179,6 +181,7 @@ enum puppet_dma_op {
 	PUPPET_DMA_HAMMER,
 	PUPPET_DMA_STOP,
 	PUPPET_DMA_PIN,
+	PUPPET_DMA_IN_TURN,
 	PUPPET_DMA_TIME_READ,
 	PUPPET_DMA_TIME_LOADS,
 	PUPPET_DMA_TIME_STORES,

@@ -141,6 +141,41 @@ static void dma_stop(struct puppet_dma *dma)
 		   -EFAULT : 0);
 }
 
+static void second_answered(void *opaque, int err, const void *payload __maybe_unused,
+			    size_t size __maybe_unused)
+{
+	struct puppet_dma *dma = &((struct puppet *)opaque)->dma;
+
+	/* Its predecessor leaves 1 behind. */
+	dma_finish(dma, err ? -err : dma->sum ? 0 : -EPROTO);
+}
+
+static void first_answered(void *opaque, int err, const void *payload __maybe_unused,
+			   size_t size __maybe_unused)
+{
+	struct puppet *puppet = opaque;
+
+	puppet->dma.sum = !err;
+}
+
+static void dma_in_turn(struct puppet *puppet)
+{
+	struct puppet_dma *dma = &puppet->dma;
+	struct vfio_user_dma_access first = {
+		.addr = dma->iova[0] | (__u64)dma->iova[1] << 32, .count = 1,
+	};
+	struct vfio_user_dma_access second = {
+		.addr = dma->iova2[0] | (__u64)dma->iova2[1] << 32, .count = 1,
+	};
+
+	dma->status = EINPROGRESS;
+	dma->sum = 0;
+	vus_command(puppet->srv, VFIO_USER_DMA_READ, &first, sizeof(first),
+		    first_answered, puppet);
+	vus_command(puppet->srv, VFIO_USER_DMA_READ, &second, sizeof(second),
+		    second_answered, puppet);
+}
+
 /**
  * puppet_dma_write() - a register of the DMA engine is written
  * @puppet: the puppet
@@ -160,6 +195,8 @@ void puppet_dma_write(struct puppet *puppet, __u64 offset, __u32 value)
 		else if (value == PUPPET_DMA_PIN)
 			dma_finish(dma, vus_dma_take_hold(puppet->srv, dma->iova[0] |
 							  (__u64)dma->iova[1] << 32));
+		else if (value == PUPPET_DMA_IN_TURN)
+			dma_in_turn(puppet);
 		else if (value >= PUPPET_DMA_TIME_READ)
 			puppet_time(puppet, value);
 		else if (dma->status != EINPROGRESS)

@@ -112,6 +112,22 @@ TEST(by_messages)
 	both_ways("message");
 }
 
+/* What is pinned is answered at once, but not before what came first and is not. */
+TEST(messages_in_turn)
+{
+	const size_t nr = 64;
+	unsigned char *mem;
+
+	up("message");
+	mem = dma_memory((nr + 1) * PAGE);
+	map(mem, IOVA, (nr + 1) * PAGE, READ | WRITE);
+	CHECK_EQ(dma(PUPPET_DMA_SUM, IOVA, PAGE, 0), 0);
+	puppet_set(&c, PUPPET_DMA_IOVA2, (uint32_t)IOVA);
+	puppet_set(&c, PUPPET_DMA_IOVA2 + 4, (uint32_t)(IOVA >> 32));
+	for (size_t i = 1; i <= nr; i++)
+		CHECK_EQ(dma(PUPPET_DMA_IN_TURN, IOVA + i * PAGE, 0, 0), 0);
+}
+
 TEST(only_what_is_touched_is_pinned)
 {
 	unsigned char *p;

@@ -411,11 +411,11 @@ static int socket_in_a_map(void)
 	return pair[0];
 }
 
-static void channel(int *fd)
+static void channel(const struct world *of, int *fd)
 {
 	char path[128];
 
-	snprintf(path, sizeof(path), VUM_CHANNEL_DIR "%s", w.uuid);
+	snprintf(path, sizeof(path), VUM_CHANNEL_DIR "%s", of->uuid);
 	*fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	CHECK(*fd >= 0);
 }
@@ -435,7 +435,7 @@ TEST(interface)
 
 	up(NULL);
 	world_kill(&w.helper, SIGKILL);
-	channel(&fd);
+	channel(&w, &fd);
 	CHECK_ERRNO(ioctl(fd, VUM_CARRY, &carry), ENOTCONN);
 	CHECK_ERRNO(ioctl(fd, VUM_ATTACH, &a), EISCONN);
 	a.api_version++;
@@ -456,7 +456,7 @@ TEST(interface)
 	CHECK_ERRNO(ioctl(fd, VUM_CARRY, &carry), EPIPE);
 	close(fd);
 
-	channel(&fd);
+	channel(&w, &fd);
 	a = (struct vum_attach){
 		.argsz = sizeof(a), .api_version = VUM_API_VERSION,
 		.max_msg_fds = 1, .max_data_xfer_size = 4096,
@@ -502,11 +502,37 @@ TEST(out_of_band_data)
 	up(NULL);
 	world_kill(&w.helper, SIGKILL);
 	world_attr_set(&w, "state", "detached");
-	channel(&fd);
+	channel(&w, &fd);
 	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
 	a.socket = pair[0];
 	CHECK_EQ(ioctl(fd, VUM_ATTACH, &a), 1);
 	CHECK_EQ(send(pair[1], "!", 1, MSG_OOB), 1);
 	CHECK_SOON(kernel_log_count(w.uuid, "out-of-band") == 1);
 	CHECK(world_state_is(&w, "broken"));
+}
+
+/* The kernel would send to itself, with locks held. */
+TEST(both_ends)
+{
+	struct vum_attach a = {
+		.argsz = sizeof(a), .api_version = VUM_API_VERSION,
+		.max_msg_fds = 1, .max_data_xfer_size = 4096,
+		.flags = VUM_ATTACH_SOCKET,
+	};
+	int fd, other_fd, pair[2];
+	struct world other;
+
+	world_mdev(&w);
+	world_mdev(&other);
+	world_attr_set(&w, "data_path", "kernel");
+	world_attr_set(&other, "data_path", "kernel");
+	channel(&w, &fd);
+	channel(&other, &other_fd);
+	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	a.socket = pair[0];
+	CHECK_EQ(ioctl(fd, VUM_ATTACH, &a), 1);
+	a.socket = pair[1];
+	CHECK_ERRNO(ioctl(other_fd, VUM_ATTACH, &a), EBUSY);
+	CHECK_EQ(kernel_log_count(other.uuid, "both its ends are mdevs'"), 1);
+	CHECK(world_state_is(&w, "attaching"));
 }
