@@ -291,7 +291,7 @@ static enum relay_end device_attach(struct device *d, const struct version_caps 
 		.server_pid = d->peer.pid,
 		.server_uid = d->peer.uid,
 		.server_gid = d->peer.gid,
-		.flags = VUM_ATTACH_SOCKET,
+		.flags = VUM_ATTACH_SOCKET | (caps->migration ? VUM_ATTACH_MIGRATION : 0),
 		.socket = d->relay.sock,
 	};
 	int ret;

@@ -23,9 +23,10 @@ size_t version_request(uint8_t buf[VERSION_REQUEST_MAX])
 
 	at += (size_t)snprintf((char *)buf + at, VERSION_REQUEST_MAX - at,
 			       "{\"capabilities\":{\"max_msg_fds\":%u,"
-			       "\"max_data_xfer_size\":%u,\"pgsizes\":%u}}",
+			       "\"max_data_xfer_size\":%u,\"pgsizes\":%u,"
+			       "\"migration\":{\"pgsize\":%u}}}",
 			       VUM_MAX_MSG_FDS, VUM_MAX_DATA_XFER_SIZE,
-			       VFIO_USER_DEFAULT_PGSIZES);
+			       VFIO_USER_DEFAULT_PGSIZES, VFIO_USER_DEFAULT_PGSIZES);
 	h.msg_size = (uint32_t)at + 1;	/* the text includes its NUL */
 	memcpy(buf, &h, sizeof(h));
 	memcpy(buf + sizeof(h), &v, sizeof(v));
@@ -79,6 +80,17 @@ static bool check_twin_socket(struct json_object *caps, struct reason *why)
 	return true;
 }
 
+/* Can it save and load its device? What its page size is does not matter to the module. */
+static bool check_migration(struct json_object *caps, bool *migration, struct reason *why)
+{
+	struct json_object *o;
+
+	*migration = json_object_object_get_ex(caps, "migration", &o);
+	if (*migration && !json_object_is_type(o, json_type_object))
+		return refuse(why, "capability migration in its VERSION reply is not an object");
+	return true;
+}
+
 static uint64_t at_most(uint64_t value, uint64_t limit)
 {
 	return value < limit ? value : limit;
@@ -100,7 +112,8 @@ static bool read_caps(struct json_object *top, struct version_caps *caps, struct
 	    !read_number(o, "max_data_xfer_size", &xfer, why) ||
 	    !read_number(o, "max_dma_maps", &maps, why) ||
 	    !read_number(o, "pgsizes", &pgsizes, why) ||
-	    !check_twin_socket(o, why))
+	    !check_twin_socket(o, why) ||
+	    !check_migration(o, &caps->migration, why))
 		return false;
 	if (xfer < sizeof(uint64_t))
 		return refuse(why, "\"max_data_xfer_size\" in its VERSION reply is less than 8: its registers could not be accessed");

@@ -14,6 +14,7 @@ struct version_caps {
 	uint32_t max_data_xfer_size;
 	uint32_t max_dma_maps;
 	uint64_t pgsizes;
+	bool migration;
 };
 
 #define VERSION_REQUEST_MAX 256

@@ -27,6 +27,7 @@
  * @shape: what the server has described so far
  * @num_regions: number of regions that the server has, which may be fewer than VFIO names
  * @num_irqs: number of IRQ indexes that the server has, likewise
+ * @migration: VFIO_MIGRATION_*: how the server can save and load its device
  */
 struct vum_asking {
 	struct vum_device *dev;
@@ -34,6 +35,7 @@ struct vum_asking {
 	struct vum_shape *shape;
 	u32 num_regions;
 	u32 num_irqs;
+	u64 migration;
 };
 
 static int vum_ask_wait(struct vum_asking *a, struct vum_req *req)
@@ -186,6 +188,39 @@ static void vum_ask_header(struct vum_asking *a)
 	vum_req_put(req);
 }
 
+/*
+ * Ask how the server can save and load its device, if it says in VERSION that it can:
+ * others need not know the command.
+ */
+static void vum_ask_migration(struct vum_asking *a)
+{
+	struct vfio_user_device_feature feature = {
+		.argsz = sizeof(feature) + sizeof(a->migration),
+		.flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIGRATION,
+	};
+	struct vum_device *dev = a->dev;
+	const char *lack = NULL;
+	struct vum_req *req;
+
+	if (!(dev->conn.peer.flags & VUM_ATTACH_MIGRATION))
+		return;
+	if (!(a->shape->flags & VFIO_DEVICE_FLAGS_RESET)) {
+		lack = "the device cannot be reset";
+	} else if (!test_bit(VUM_OPTIONAL_FEATURE, &dev->optional_commands)) {
+		lack = "vfio_user/optional_commands has no device_feature";
+	} else {
+		req = vum_ask(a, VFIO_USER_DEVICE_FEATURE, &feature, sizeof(feature));
+		if (!req || req->reply->size < sizeof(req->reply->hdr) + feature.argsz)
+			lack = "server does not say how";
+		else
+			memcpy(&a->migration, req->reply->payload + sizeof(feature),
+			       sizeof(a->migration));
+		vum_req_put(req);
+	}
+	if (lack)
+		vum_conn_note(dev, a->session, "no migration: %s", lack);
+}
+
 static const char *vum_ask_shape(struct vum_asking *a)
 {
 	const char *flaw = vum_ask_info(a);
@@ -202,6 +237,7 @@ static const char *vum_ask_shape(struct vum_asking *a)
 	if (config != 256 && config != 4096)
 		return "server's config space is neither 256 nor 4096 bytes";
 	vum_ask_header(a);
+	vum_ask_migration(a);
 	return NULL;
 }
 
@@ -221,6 +257,8 @@ static const char *vum_take_shape(struct vum_asking *a)
 		swap(dev->shape, a->shape);
 	else if (!vum_shape_same(dev->shape, a->shape))
 		flaw = "server's device differs from the one that is in use";
+	if (!flaw)
+		vum_mig_offer(dev, a->migration);
 	vum_conn_unlock(conn);
 	if (!flaw && open)
 		vum_region_mmap_adopt(dev, a->shape);

@@ -70,7 +70,7 @@ static int vum_attach_from_user(struct vum_device *dev, struct vum_attach *a,
 
 static int vum_attach_check(struct vum_attach *a)
 {
-	if (a->flags & ~VUM_ATTACH_SOCKET || a->reserved || a->reserved2 ||
+	if (a->flags & ~(VUM_ATTACH_SOCKET | VUM_ATTACH_MIGRATION) || a->reserved || a->reserved2 ||
 	    a->reserved3 || (a->socket && !(a->flags & VUM_ATTACH_SOCKET)) ||
 	    !a->max_msg_fds || a->max_data_xfer_size < sizeof(u64) ||
 	    a->minor > VFIO_USER_MINOR || a->server_pid < 0)

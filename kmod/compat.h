@@ -214,6 +214,26 @@ static inline long vum_ioctl_region_info(struct vfio_device *vdev,
 }
 #endif
 
+/* From 6.2 on, VFIO knows the states in which a running device is saved. */
+#ifdef VFIO_MIGRATION_PRE_COPY
+#define VUM_MIG_FLAGS		(VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_PRE_COPY)
+#define VUM_MIG_PRE_COPY	VFIO_DEVICE_STATE_PRE_COPY
+#define VUM_OPS_MIG_DATA_SIZE(fn)	.migration_get_data_size = (fn),
+#else
+#define VUM_MIG_FLAGS		VFIO_MIGRATION_STOP_COPY
+#define VUM_MIG_PRE_COPY	((enum vfio_device_mig_state)-1)
+#define VUM_OPS_MIG_DATA_SIZE(fn)
+
+struct vfio_precopy_info {
+	__u32 argsz;
+	__u32 flags;
+	__aligned_u64 initial_bytes;
+	__aligned_u64 dirty_bytes;
+};
+
+#define VFIO_MIG_GET_PRECOPY_INFO	_IO(VFIO_TYPE, VFIO_BASE + 21)
+#endif
+
 /* Take one more reference on a memory cgroup, if it is not NULL. */
 static inline void vum_memcg_get(struct mem_cgroup *memcg)
 {

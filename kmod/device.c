@@ -106,6 +106,7 @@ static void vum_device_close(struct vfio_device *vdev)
 	vum_ioeventfd_release(dev);
 	vum_irq_release(dev);
 	vum_device_reset_async(dev);
+	vum_mig_close(dev);
 	vum_region_mmap_close(dev);
 	vum_dma_close(dev);
 	vum_container_unbind(dev);
@@ -151,19 +152,24 @@ static long vum_ioctl_get_irq_info(struct vum_device *dev,
 	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
 }
 
-static long vum_ioctl_reset(struct vum_device *dev)
+static int vum_device_reset(struct vum_device *dev)
 {
 	struct vum_req *req;
 	int ret;
 
-	if (!(dev->shape->flags & VFIO_DEVICE_FLAGS_RESET))
-		return -EINVAL;
 	req = vum_req_alloc(VUM_REQ_CONSUMER, VFIO_USER_DEVICE_RESET, 0);
 	if (!req)
 		return -ENOMEM;
 	ret = vum_req_call(dev, req);
 	vum_req_put(req);
 	return ret;
+}
+
+static long vum_ioctl_reset(struct vum_device *dev)
+{
+	if (!(dev->shape->flags & VFIO_DEVICE_FLAGS_RESET))
+		return -EINVAL;
+	return vum_mig_reset(dev, vum_device_reset);
 }
 
 static long vum_device_ioctl(struct vfio_device *vdev, unsigned int cmd,
@@ -240,6 +246,7 @@ static int vum_device_init(struct vfio_device *vdev)
 	mutex_init(&dev->ioeventfds.lock);
 	INIT_LIST_HEAD(&dev->ioeventfds.list);
 	vum_announce_init(dev);
+	vum_mig_init(dev);
 	INIT_WORK(&dev->attach, vum_attach_work);
 	INIT_WORK(&dev->conn.detach, vum_detach_work);
 	snprintf(dev->socket, sizeof(dev->socket),

@@ -44,6 +44,7 @@
 #include "dma_container.h"
 #include "ioeventfd.h"
 #include "irq.h"
+#include "migrate.h"
 #include "optional.h"
 #include "region_mmap.h"
 #include "shape.h"
@@ -72,6 +73,7 @@
  * @dma: the consumer's memory
  * @member: the device's place in the consumer's container
  * @announce: what the server has been told of the consumer's memory
+ * @mig: how far its migration is
  * @ratelimit: of log messages about the device
  * @socket: where the server listens; conn's lock guards it
  * @optional_commands: which commands are sent that a server need not know: a bitmap of
@@ -100,6 +102,7 @@ struct vum_device {
 	struct vum_dma dma;
 	struct vum_member member;
 	struct vum_announce announce;
+	struct vum_mig mig;
 	struct ratelimit_state ratelimit;
 	char socket[UNIX_PATH_MAX];
 	unsigned long optional_commands;

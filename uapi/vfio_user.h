@@ -389,6 +389,45 @@ struct vfio_user_device_feature {
 
 static_assert(sizeof(struct vfio_user_device_feature) == 8, "wire format");
 
+/* Data of VFIO_DEVICE_FEATURE_MIGRATION: a __u64 of these. */
+#define VFIO_USER_MIGRATION_STOP_COPY	(1 << 0)
+#define VFIO_USER_MIGRATION_P2P		(1 << 1)
+#define VFIO_USER_MIGRATION_PRE_COPY	(1 << 2)
+
+/**
+ * enum vfio_user_mig_state - states of a device that is migrated, as VFIO's
+ * @VFIO_USER_STATE_ERROR: it has failed, and has to be reset
+ * @VFIO_USER_STATE_STOP: it changes neither its own state nor memory
+ * @VFIO_USER_STATE_RUNNING: it runs
+ * @VFIO_USER_STATE_STOP_COPY: it does not, and its state can be read
+ * @VFIO_USER_STATE_RESUMING: its state can be written
+ * @VFIO_USER_STATE_RUNNING_P2P: not used in vfio-user
+ * @VFIO_USER_STATE_PRE_COPY: it runs, and its state can be read
+ * @VFIO_USER_STATE_PRE_COPY_P2P: not used in vfio-user
+ */
+enum vfio_user_mig_state {
+	VFIO_USER_STATE_ERROR		= 0,
+	VFIO_USER_STATE_STOP		= 1,
+	VFIO_USER_STATE_RUNNING		= 2,
+	VFIO_USER_STATE_STOP_COPY	= 3,
+	VFIO_USER_STATE_RESUMING	= 4,
+	VFIO_USER_STATE_RUNNING_P2P	= 5,
+	VFIO_USER_STATE_PRE_COPY	= 6,
+	VFIO_USER_STATE_PRE_COPY_P2P	= 7,
+};
+
+/**
+ * struct vfio_user_mig_device_state - data of VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE
+ * @device_state: enum vfio_user_mig_state
+ * @data_fd: not used in vfio-user
+ */
+struct vfio_user_mig_device_state {
+	__u32 device_state;
+	__s32 data_fd;
+};
+
+static_assert(sizeof(struct vfio_user_mig_device_state) == 8, "wire format");
+
 /**
  * struct vfio_user_mig_data - VFIO_USER_MIG_DATA_READ, VFIO_USER_MIG_DATA_WRITE
  * @argsz: MIG_DATA_READ: as in struct vfio_user_device_info; MIG_DATA_WRITE:

@@ -39,7 +39,7 @@
  * The version of everything in this file. Module and helper refuse each other unless
  * both have the same.
  */
-#define VUM_API_VERSION		2
+#define VUM_API_VERSION		3
 
 /* The path of an mdev's channel is this, followed by the mdev's uuid. */
 #define VUM_CHANNEL_DIR		"/dev/vfio-user/"
@@ -66,12 +66,14 @@
 
 /* In vum_attach.flags: @socket can be handed over. */
 #define VUM_ATTACH_SOCKET	(1 << 0)
+/* In vum_attach.flags: the server has the capability "migration". */
+#define VUM_ATTACH_MIGRATION	(1 << 1)
 
 /**
  * struct vum_attach - a negotiated connection
  * @argsz: size of this struct
  * @api_version: the caller's VUM_API_VERSION
- * @flags: VUM_ATTACH_SOCKET, or 0
+ * @flags: VUM_ATTACH_SOCKET and VUM_ATTACH_MIGRATION, or 0
  * @max_msg_fds: most descriptors that the server takes in one message
  * @max_data_xfer_size: most bytes in one data transfer message to the server; at
  *	least 8, or the registers of a device could not be accessed

@@ -174,6 +174,18 @@ void pciconf_write(struct pciconf *conf, __u64 offset, const void *buf,
 }
 
 /**
+ * pciconf_load() - take over what was written to another space of the same kind
+ * @conf: the space
+ * @data: the other's bytes, as many as it has
+ */
+void pciconf_load(struct pciconf *conf, const __u8 *data)
+{
+	for (size_t i = 0; i < conf->size; i++)
+		conf->data[i] = (__u8)((conf->data[i] & ~conf->writable[i]) |
+				       (data[i] & conf->writable[i]));
+}
+
+/**
  * pciconf_intx_status() - keep the interrupt bit of the status register
  * @conf: the configuration space
  * @pending: the device wants an interrupt

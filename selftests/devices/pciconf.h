@@ -54,6 +54,7 @@ void pciconf_read(const struct pciconf *conf, __u64 offset, void *buf,
 		  __u32 count);
 void pciconf_write(struct pciconf *conf, __u64 offset, const void *buf,
 		   __u32 count);
+void pciconf_load(struct pciconf *conf, const __u8 *data);
 void pciconf_intx_status(struct pciconf *conf, bool pending);
 bool pciconf_intx_disabled(const struct pciconf *conf);
 

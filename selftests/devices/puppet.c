@@ -249,9 +249,12 @@ static int serve(struct puppet *puppet)
 		.filter = puppet_filter,
 		.feature = puppet_feature,
 		.mapped = puppet->opt.touch ? puppet_touch : NULL,
+		.migration = puppet->opt.migration ? &puppet->migration : NULL,
 	};
 	int ret;
 
+	puppet->migration = puppet_migration;
+	puppet->migration.flags = puppet->opt.migration;
 	init_config(puppet);
 	init_regions(puppet, regions);
 	init_irqs(puppet, irqs);

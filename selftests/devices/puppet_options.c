@@ -34,6 +34,8 @@ enum {
 	OPT_BAR0_CAP_OFFSET,
 	OPT_REGION9_CAPS,
 	OPT_TOUCH,
+	OPT_MIGRATE,
+	OPT_BALLAST,
 };
 
 static const struct argp_option options[] = {
@@ -70,6 +72,10 @@ static const struct argp_option options[] = {
 	  "There is a region 9 with these capabilities", 0 },
 	{ "touch", OPT_TOUCH, NULL, 0,
 	  "Touch announced memory every 2 MiB, as storage targets do", 0 },
+	{ "migrate", OPT_MIGRATE, "N", 0,
+	  "The device can be migrated: VFIO_USER_MIGRATION_*, or'ed", 0 },
+	{ "ballast", OPT_BALLAST, "N", 0,
+	  "Bytes that its state has for no other reason than to be large", 0 },
 	{ 0 },
 };
 
@@ -188,6 +194,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_TOUCH:
 		opt->touch = true;
+		break;
+	case OPT_MIGRATE:
+		opt->migration = vus_option_number(state, arg, 1, 7);
+		break;
+	case OPT_BALLAST:
+		opt->ballast = (__u32)vus_option_number(state, arg, 0, 1UL << 29);
 		break;
 	default:
 		return parse_bars(key, arg, state);

@@ -40,6 +40,8 @@ struct puppet_caps {
  * @bar0_cap_offset: where they are said to start, or 0: where they do
  * @region9_caps: capabilities of region 9, or NULL: there is none
  * @touch: announced memory is touched
+ * @migration: VFIO_USER_MIGRATION_*: the device can be migrated
+ * @ballast: bytes that its state has for no other reason than to be large
  */
 struct puppet_options {
 	struct vus_options common;
@@ -60,6 +62,8 @@ struct puppet_options {
 	__u32 bar0_cap_offset;
 	const struct puppet_caps *region9_caps;
 	bool touch;
+	__u64 migration;
+	__u32 ballast;
 };
 
 /**
@@ -170,6 +174,8 @@ struct puppet_timing {
  * @held: replies that are withheld, the latest first
  * @dma: the DMA engine
  * @timing: delays and durations
+ * @migration: how to migrate it
+ * @stopped: it is not to do anything of its own accord
  */
 struct puppet {
 	struct puppet_options opt;
@@ -201,6 +207,8 @@ struct puppet {
 	struct puppet_held *held;
 	struct puppet_dma dma;
 	struct puppet_timing timing;
+	struct vus_migration migration;
+	bool stopped;
 };
 
 /* puppet_announced.c */
@@ -227,6 +235,9 @@ void puppet_trigger_later(struct puppet *puppet, __u32 value);
 void puppet_time(struct puppet *puppet, enum puppet_dma_op op);
 void puppet_timing_reset(struct puppet *puppet);
 void puppet_timing_init(struct puppet *puppet);
+
+/* puppet_state.c */
+extern const struct vus_migration puppet_migration;
 
 /* puppet_options.c */
 int puppet_parse(struct puppet_options *opt, int argc, char **argv);

@@ -49,7 +49,9 @@ static bool work(void *opaque)
 	bool more = blk->opt.poll;
 	__u32 i;
 
-	if (!running(blk))
+	if (blk->stopped)
+		blk_stopped_work(blk);
+	if (blk->stopped || !running(blk))
 		return false;
 	if (blk->parked) {
 		if (!blk_pci_listening(blk))
@@ -162,6 +164,7 @@ static int serve(struct blk *blk, int usr1)
 		.disconnected = disconnected,
 		.work = work,
 		.mapped = blk->opt.probe ? blk_direct_probe : NULL,
+		.migration = &blk_migration,
 	};
 	int ret;
 

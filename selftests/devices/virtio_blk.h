@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include <linux/pci_regs.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
 
@@ -153,6 +154,8 @@ struct blk_queue {
  * @old_status: @status before the reset
  * @isr: what INTx is about
  * @parked: the client has come back; wait until it listens
+ * @stopped: it is to be migrated, and does nothing of its own accord
+ * @stopping: but for what it has begun
  * @stats: what was done
  */
 struct blk {
@@ -176,6 +179,8 @@ struct blk {
 	__u8 old_status;
 	__u8 isr;
 	bool parked;
+	bool stopped;
+	bool stopping;
 	struct blk_stats stats;
 };
 
@@ -195,6 +200,10 @@ int blk_direct_open(struct blk *blk);
 void blk_direct_probe(void *opaque, __u64 addr, __u64 size);
 bool blk_direct_refused(struct blk *blk);
 
+/* virtio_blk_state.c */
+extern const struct vus_migration blk_migration;
+void blk_stopped_work(struct blk *blk);
+
 /* virtio_blk_common.c */
 void blk_common_init(struct blk *blk);
 void blk_common_reset(struct blk *blk);
@@ -211,6 +220,7 @@ bool blk_pci_master(const struct blk *blk);
 bool blk_pci_listening(const struct blk *blk);
 void blk_queue_interrupt(struct virtqueue *vq);
 void blk_config_interrupt(struct blk *blk);
+void blk_update_intx(struct blk *blk);
 void blk_lower_intx(struct blk *blk);
 
 #endif /* VIRTIO_BLK_H */

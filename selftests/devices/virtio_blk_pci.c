@@ -24,7 +24,11 @@
 #define ISR_QUEUE	1U
 #define ISR_CONFIG	2U
 
-static void update_intx(struct blk *blk)
+/**
+ * blk_update_intx() - have the interrupt line follow the disk
+ * @blk: the disk
+ */
+void blk_update_intx(struct blk *blk)
 {
 	bool enabled = !pciconf_intx_disabled(&blk->conf);
 
@@ -39,7 +43,7 @@ static void update_intx(struct blk *blk)
 void blk_lower_intx(struct blk *blk)
 {
 	blk->isr = 0;
-	update_intx(blk);
+	blk_update_intx(blk);
 }
 
 /* Consumers without a guest set vectors up, but need not enable them here. */
@@ -62,7 +66,7 @@ static void interrupt(struct blk *blk, __u16 vector, __u8 reason)
 		return;
 	}
 	blk->isr |= reason;
-	update_intx(blk);
+	blk_update_intx(blk);
 }
 
 /**
@@ -239,7 +243,7 @@ static int conf_write(void *opaque, __u64 offset, const void *buf, __u32 count)
 			region->write(blk, at, blk->conf.data + CAP_PCI_DATA,
 				      n);
 	}
-	update_intx(blk);
+	blk_update_intx(blk);
 	return 0;
 }
 

@@ -203,6 +203,7 @@ static struct vus_reply *device_reset(struct vus_server *srv,
 		return vus_reply_error(msg, EOPNOTSUPP);
 	if (srv->dev->reset)
 		srv->dev->reset(srv->dev->opaque);
+	vus_mig_reset(srv);
 	return vus_reply_new(msg, 0);
 }
 
@@ -218,6 +219,8 @@ static struct vus_reply *device_feature(struct vus_server *srv,
 	if (msg->size < sizeof(*in) || in->argsz < msg->size ||
 	    in->argsz > VUS_FEATURE_MAX)
 		return vus_reply_error(msg, EINVAL);
+	if (vus_mig_feature(srv, msg, &reply))
+		return reply;
 	if (!srv->dev->feature)
 		return vus_reply_error(msg, EOPNOTSUPP);
 	reply = vus_reply_new(msg, in->argsz);
@@ -246,6 +249,8 @@ static const handler_fn handlers[] = {
 	[VFIO_USER_REGION_WRITE] = region_write,
 	[VFIO_USER_DEVICE_RESET] = device_reset,
 	[VFIO_USER_DEVICE_FEATURE] = device_feature,
+	[VFIO_USER_MIG_DATA_READ] = vus_mig_read,
+	[VFIO_USER_MIG_DATA_WRITE] = vus_mig_write,
 };
 
 /**
@@ -254,7 +259,7 @@ static const handler_fn handlers[] = {
  * @msg: the command
  *
  * Return: what there is to answer, even if the command wants no reply;
- * free() it.
+ * free() it. NULL if there will be an answer later.
  */
 struct vus_reply *vus_execute(struct vus_server *srv,
 			      const struct vus_msg *msg)
@@ -317,7 +322,7 @@ void vus_dispatch(struct vus_server *srv, const struct vus_msg *msg)
 	    srv->dev->filter(srv->dev->opaque, msg) == VUS_TAKEN)
 		return;
 	reply = vus_execute(srv, msg);
-	if (!(msg->hdr.flags & VFIO_USER_F_NO_REPLY))
+	if (reply && !(msg->hdr.flags & VFIO_USER_F_NO_REPLY))
 		vus_send_reply(srv, reply);
 	free(reply);
 }

@@ -33,6 +33,7 @@ struct vus_rx {
 struct vus_out;
 struct vus_pending;
 struct vus_irq_state;
+struct vus_mig;
 struct vus_window;
 
 /**
@@ -59,6 +60,7 @@ struct vus_window;
  * @next_id: for the next command of ours
  * @irqs: state of each sub-index of each index
  * @intx_level: the device's interrupt line
+ * @mig: how far the device's migration is; NULL if it cannot be migrated
  * @windows: client memory
  * @dma_messages: DMA_READ and DMA_WRITE without an answer yet
  */
@@ -87,6 +89,7 @@ struct vus_server {
 
 	struct vus_irq_state **irqs;
 	bool intx_level;
+	struct vus_mig *mig;
 	struct vus_window *windows;
 	unsigned int dma_messages;
 };
@@ -117,6 +120,15 @@ struct vus_reply *vus_get_irq_info(struct vus_server *srv,
 				   const struct vus_msg *msg);
 struct vus_reply *vus_set_irqs(struct vus_server *srv,
 			       const struct vus_msg *msg);
+
+/* migrate.c */
+void vus_mig_init(struct vus_server *srv);
+void vus_mig_free(struct vus_server *srv);
+void vus_mig_reset(struct vus_server *srv);
+bool vus_mig_feature(struct vus_server *srv, const struct vus_msg *msg,
+		     struct vus_reply **reply);
+struct vus_reply *vus_mig_read(struct vus_server *srv, const struct vus_msg *msg);
+struct vus_reply *vus_mig_write(struct vus_server *srv, const struct vus_msg *msg);
 
 /* dma.c */
 void vus_dma_forget(struct vus_server *srv);

@@ -219,6 +219,7 @@ struct vus_server *vus_create(const struct vus_options *opt,
 	srv->out_tail = &srv->out;
 	raise_fd_limit();
 	vus_irq_init(srv);
+	vus_mig_init(srv);
 	srv->signals = open_signals();
 	if (srv->signals < 0 || vus_dma_init() || listen_on(srv) ||
 	    (opt->fork == VUS_FORK_LISTEN && go_on_in_child(srv, true))) {
@@ -262,6 +263,7 @@ static void drop_client(struct vus_server *srv)
 	vus_dma_forget(srv);
 	if (srv->dev->disconnected)
 		srv->dev->disconnected(srv->dev->opaque);
+	vus_mig_reset(srv);
 	if (srv->opt.once)
 		srv->quit = true;
 }
@@ -423,6 +425,7 @@ void vus_destroy(struct vus_server *srv)
 	if (srv->signals >= 0)
 		close(srv->signals);
 	vus_irq_free(srv);
+	vus_mig_free(srv);
 	sweep_watches(srv, true);
 	free(srv);
 }

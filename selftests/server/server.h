@@ -176,6 +176,25 @@ enum vus_verdict {
 };
 
 /**
+ * struct vus_migration - how a device's state is saved and loaded
+ * @flags: VFIO_USER_MIGRATION_*
+ * @stop: neither touch client memory nor fire interrupts any more; -EINPROGRESS if
+ *	that takes a while: the device then calls vus_mig_stopped()
+ * @run: go on, also after another state was loaded
+ * @save: allocate and fill *@state, *@size bytes, which the library frees
+ * @load: take over a state that another device has saved
+ *
+ * All of them return 0 or a negative errno.
+ */
+struct vus_migration {
+	__u64 flags;
+	int (*stop)(void *dev);
+	int (*run)(void *dev);
+	int (*save)(void *dev, void **state, size_t *size);
+	int (*load)(void *dev, const void *state, size_t size);
+};
+
+/**
  * struct vus_device - what the library has to know about a device
  * @opaque: first argument of the callbacks
  * @flags: VFIO_DEVICE_FLAGS_*
@@ -192,6 +211,7 @@ enum vus_verdict {
  * @mapped: the client has announced memory
  * @feature: VFIO_DEVICE_FEATURE with these flags: fill @data or take it, @size
  *	bytes of it; return 0 or a negative errno
+ * @migration: how to migrate it
  * @work: called before each wait; true if there is more to do than a wait
  *	would allow. For what need not be done before a reply is sent.
  *
@@ -212,6 +232,7 @@ struct vus_device {
 	enum vus_verdict (*filter)(void *dev, const struct vus_msg *msg);
 	void (*mapped)(void *dev, __u64 addr, __u64 size);
 	int (*feature)(void *dev, __u32 flags, void *data, size_t size);
+	const struct vus_migration *migration;
 	bool (*work)(void *dev);
 };
 
@@ -247,6 +268,9 @@ struct vus_reply *vus_execute(struct vus_server *srv,
 			      const struct vus_msg *msg);
 struct vus_reply *vus_reply_new(const struct vus_msg *msg, size_t payload_size);
 struct vus_reply *vus_reply_error(const struct vus_msg *msg, int err);
+
+/* migrate.c */
+void vus_mig_stopped(struct vus_server *srv);
 
 /* irq.c */
 int vus_irq_trigger(struct vus_server *srv, __u32 index, __u32 sub);

@@ -55,7 +55,7 @@ out:
 static char *write_capabilities(const struct vus_server *srv)
 {
 	const int flags = JSON_C_TO_STRING_PLAIN;
-	struct json_object *root, *caps;
+	struct json_object *root, *caps, *migration;
 	char *text;
 
 	if (srv->opt.version_json)
@@ -66,6 +66,11 @@ static char *write_capabilities(const struct vus_server *srv)
 			       json_object_new_int64(srv->opt.max_msg_fds));
 	json_object_object_add(caps, "max_data_xfer_size",
 			       json_object_new_int64(srv->opt.max_data_xfer_size));
+	if (srv->dev->migration) {
+		migration = json_object_new_object();
+		json_object_object_add(migration, "pgsize", json_object_new_int64(4096));
+		json_object_object_add(caps, "migration", migration);
+	}
 	json_object_object_add(root, "capabilities", caps);
 	text = strdup(json_object_to_json_string_ext(root, flags));
 	json_object_put(root);

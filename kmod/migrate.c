@@ -1,0 +1,515 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vfio-user-mdev: live migration, VFIO's version 2, for servers that can save and load
+ * the state of their device.
+ *
+ * Each arc of VFIO's state machine is one SET of VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE at
+ * the server, and the consumer's reads and writes of the data file are MIG_DATA_READ and
+ * MIG_DATA_WRITE. One of these is under way at a time. A device whose server goes away in
+ * any state but RUNNING is in ERROR, which only a reset ends.
+ */
+
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "compat.h"
+#include "device.h"
+#include "migrate.h"
+#include "request.h"
+
+/**
+ * struct vum_mig_file - a data file: a session in which a state is saved or loaded
+ * @dev: device, with a reference
+ * @session: the attachment whose server saves or loads
+ * @over: the device has left the states in which data flow; conn's lock guards it
+ * @lost: what the server had sent could not be handed to the consumer
+ * @drained: the server has said that it has no more
+ * @bytes: number of bytes that have been read
+ *
+ * Belongs to the task that has begun with vum_mig_begin(), but for @over.
+ */
+struct vum_mig_file {
+	struct vum_device *dev;
+	u32 session;
+	bool over;
+	bool lost;
+	bool drained;
+	u64 bytes;
+};
+
+/* Begin what must not be under way twice. Returns 0; -EINTR if the caller is being killed. */
+static int vum_mig_begin(struct vum_device *dev)
+{
+	/* The task may be frozen here, since it holds no lock. */
+	if (wait_event_state(dev->conn.changed, !test_and_set_bit_lock(0, &dev->mig.busy),
+			     (TASK_KILLABLE | TASK_FREEZABLE)))
+		return -EINTR;
+	return 0;
+}
+
+static void vum_mig_end(struct vum_device *dev)
+{
+	clear_bit_unlock(0, &dev->mig.busy);
+	/* Pairs with the barrier of whoever begins to wait. */
+	smp_mb__after_atomic();
+	wake_up_all(&dev->conn.changed);
+}
+
+/* Do data flow in this state? */
+static bool vum_mig_flows(enum vfio_device_mig_state state)
+{
+	return state == VFIO_DEVICE_STATE_STOP_COPY || state == VUM_MIG_PRE_COPY ||
+	       state == VFIO_DEVICE_STATE_RESUMING;
+}
+
+static void vum_mig_enter(struct vum_device *dev, enum vfio_device_mig_state state)
+{
+	struct vum_mig *mig = &dev->mig;
+
+	vum_conn_assert_held(&dev->conn);
+	mig->state = state;
+	if (!mig->file || vum_mig_flows(state))
+		return;
+	if (mig->file->bytes)
+		WRITE_ONCE(mig->bytes, mig->file->bytes);
+	mig->file->over = true;
+	mig->file = NULL;
+}
+
+/* A server that came later knows nothing of what its predecessor was told. */
+static enum vfio_device_mig_state vum_mig_state(struct vum_device *dev)
+{
+	struct vum_mig *mig = &dev->mig;
+
+	vum_conn_assert_held(&dev->conn);
+	if (mig->state != VFIO_DEVICE_STATE_RUNNING &&
+	    !vum_conn_current(&dev->conn, mig->session))
+		vum_mig_enter(dev, VFIO_DEVICE_STATE_ERROR);
+	return mig->state;
+}
+
+/*
+ * The data file
+ */
+
+/* Send a request to the server of @session. Returns as vum_req_call(). */
+static int vum_mig_call(struct vum_device *dev, u32 session, struct vum_req *req)
+{
+	req->session = session;
+	return vum_req_call(dev, req);
+}
+
+/* Returns 0; -ENODEV if no more data flow by this file; or -EIO if some are lost. */
+static int vum_mig_file_check(struct vum_mig_file *f, enum vfio_device_mig_state *state)
+{
+	struct vum_conn *conn = &f->dev->conn;
+	bool over;
+
+	vum_conn_lock(conn);
+	*state = vum_mig_state(f->dev);
+	over = f->over;
+	vum_conn_unlock(conn);
+	if (over)
+		return -ENODEV;
+	return f->lost ? -EIO : 0;
+}
+
+/* The most bytes for one message: with their header, no more than was negotiated. */
+static size_t vum_mig_chunk(const struct vum_device *dev, size_t len)
+{
+	size_t max = min_t(size_t, READ_ONCE(dev->conn.peer.max_data_xfer_size),
+			   VUM_MAX_DATA_XFER_SIZE);
+
+	/* Servers of devices with registers only may take as few as 8. */
+	max -= min(max - 1, sizeof(struct vfio_user_mig_data));
+	return min(len, max);
+}
+
+/* Hand the reply's data over. Returns the number of bytes, or an error. */
+static ssize_t vum_mig_take(struct vum_mig_file *f, const struct vum_req *req,
+			    char __user *buf, u32 asked)
+{
+	const struct vfio_user_mig_data *data = (const void *)req->reply->payload;
+	u32 room = req->reply->size - sizeof(req->reply->hdr) - sizeof(*data);
+
+	/* libvfio-user's reply is as long as it may be, whatever the size it names. */
+	if (data->size > room) {
+		vum_conn_break(f->dev, f->session,
+			       "migration data are cut short: %u bytes of %u", room, data->size);
+		return -EIO;
+	}
+	f->drained = data->size < asked;
+	f->bytes += data->size;
+	if (!copy_to_user(buf, data->data, data->size))
+		return data->size;
+	f->lost = true;
+	return -EFAULT;
+}
+
+static ssize_t vum_mig_read_once(struct vum_mig_file *f, char __user *buf, size_t len)
+{
+	enum vfio_device_mig_state state;
+	struct vfio_user_mig_data *data;
+	struct vum_req *req;
+	ssize_t ret;
+
+	ret = vum_mig_file_check(f, &state);
+	if (ret)
+		return ret;
+	if (f->drained && state == VFIO_DEVICE_STATE_STOP_COPY)
+		return 0;
+	len = vum_mig_chunk(f->dev, len);
+	req = vum_req_alloc(VUM_REQ_CONSUMER, VFIO_USER_MIG_DATA_READ, sizeof(*data));
+	if (!req)
+		return -ENOMEM;
+	data = (void *)req->msg.payload;
+	data->argsz = sizeof(*data) + len;
+	data->size = len;
+	req->reply_min = sizeof(*data);
+	req->reply_max = sizeof(*data) + len;
+	ret = vum_mig_call(f->dev, f->session, req);
+	if (!ret)
+		ret = vum_mig_take(f, req, buf, len);
+	vum_req_put(req);
+	/* In PRE_COPY, there may be more later. */
+	if (!ret && state != VFIO_DEVICE_STATE_STOP_COPY)
+		ret = -ENOMSG;
+	return ret;
+}
+
+static ssize_t vum_mig_read(struct file *file, char __user *buf, size_t len, loff_t *pos)
+{
+	struct vum_mig_file *f = file->private_data;
+	ssize_t ret;
+
+	if (!len)
+		return 0;
+	ret = vum_mig_begin(f->dev);
+	if (ret)
+		return ret;
+	ret = vum_mig_read_once(f, buf, len);
+	vum_mig_end(f->dev);
+	return ret;
+}
+
+static ssize_t vum_mig_write_once(struct vum_mig_file *f, const char __user *buf, size_t len)
+{
+	enum vfio_device_mig_state state;
+	struct vfio_user_mig_data *data;
+	struct vum_req *req;
+	ssize_t ret;
+
+	ret = vum_mig_file_check(f, &state);
+	if (ret)
+		return ret;
+	len = vum_mig_chunk(f->dev, len);
+	req = vum_req_alloc(VUM_REQ_CONSUMER, VFIO_USER_MIG_DATA_WRITE, sizeof(*data) + len);
+	if (!req)
+		return -ENOMEM;
+	data = (void *)req->msg.payload;
+	data->argsz = sizeof(*data) + len;
+	data->size = len;
+	/* The specification wants no payload, but there may be one. */
+	req->reply_max = sizeof(*data) + len;
+	ret = -EFAULT;
+	if (!copy_from_user(data->data, buf, len))
+		ret = vum_mig_call(f->dev, f->session, req);
+	vum_req_put(req);
+	return ret ?: len;
+}
+
+static ssize_t vum_mig_write(struct file *file, const char __user *buf, size_t len,
+			     loff_t *pos)
+{
+	struct vum_mig_file *f = file->private_data;
+	ssize_t ret = 0;
+	size_t done = 0;
+
+	while (done < len && ret >= 0) {
+		ret = vum_mig_begin(f->dev);
+		if (ret)
+			break;
+		ret = vum_mig_write_once(f, buf + done, len - done);
+		vum_mig_end(f->dev);
+		if (ret > 0)
+			done += ret;
+	}
+	return done ?: ret;
+}
+
+/* vfio-user has no way to ask how much there is: say whether there is any. */
+static long vum_mig_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct vfio_precopy_info __user *to = (void __user *)arg;
+	unsigned long minsz = offsetofend(struct vfio_precopy_info, dirty_bytes);
+	struct vum_mig_file *f = file->private_data;
+	enum vfio_device_mig_state state;
+	struct vfio_precopy_info info;
+	int ret;
+
+	if (cmd != VFIO_MIG_GET_PRECOPY_INFO)
+		return -ENOTTY;
+	if (copy_from_user(&info, to, minsz))
+		return -EFAULT;
+	if (info.argsz < minsz)
+		return -EINVAL;
+	ret = vum_mig_file_check(f, &state);
+	if (ret)
+		return ret;
+	if (state != VUM_MIG_PRE_COPY)
+		return -EINVAL;
+	info.flags = 0;
+	info.initial_bytes = READ_ONCE(f->drained) ? 0 : vum_mig_chunk(f->dev, SIZE_MAX);
+	info.dirty_bytes = 0;
+	return copy_to_user(to, &info, minsz) ? -EFAULT : 0;
+}
+
+static int vum_mig_release(struct inode *inode, struct file *file)
+{
+	struct vum_mig_file *f = file->private_data;
+	struct vum_device *dev = f->dev;
+
+	vum_conn_lock(&dev->conn);
+	if (dev->mig.file == f)
+		dev->mig.file = NULL;
+	vum_conn_unlock(&dev->conn);
+	kfree(f);
+	vfio_put_device(&dev->vdev);
+	return 0;
+}
+
+static const struct file_operations vum_mig_saving = {
+	.owner		= THIS_MODULE,
+	.read		= vum_mig_read,
+	.unlocked_ioctl	= vum_mig_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+	.release	= vum_mig_release,
+};
+
+static const struct file_operations vum_mig_loading = {
+	.owner		= THIS_MODULE,
+	.write		= vum_mig_write,
+	.release	= vum_mig_release,
+};
+
+static struct file *vum_mig_open(struct vum_device *dev, bool load)
+{
+	struct vum_mig_file *f = kzalloc(sizeof(*f), GFP_KERNEL_ACCOUNT);
+	struct file *file;
+
+	if (!f)
+		return ERR_PTR(-ENOMEM);
+	f->dev = dev;
+	f->session = dev->mig.session;
+	file = anon_inode_getfile("[vfio-user-mdev-migration]",
+				  load ? &vum_mig_loading : &vum_mig_saving, f,
+				  load ? O_WRONLY : O_RDONLY);
+	if (IS_ERR(file)) {
+		kfree(f);
+		return file;
+	}
+	get_device(&dev->vdev.device);
+	stream_open(file->f_inode, file);
+	return file;
+}
+
+/*
+ * States
+ */
+
+/* Ask the server for its state, or with VFIO_DEVICE_FEATURE_SET, tell it one. */
+static int vum_mig_ask(struct vum_device *dev, u32 how, u32 *state)
+{
+	struct vfio_user_mig_device_state *mig;
+	struct vfio_user_device_feature *feature;
+	bool set = how == VFIO_DEVICE_FEATURE_SET;
+	struct vum_req *req;
+	int ret;
+
+	req = vum_req_alloc(VUM_REQ_CONSUMER, VFIO_USER_DEVICE_FEATURE,
+			    sizeof(*feature) + (set ? sizeof(*mig) : 0));
+	if (!req)
+		return -ENOMEM;
+	feature = (void *)req->msg.payload;
+	feature->argsz = sizeof(*feature) + sizeof(*mig);
+	feature->flags = how | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE;
+	if (set)
+		*(struct vfio_user_mig_device_state *)feature->data =
+			(struct vfio_user_mig_device_state) {
+				.device_state = *state, .data_fd = -1,
+			};
+	req->reply_max = sizeof(*feature) + sizeof(*mig);
+	req->reply_min = set ? 0 : req->reply_max;
+	ret = vum_mig_call(dev, dev->mig.session, req);
+	if (!ret && !set) {
+		feature = (void *)req->reply->payload;
+		mig = (void *)feature->data;
+		*state = mig->device_state;
+	}
+	vum_req_put(req);
+	return ret;
+}
+
+/* The server has failed to leave @cur. Is it still there? */
+static void vum_mig_failed(struct vum_device *dev, enum vfio_device_mig_state cur)
+{
+	u32 state;
+
+	if (!vum_mig_ask(dev, VFIO_DEVICE_FEATURE_GET, &state) && state == cur)
+		return;
+	vum_conn_lock(&dev->conn);
+	vum_mig_enter(dev, VFIO_DEVICE_STATE_ERROR);
+	vum_conn_unlock(&dev->conn);
+	vum_err(dev, "migration failed: server cannot leave state %u, nor stay in it; reset the device\n",
+		cur);
+}
+
+/* Go from one state to the next. Returns a data file if one begins; NULL; or an error. */
+static struct file *vum_mig_arc(struct vum_device *dev, enum vfio_device_mig_state cur,
+				enum vfio_device_mig_state next)
+{
+	bool begins = vum_mig_flows(next) && !vum_mig_flows(cur);
+	struct file *file = NULL;
+	struct vum_mig *mig = &dev->mig;
+	u32 state = next;
+	int ret;
+
+	if (begins)
+		file = vum_mig_open(dev, next == VFIO_DEVICE_STATE_RESUMING);
+	if (IS_ERR(file))
+		return file;
+	ret = vum_mig_ask(dev, VFIO_DEVICE_FEATURE_SET, &state);
+	if (ret) {
+		if (file)
+			fput(file);
+		vum_mig_failed(dev, cur);
+		return ERR_PTR(ret);
+	}
+	vum_conn_lock(&dev->conn);
+	/* What was left when the device stopped is still to come. */
+	if (mig->file)
+		mig->file->drained = false;
+	vum_mig_enter(dev, next);
+	if (begins)
+		mig->file = file->private_data;
+	vum_conn_unlock(&dev->conn);
+	return file;
+}
+
+/* VFIO installs the data file's descriptor, and drops what is an error. */
+static struct file *vum_mig_set(struct vfio_device *vdev, enum vfio_device_mig_state new)
+{
+	struct vum_device *dev = vum_from_vfio(vdev);
+	enum vfio_device_mig_state cur, next;
+	struct vum_mig *mig = &dev->mig;
+	struct file *file = NULL;
+	int ret = vum_mig_begin(dev);
+
+	if (ret)
+		return ERR_PTR(ret);
+	vum_conn_lock(&dev->conn);
+	cur = vum_mig_state(dev);
+	if (cur == VFIO_DEVICE_STATE_RUNNING)
+		mig->session = dev->conn.session;
+	vum_conn_unlock(&dev->conn);
+	/* Only a reset ends that; and VFIO warns of whoever asks for the way out of it. */
+	if (cur == VFIO_DEVICE_STATE_ERROR && cur != new)
+		file = ERR_PTR(-EINVAL);
+	for (; cur != new && !file; cur = next) {
+		ret = vfio_mig_get_next_state(vdev, cur, new, &next);
+		file = ret ? ERR_PTR(ret) : vum_mig_arc(dev, cur, next);
+	}
+	vum_mig_end(dev);
+	return file;
+}
+
+static int vum_mig_get(struct vfio_device *vdev, enum vfio_device_mig_state *state)
+{
+	struct vum_device *dev = vum_from_vfio(vdev);
+
+	vum_conn_lock(&dev->conn);
+	*state = vum_mig_state(dev);
+	vum_conn_unlock(&dev->conn);
+	return 0;
+}
+
+/*
+ * vfio-user has no way to ask: as much as the last time, or what one message carries.
+ * Not every kernel wants to know.
+ */
+static int __maybe_unused
+vum_mig_data_size(struct vfio_device *vdev, unsigned long *bytes)
+{
+	struct vum_device *dev = vum_from_vfio(vdev);
+
+	*bytes = max_t(u64, READ_ONCE(dev->mig.bytes), vum_mig_chunk(dev, SIZE_MAX));
+	return 0;
+}
+
+static const struct vfio_migration_ops vum_mig_ops = {
+	.migration_set_state	= vum_mig_set,
+	.migration_get_state	= vum_mig_get,
+	VUM_OPS_MIG_DATA_SIZE(vum_mig_data_size)
+};
+
+/**
+ * vum_mig_offer - let consumers migrate the device as far as its server can
+ * @dev: device, whose connection is locked
+ * @flags: VFIO_MIGRATION_*, as the server has them; 0: it cannot
+ *
+ * A consumer that has the device open has asked for the flags, and goes by them.
+ */
+void vum_mig_offer(struct vum_device *dev, u64 flags)
+{
+	const struct vfio_migration_ops *ops;
+
+	vum_conn_assert_held(&dev->conn);
+	flags &= VUM_MIG_FLAGS;
+	if (!(flags & VFIO_MIGRATION_STOP_COPY))
+		flags = 0;
+	ops = flags ? &vum_mig_ops : NULL;
+	if (dev->open)
+		return;
+	WRITE_ONCE(dev->vdev.migration_flags, flags);
+	WRITE_ONCE(dev->vdev.mig_ops, ops);
+}
+
+/**
+ * vum_mig_reset - reset the device, by which its state becomes RUNNING
+ * @dev: device
+ * @reset: sends the request and waits for the reply; returns 0 or an error
+ *
+ * Return: as @reset; -EINTR if the caller is being killed.
+ */
+int vum_mig_reset(struct vum_device *dev, int (*reset)(struct vum_device *dev))
+{
+	int ret = vum_mig_begin(dev);
+
+	if (ret)
+		return ret;
+	ret = reset(dev);
+	if (!ret)
+		vum_mig_close(dev);
+	vum_mig_end(dev);
+	return ret;
+}
+
+/**
+ * vum_mig_close - note that the server has been told to reset the device
+ * @dev: device
+ */
+void vum_mig_close(struct vum_device *dev)
+{
+	vum_conn_lock(&dev->conn);
+	vum_mig_enter(dev, VFIO_DEVICE_STATE_RUNNING);
+	vum_conn_unlock(&dev->conn);
+}
+
+void vum_mig_init(struct vum_device *dev)
+{
+	dev->mig.state = VFIO_DEVICE_STATE_RUNNING;
+}
