@@ -108,8 +108,9 @@ $(foreach r,$(ROWS),$(eval $(call program,bench-$(r),$(call objs,selftests/bench
 
 # Runs in guests that have no libraries, and so without sanitizers.
 ifndef SAN
-PROGRAMS += $(O)/bin/guest-bench
+PROGRAMS += $(O)/bin/guest-bench $(O)/bin/guest-move
 $(eval $(call program,guest-bench,$(call objs,$(wildcard selftests/guest/bench*.c)),-static))
+$(eval $(call program,guest-move,$(call objs,selftests/guest/move.c),-static -lpthread))
 endif
 
 -include $(shell find $(B) -name '*.d' -path '*/obj/*' 2>/dev/null)

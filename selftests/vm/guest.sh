@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Usage: guest.sh [--timeout S] [--viommu] [--shared] [--program FILE] [--cold]
-#                 [--reboot] script [qemu-argument...]
+#                 [--reboot] [--move DEVICE] script [qemu-argument...]
 #        guest.sh [--viommu] [--shared] [--program FILE] --prepare
 #
 # Inside the VM of run.sh: starts a guest under the distribution's QEMU with,
@@ -23,6 +23,11 @@
 #
 # --reboot runs the script twice, with a reset of the guest in between; the exit
 # status is the higher one.
+#
+# --move DEVICE, twice: whenever the script prints a line "MOVE", the guest is moved to
+# another QEMU, and a line "MOVED" sent to it. The first DEVICE is for the first QEMU and
+# each second one after it, the other for those in between. What QEMU says of each move
+# goes to stderr.
 set -eu
 
 here=$(dirname "$(readlink -f "$0")")
@@ -31,7 +36,7 @@ modules="virtio_pci virtio_blk nvme ext4 gpio-pci-idio-16"
 append="console=ttyS0,115200 quiet panic=-1 8250.nr_uarts=8 mitigations=off nokaslr \
 tsc=reliable cryptomgr.notests"
 
-timeout=$((600 * ${VUM_SLOW:-1})) mode=warm reboot='' programs=''
+timeout=$((600 * ${VUM_SLOW:-1})) mode=warm reboot='' programs='' here_device='' there_device=''
 qemu="qemu-system-x86_64 -accel tcg -M q35,hpet=off,vmport=off -m 256
 	-nodefaults -no-user-config -display none -no-reboot"
 while :; do
@@ -49,6 +54,9 @@ while :; do
 	--program) programs="$programs $(readlink -f "$2")"; shift 2 ;;
 	--cold) mode=cold; shift ;;
 	--reboot) reboot=1; shift ;;
+	--move)
+		[ -n "$here_device" ] && there_device=$2 || here_device=$2
+		shift 2 ;;
 	--prepare) mode=prepare; shift; set -- /dev/null ;;
 	-*) echo "guest.sh: unknown option $1" >&2; exit 125 ;;
 	*) break ;;
@@ -84,30 +92,75 @@ elif [ $mode = warm ]; then
 fi
 
 tmp=$(mktemp -d)
-pid=''
-trap '[ -z "$pid" ] || kill $pid 2>/dev/null; rm -rf "$tmp"' EXIT
+pid='' other=''
+trap '[ -z "$pid$other" ] || kill $pid $other 2>/dev/null; rm -rf "$tmp"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 console=${VUM_GUEST_CONSOLE:-${VUM_RESULT:-$tmp}/guest.log}
 
 monitor=control
 [ $mode != prepare ] || monitor=readline
-[ $mode != warm ] || set -- "$@" -incoming "exec:cat $snapshot"
+incoming=''
+[ $mode != warm ] || incoming=1
 [ -z "$reboot" ] || set -- "$@" -action reboot=reset
+
+# launch QEMU-ARGUMENT...: replaces this shell, which is to be one in the background, by
+# QEMU, with its monitor on stdin and stdout.
+launch() {
+	# shellcheck disable=SC2086
+	exec setpriv --pdeathsig TERM timeout --foreground -k 5 "$timeout" \
+		setpriv --pdeathsig KILL $qemu \
+		-kernel "$VUM_VMLINUX" -initrd "$initrd" -append "$append" \
+		-chardev "pipe,id=io,path=$tmp/io" -serial "file:$console" \
+		-serial chardev:io -serial "file:$tmp/status" \
+		-chardev stdio,id=mon,signal=off -mon "chardev=mon,mode=$monitor" "$@"
+}
+
+# move QEMU-ARGUMENT...: go on in another QEMU, with the other device.
+moves=0
+move() {
+	moves=$((moves + 1))
+	device=$here_device here_device=$there_device there_device=$device
+	mkfifo "$tmp/mon$moves.in" "$tmp/mon$moves.out"
+	exec 7<>"$tmp/mon$moves.in" 8<>"$tmp/mon$moves.out"
+	# shellcheck disable=SC2094
+	exec 9<"$tmp/mon$moves.out"
+	launch "$@" -device "$here_device" -incoming "unix:$tmp/move$moves" \
+		<&7 >&8 3>&- 4>&- 5<&- 6<&- 9<&- &
+	other=$!
+	exec 8>&-
+	echo '{"execute":"qmp_capabilities"}' >&7
+	until [ -S "$tmp/move$moves" ]; do
+		kill -0 $other 2>/dev/null || return 1
+		sleep 0.2
+	done
+	echo '{"execute":"migrate","arguments":{"uri":"unix:'"$tmp/move$moves"'"}}' >&3
+	while echo '{"execute":"query-migrate"}' >&3 && read -r line <&5; do
+		case $line in
+		*'"status": "completed"'* | *'"status": "failed"'* | *'"error"'*) break ;;
+		esac
+		sleep 0.5
+	done
+	echo "guest.sh: move $moves: $line" >&2
+	case $line in *'"status": "completed"'*) ;; *) return 1 ;; esac
+	while read -r line <&9; do
+		case $line in *'"RESUME"'*) break ;; esac
+	done
+	echo '{"execute":"quit"}' >&3
+	wait "$pid" || return 1
+	pid=$other other=''
+	exec 3>&7 5<&9 7>&- 9<&-
+	echo MOVED >&4
+}
+
 # QEMU inherits the write ends of what it writes, so that the readers see the
 # end of it when QEMU ends, however early that is.
 mkfifo "$tmp/io.in" "$tmp/io.out" "$tmp/mon.in" "$tmp/mon.out"
 exec 3<>"$tmp/mon.in" 4<>"$tmp/io.in" 7<>"$tmp/mon.out" 8<>"$tmp/io.out"
 # shellcheck disable=SC2094
 exec 5<"$tmp/mon.out" 6<"$tmp/io.out"
-# shellcheck disable=SC2086
-setpriv --pdeathsig TERM timeout --foreground -k 5 "$timeout" \
-	setpriv --pdeathsig KILL $qemu \
-	-kernel "$VUM_VMLINUX" -initrd "$initrd" -append "$append" \
-	-chardev "pipe,id=io,path=$tmp/io" -serial "file:$console" \
-	-serial chardev:io -serial "file:$tmp/status" \
-	-chardev stdio,id=mon,signal=off -mon "chardev=mon,mode=$monitor" \
-	"$@" <&3 >&7 5<&- 6<&- &
+launch "$@" ${here_device:+-device "$here_device"} \
+	${incoming:+-incoming "exec:cat $snapshot"} <&3 >&7 5<&- 6<&- &
 pid=$!
 exec 7>&- 8>&-
 
@@ -131,6 +184,14 @@ if [ $mode != prepare ]; then
 			send_script
 		else
 			echo "$line"
+		fi
+	done
+	while [ "$there_device" ] && IFS= read -r line <&6; do
+		if [ "$line" != MOVE ]; then
+			printf '%s\n' "$line"
+		elif ! move "$@"; then
+			echo "guest.sh: the guest was not moved" >&2
+			exit 125
 		fi
 	done
 	cat <&6
