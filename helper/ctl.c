@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* vfio-user-mdevctl: show people and programs what the module tells of its mdevs. */
+/*
+ * vfio-user-mdevctl: show people and programs what the module tells of its mdevs, and hand
+ * an mdev that is in use to another server.
+ */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -27,12 +30,16 @@ static const struct option long_options[] = {
 
 static const char help[] =
 	"Usage: vfio-user-mdevctl [OPTION]... VERB\n"
-	"Shows the mdevs of the module vfio_user_mdev and what happens to them.\n"
+	"Shows the mdevs of the module vfio_user_mdev and what happens to them, and has another\n"
+	"server take one over.\n"
 	"\n"
 	"  list          all mdevs, one a line\n"
 	"  show UUID     all that is known of one\n"
 	"  stats [UUID]  counters, and how long replies take\n"
 	"  monitor       events as they happen, until interrupted\n"
+	"  handover UUID SOCKET\n"
+	"                go on with the server that listens on SOCKET, and has nothing\n"
+	"                to do as yet; if it cannot, all stays as it is\n"
 	"\n"
 	"      --json    JSON: an array, an object, an object a line\n"
 	"      --watch[=SECONDS]\n"
@@ -55,6 +62,7 @@ static const struct verb {
 	{ "show", 1, 1, "one UUID", false, ctl_show },
 	{ "stats", 0, 1, "one UUID or none", true, ctl_stats },
 	{ "monitor", 0, 0, "no arguments", false, ctl_monitor },
+	{ "handover", 2, 2, "a UUID and a socket's path", false, ctl_handover },
 };
 
 int ctl_fail(const char *what, int err)
@@ -128,7 +136,7 @@ static int check_and_run(struct ctl_args *args, int nr, char **words)
 	char what[128];
 
 	if (!nr)
-		return usage("a verb is missing: list, show, stats or monitor");
+		return usage("a verb is missing: list, show, stats, monitor or handover");
 	verb = find_verb(words[0]);
 	if (!verb) {
 		snprintf(what, sizeof(what), "%s: no such verb", words[0]);
@@ -143,6 +151,7 @@ static int check_and_run(struct ctl_args *args, int nr, char **words)
 		return usage(what);
 	}
 	args->uuid = nr > 1 ? words[1] : NULL;
+	args->socket = nr > 2 ? words[2] : NULL;
 	return run_verb(verb, args);
 }
 

@@ -16,11 +16,13 @@ struct json_object;
  * struct ctl_args - what a verb is to do
  * @json: print JSON, for programs
  * @uuid: of the mdev; NULL for all mdevs
+ * @socket: path of a server's socket, or NULL
  * @watch_ms: time between two prints, in ms; 0: print once
  */
 struct ctl_args {
 	bool json;
 	const char *uuid;
+	const char *socket;
 	unsigned int watch_ms;
 };
 
@@ -29,6 +31,7 @@ int ctl_list(struct vum_nl *nl, const struct ctl_args *args);
 int ctl_show(struct vum_nl *nl, const struct ctl_args *args);
 int ctl_monitor(struct vum_nl *nl, const struct ctl_args *args);
 int ctl_stats(struct vum_nl *nl, const struct ctl_args *args);
+int ctl_handover(struct vum_nl *nl, const struct ctl_args *args);
 
 /* Print "vfio-user-mdevctl: @what: ..." about -errno and return the exit code. */
 int ctl_fail(const char *what, int err);

@@ -415,6 +415,7 @@ void vum_attach_work(struct work_struct *work)
 		flaw = vum_ask_shape(a) ?: vum_take_shape(a) ?:
 		       vum_announce_dma(a);
 		flaw = flaw ?: vum_replay_irqs(a);
+		flaw = flaw ?: vum_handover_load(dev, a->session);
 		if (flaw)
 			vum_conn_break(dev, a->session, "%s", flaw);
 		else

@@ -115,6 +115,8 @@ static int vum_attach_begin(struct vum_device *dev, const struct vum_attach *a,
 	} else {
 		conn->helper = true;
 		conn->session++;
+		if (!conn->paused)
+			conn->since = conn->session;
 		WRITE_ONCE(conn->held, 0);
 		WRITE_ONCE(conn->stuck, 0);
 		conn->posted = false;

@@ -46,12 +46,16 @@ const char *const vum_data_path_names[] = {
  */
 static int vum_conn_gate(const struct vum_conn *conn, const struct vum_req *req)
 {
-	if (req->session && req->session != conn->session)
+	bool consumer = req->kind == VUM_REQ_CONSUMER || req->kind == VUM_REQ_POSTED;
+	u32 first = consumer ? conn->since : conn->session;
+
+	if (consumer && conn->paused)
+		return -EPROBE_DEFER;
+	if (req->session && req->session - first > conn->session - first)
 		return -EIO;
 	if (!vum_conn_alive(conn))
 		return -EIO;
-	if (conn->state == VUM_STATE_ATTACHING &&
-	    (req->kind == VUM_REQ_CONSUMER || req->kind == VUM_REQ_POSTED))
+	if (conn->state == VUM_STATE_ATTACHING && consumer)
 		return -EPROBE_DEFER;
 	/* Only a helper can receive the descriptors that the reply may bring. */
 	return req->reply_fds && !conn->helper ? -EIO : 0;
@@ -362,7 +366,7 @@ int vum_conn_check_helper(const struct vum_conn *conn)
 }
 
 /**
- * vum_conn_wait_settled - wait until no server is being attached
+ * vum_conn_wait_settled - wait until no server is being attached, and none expected
  * @conn: connection
  *
  * Context: may be frozen, so the caller holds no lock.
@@ -370,7 +374,9 @@ int vum_conn_check_helper(const struct vum_conn *conn)
  */
 int vum_conn_wait_settled(struct vum_conn *conn)
 {
-	if (wait_event_state(conn->changed, READ_ONCE(conn->state) != VUM_STATE_ATTACHING,
+	if (wait_event_state(conn->changed,
+			     READ_ONCE(conn->state) != VUM_STATE_ATTACHING &&
+			     !READ_ONCE(conn->paused),
 			     (TASK_KILLABLE | TASK_FREEZABLE)))
 		return -EINTR;
 	return 0;

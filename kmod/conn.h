@@ -39,6 +39,9 @@
  * @no_posting: it replies to these, so no more are sent
  * @waiter: a task that waits for a reply at present, or NULL
  * @spin_ns: how long a task polls for a reply before it sleeps
+ * @since: the attachment from which on the device has been the same for consumers: it has
+ *	been handed from one server to the next, with its state
+ * @paused: consumers' requests wait, since the device is handed to another server
  * @fds_wanted: requests that were sent and whose reply may bring descriptors
  * @state: of the attachment
  * @session: number of the attachment, so that a late verdict hits no newer one
@@ -77,6 +80,8 @@ struct vum_conn {
 	bool no_posting;
 	struct task_struct *waiter;
 	u64 spin_ns;
+	u32 since;
+	bool paused;
 	unsigned int fds_wanted;
 	enum vum_state state;
 	u32 session;

@@ -247,6 +247,7 @@ static int vum_device_init(struct vfio_device *vdev)
 	INIT_LIST_HEAD(&dev->ioeventfds.list);
 	vum_announce_init(dev);
 	vum_mig_init(dev);
+	vum_handover_init(dev);
 	INIT_WORK(&dev->attach, vum_attach_work);
 	INIT_WORK(&dev->conn.detach, vum_detach_work);
 	snprintf(dev->socket, sizeof(dev->socket),

@@ -42,6 +42,7 @@
 #include "dma.h"
 #include "dma_announce.h"
 #include "dma_container.h"
+#include "handover.h"
 #include "ioeventfd.h"
 #include "irq.h"
 #include "migrate.h"
@@ -74,6 +75,7 @@
  * @member: the device's place in the consumer's container
  * @announce: what the server has been told of the consumer's memory
  * @mig: how far its migration is
+ * @handover: how it is handed from one server to another
  * @ratelimit: of log messages about the device
  * @socket: where the server listens; conn's lock guards it
  * @optional_commands: which commands are sent that a server need not know: a bitmap of
@@ -103,6 +105,7 @@ struct vum_device {
 	struct vum_member member;
 	struct vum_announce announce;
 	struct vum_mig mig;
+	struct vum_handover handover;
 	struct ratelimit_state ratelimit;
 	char socket[UNIX_PATH_MAX];
 	unsigned long optional_commands;

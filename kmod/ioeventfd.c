@@ -34,6 +34,8 @@
  * @source: the consumer's eventfd, with a reference
  * @server: the server's eventfd for this write, with a reference, or NULL
  * @session: the attachment that @server is from
+ * @missed: it was signalled while the device was handed to another server; conn's lock
+ *	guards this
  * @last: the last write that was queued, with a reference, or NULL. While it is the
  *	last message in conn->out, it need not be repeated
  */
@@ -46,6 +48,7 @@ struct vum_ioeventfd {
 	struct eventfd_ctx *source;
 	struct eventfd_ctx *server;
 	u32 session;
+	bool missed;
 	struct vum_req *last;
 };
 
@@ -102,10 +105,29 @@ static void vum_ioeventfd_write(struct vum_ioeventfd *io)
 	vum_req_put(req);
 }
 
+/* Is the device being handed to another server? Then this is for later. */
+static bool vum_ioeventfd_must_wait(struct vum_ioeventfd *io)
+{
+	struct vum_conn *conn = &io->dev->conn;
+	bool paused;
+
+	/* If that begins now, what this server still gets is in the state that it saves. */
+	if (!READ_ONCE(conn->paused))
+		return false;
+	vum_conn_lock(conn);
+	paused = conn->paused;
+	if (paused)
+		io->missed = true;
+	vum_conn_unlock(conn);
+	return paused;
+}
+
 static void vum_ioeventfd_thread(void *opaque, void *unused)
 {
 	struct vum_ioeventfd *io = opaque;
 
+	if (vum_ioeventfd_must_wait(io))
+		return;
 	if (vum_ioeventfd_direct(io))
 		vum_eventfd_signal(io->server);
 	else
@@ -171,6 +193,35 @@ static int vum_ioeventfd_ask(struct vum_ioeventfd *io)
 			      "no eventfd of the server's: GET_REGION_IO_FDS: error %d", ret);
 	vum_req_put(req);
 	return ret == -EINTR ? ret : 0;
+}
+
+static bool vum_ioeventfd_take_missed(struct vum_ioeventfd *io)
+{
+	bool missed;
+
+	vum_conn_lock(&io->dev->conn);
+	missed = io->missed;
+	io->missed = false;
+	vum_conn_unlock(&io->dev->conn);
+	return missed;
+}
+
+/**
+ * vum_ioeventfd_catch_up - make the writes that had to wait
+ * @dev: device, which is no longer paused
+ *
+ * By signalling the consumer's eventfd once more: so no write of an ioeventfd's is made
+ * by two tasks at a time.
+ */
+void vum_ioeventfd_catch_up(struct vum_device *dev)
+{
+	struct vum_ioeventfd *io;
+
+	mutex_lock(&dev->ioeventfds.lock);
+	list_for_each_entry(io, &dev->ioeventfds.list, node)
+		if (vum_ioeventfd_take_missed(io))
+			vum_eventfd_signal(io->source);
+	mutex_unlock(&dev->ioeventfds.lock);
 }
 
 static void vum_ioeventfd_free(struct vum_ioeventfd *io)

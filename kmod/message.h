@@ -56,6 +56,8 @@ static inline void *vum_msg_bytes(struct vum_msg *msg)
  * @VUM_REQ_ASYNC: no task waits. close_device() sends these, since the task that
  *	runs it can be past its last signal and must not wait for a server
  * @VUM_REQ_POSTED: a write of the consumer's to which the server does not reply
+ * @VUM_REQ_HANDOVER: a worker waits that hands the device from one server to another;
+ *	consumers' requests wait for that
  * @VUM_REQ_ANSWER: no request, but the kernel's reply to a command of the server
  */
 enum vum_req_kind {
@@ -63,6 +65,7 @@ enum vum_req_kind {
 	VUM_REQ_ATTACH,
 	VUM_REQ_ASYNC,
 	VUM_REQ_POSTED,
+	VUM_REQ_HANDOVER,
 	VUM_REQ_ANSWER,
 };
 
@@ -106,6 +109,7 @@ enum vum_req_state {
  * @reply_fds: most descriptors that may come with the reply
  * @sent: the request has been handed to the transport
  * @small: the request is from the cache for small messages
+ * @timeout_ms: how long to wait for the reply, if not as long as dev->timeout_ms says
  * @queued_at: ktime_get_ns() when the request was queued
  * @done: called without locks once a VUM_REQ_ASYNC has ended, with @reply or
  *	@error; may be NULL
@@ -127,6 +131,7 @@ struct vum_req {
 	u32 reply_fds;
 	bool sent;
 	bool small;
+	u32 timeout_ms;
 	u64 queued_at;
 	void (*done)(struct vum_device *dev, const struct vum_req *req);
 	struct vum_msg *reply;

@@ -41,8 +41,13 @@ struct vum_mig_file {
 	u64 bytes;
 };
 
-/* Begin what must not be under way twice. Returns 0; -EINTR if the caller is being killed. */
-static int vum_mig_begin(struct vum_device *dev)
+/**
+ * vum_mig_begin - begin what must not be under way twice: a change of state, data, a reset
+ * @dev: device
+ *
+ * Return: 0; -EINTR if the caller is being killed.
+ */
+int vum_mig_begin(struct vum_device *dev)
 {
 	/* The task may be frozen here, since it holds no lock. */
 	if (wait_event_state(dev->conn.changed, !test_and_set_bit_lock(0, &dev->mig.busy),
@@ -51,7 +56,11 @@ static int vum_mig_begin(struct vum_device *dev)
 	return 0;
 }
 
-static void vum_mig_end(struct vum_device *dev)
+/**
+ * vum_mig_end - end what vum_mig_begin() has begun
+ * @dev: device
+ */
+void vum_mig_end(struct vum_device *dev)
 {
 	clear_bit_unlock(0, &dev->mig.busy);
 	/* Pairs with the barrier of whoever begins to wait. */
@@ -80,8 +89,13 @@ static void vum_mig_enter(struct vum_device *dev, enum vfio_device_mig_state sta
 	mig->file = NULL;
 }
 
-/* A server that came later knows nothing of what its predecessor was told. */
-static enum vfio_device_mig_state vum_mig_state(struct vum_device *dev)
+/**
+ * vum_mig_state - get the state that the device is in
+ * @dev: device, whose connection is locked
+ *
+ * A server that came later knows nothing of what its predecessor was told.
+ */
+enum vfio_device_mig_state vum_mig_state(struct vum_device *dev)
 {
 	struct vum_mig *mig = &dev->mig;
 
@@ -93,15 +107,159 @@ static enum vfio_device_mig_state vum_mig_state(struct vum_device *dev)
 }
 
 /*
- * The data file
+ * Messages
  */
 
-/* Send a request to the server of @session. Returns as vum_req_call(). */
-static int vum_mig_call(struct vum_device *dev, u32 session, struct vum_req *req)
+/**
+ * vum_mig_call - send a request to the server of one attachment, and wait
+ * @dev: device
+ * @session: the attachment
+ * @req: request
+ *
+ * Return: as vum_req_call().
+ */
+int vum_mig_call(struct vum_device *dev, u32 session, struct vum_req *req)
 {
 	req->session = session;
+	/* Consumers wait for it, and for them it is as when a server is attached. */
+	if (req->kind == VUM_REQ_HANDOVER)
+		req->timeout_ms = READ_ONCE(dev->attach_timeout_ms);
 	return vum_req_call(dev, req);
 }
+
+/* Ask the server for its state, or with VFIO_DEVICE_FEATURE_SET, tell it one. */
+static int vum_mig_ask(struct vum_device *dev, enum vum_req_kind kind, u32 session,
+		       u32 how, u32 *state)
+{
+	struct vfio_user_mig_device_state *mig;
+	struct vfio_user_device_feature *feature;
+	bool set = how == VFIO_DEVICE_FEATURE_SET;
+	struct vum_req *req;
+	int ret;
+
+	req = vum_req_alloc(kind, VFIO_USER_DEVICE_FEATURE,
+			    sizeof(*feature) + (set ? sizeof(*mig) : 0));
+	if (!req)
+		return -ENOMEM;
+	feature = (void *)req->msg.payload;
+	feature->argsz = sizeof(*feature) + sizeof(*mig);
+	feature->flags = how | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE;
+	if (set)
+		*(struct vfio_user_mig_device_state *)feature->data =
+			(struct vfio_user_mig_device_state) {
+				.device_state = *state, .data_fd = -1,
+			};
+	req->reply_max = sizeof(*feature) + sizeof(*mig);
+	req->reply_min = set ? 0 : req->reply_max;
+	ret = vum_mig_call(dev, session, req);
+	if (!ret && !set) {
+		feature = (void *)req->reply->payload;
+		mig = (void *)feature->data;
+		*state = mig->device_state;
+	}
+	vum_req_put(req);
+	return ret;
+}
+
+/**
+ * vum_mig_tell - tell a server the state that it has to go to
+ * @dev: device
+ * @kind: VUM_REQ_CONSUMER or VUM_REQ_HANDOVER
+ * @session: the attachment whose server it is
+ * @state: the state
+ *
+ * Return: as vum_req_call(), or -ENOMEM.
+ */
+int vum_mig_tell(struct vum_device *dev, enum vum_req_kind kind, u32 session, u32 state)
+{
+	return vum_mig_ask(dev, kind, session, VFIO_DEVICE_FEATURE_SET, &state);
+}
+
+/**
+ * vum_mig_chunk - choose how many bytes go into one message
+ * @dev: device
+ * @len: number of bytes that there are, or that are wanted
+ *
+ * Return: @len or, if that is too much, what was negotiated less the header.
+ */
+size_t vum_mig_chunk(const struct vum_device *dev, size_t len)
+{
+	size_t max = min_t(size_t, READ_ONCE(dev->conn.peer.max_data_xfer_size),
+			   VUM_MAX_DATA_XFER_SIZE);
+
+	/* Servers of devices with registers only may take as few as 8. */
+	max -= min(max - 1, sizeof(struct vfio_user_mig_data));
+	return min(len, max);
+}
+
+/**
+ * vum_mig_fetch - read from a server's state
+ * @dev: device
+ * @kind: VUM_REQ_CONSUMER or VUM_REQ_HANDOVER
+ * @session: the attachment whose server it is
+ * @len: number of bytes to ask for, from vum_mig_chunk()
+ *
+ * Return: the request, whose reply is a struct vfio_user_mig_data with as many bytes as
+ * that says; or an error pointer, as vum_req_call(), or -ENOMEM.
+ */
+struct vum_req *vum_mig_fetch(struct vum_device *dev, enum vum_req_kind kind, u32 session,
+			      size_t len)
+{
+	struct vfio_user_mig_data *data;
+	struct vum_req *req;
+	u32 room;
+	int ret;
+
+	req = vum_req_alloc(kind, VFIO_USER_MIG_DATA_READ, sizeof(*data));
+	if (!req)
+		return ERR_PTR(-ENOMEM);
+	data = (void *)req->msg.payload;
+	data->argsz = sizeof(*data) + len;
+	data->size = len;
+	req->reply_min = sizeof(*data);
+	req->reply_max = sizeof(*data) + len;
+	ret = vum_mig_call(dev, session, req);
+	if (ret)
+		goto err;
+	data = (void *)req->reply->payload;
+	room = req->reply->size - sizeof(req->reply->hdr) - sizeof(*data);
+	/* libvfio-user's reply is as long as it may be, whatever the size it names. */
+	if (data->size <= room)
+		return req;
+	vum_conn_break(dev, session, "migration data are cut short: %u bytes of %u", room,
+		       data->size);
+	ret = -EIO;
+err:
+	vum_req_put(req);
+	return ERR_PTR(ret);
+}
+
+/**
+ * vum_mig_new_write - make a request that writes to a server's state
+ * @kind: VUM_REQ_CONSUMER or VUM_REQ_HANDOVER
+ * @len: number of bytes, from vum_mig_chunk(), for the caller to put at vum_mig_data()
+ *
+ * Return: the request, or NULL if there is no memory.
+ */
+struct vum_req *vum_mig_new_write(enum vum_req_kind kind, size_t len)
+{
+	struct vfio_user_mig_data *data;
+	struct vum_req *req;
+
+	req = vum_req_alloc(kind, VFIO_USER_MIG_DATA_WRITE, sizeof(*data) + len);
+	if (!req)
+		return NULL;
+	data = (void *)req->msg.payload;
+	data->argsz = sizeof(*data) + len;
+	data->size = len;
+	/* The specification wants no payload, but there may be one. */
+	req->reply_max = sizeof(*data) + len;
+	return req;
+}
+
+/*
+ * The data file
+ */
 
 /* Returns 0; -ENODEV if no more data flow by this file; or -EIO if some are lost. */
 static int vum_mig_file_check(struct vum_mig_file *f, enum vfio_device_mig_state *state)
@@ -118,30 +276,12 @@ static int vum_mig_file_check(struct vum_mig_file *f, enum vfio_device_mig_state
 	return f->lost ? -EIO : 0;
 }
 
-/* The most bytes for one message: with their header, no more than was negotiated. */
-static size_t vum_mig_chunk(const struct vum_device *dev, size_t len)
-{
-	size_t max = min_t(size_t, READ_ONCE(dev->conn.peer.max_data_xfer_size),
-			   VUM_MAX_DATA_XFER_SIZE);
-
-	/* Servers of devices with registers only may take as few as 8. */
-	max -= min(max - 1, sizeof(struct vfio_user_mig_data));
-	return min(len, max);
-}
-
 /* Hand the reply's data over. Returns the number of bytes, or an error. */
 static ssize_t vum_mig_take(struct vum_mig_file *f, const struct vum_req *req,
 			    char __user *buf, u32 asked)
 {
 	const struct vfio_user_mig_data *data = (const void *)req->reply->payload;
-	u32 room = req->reply->size - sizeof(req->reply->hdr) - sizeof(*data);
 
-	/* libvfio-user's reply is as long as it may be, whatever the size it names. */
-	if (data->size > room) {
-		vum_conn_break(f->dev, f->session,
-			       "migration data are cut short: %u bytes of %u", room, data->size);
-		return -EIO;
-	}
 	f->drained = data->size < asked;
 	f->bytes += data->size;
 	if (!copy_to_user(buf, data->data, data->size))
@@ -153,7 +293,6 @@ static ssize_t vum_mig_take(struct vum_mig_file *f, const struct vum_req *req,
 static ssize_t vum_mig_read_once(struct vum_mig_file *f, char __user *buf, size_t len)
 {
 	enum vfio_device_mig_state state;
-	struct vfio_user_mig_data *data;
 	struct vum_req *req;
 	ssize_t ret;
 
@@ -163,17 +302,10 @@ static ssize_t vum_mig_read_once(struct vum_mig_file *f, char __user *buf, size_
 	if (f->drained && state == VFIO_DEVICE_STATE_STOP_COPY)
 		return 0;
 	len = vum_mig_chunk(f->dev, len);
-	req = vum_req_alloc(VUM_REQ_CONSUMER, VFIO_USER_MIG_DATA_READ, sizeof(*data));
-	if (!req)
-		return -ENOMEM;
-	data = (void *)req->msg.payload;
-	data->argsz = sizeof(*data) + len;
-	data->size = len;
-	req->reply_min = sizeof(*data);
-	req->reply_max = sizeof(*data) + len;
-	ret = vum_mig_call(f->dev, f->session, req);
-	if (!ret)
-		ret = vum_mig_take(f, req, buf, len);
+	req = vum_mig_fetch(f->dev, VUM_REQ_CONSUMER, f->session, len);
+	if (IS_ERR(req))
+		return PTR_ERR(req);
+	ret = vum_mig_take(f, req, buf, len);
 	vum_req_put(req);
 	/* In PRE_COPY, there may be more later. */
 	if (!ret && state != VFIO_DEVICE_STATE_STOP_COPY)
@@ -199,7 +331,6 @@ static ssize_t vum_mig_read(struct file *file, char __user *buf, size_t len, lof
 static ssize_t vum_mig_write_once(struct vum_mig_file *f, const char __user *buf, size_t len)
 {
 	enum vfio_device_mig_state state;
-	struct vfio_user_mig_data *data;
 	struct vum_req *req;
 	ssize_t ret;
 
@@ -207,16 +338,11 @@ static ssize_t vum_mig_write_once(struct vum_mig_file *f, const char __user *buf
 	if (ret)
 		return ret;
 	len = vum_mig_chunk(f->dev, len);
-	req = vum_req_alloc(VUM_REQ_CONSUMER, VFIO_USER_MIG_DATA_WRITE, sizeof(*data) + len);
+	req = vum_mig_new_write(VUM_REQ_CONSUMER, len);
 	if (!req)
 		return -ENOMEM;
-	data = (void *)req->msg.payload;
-	data->argsz = sizeof(*data) + len;
-	data->size = len;
-	/* The specification wants no payload, but there may be one. */
-	req->reply_max = sizeof(*data) + len;
 	ret = -EFAULT;
-	if (!copy_from_user(data->data, buf, len))
+	if (!copy_from_user(vum_mig_data(req), buf, len))
 		ret = vum_mig_call(f->dev, f->session, req);
 	vum_req_put(req);
 	return ret ?: len;
@@ -321,45 +447,13 @@ static struct file *vum_mig_open(struct vum_device *dev, bool load)
  * States
  */
 
-/* Ask the server for its state, or with VFIO_DEVICE_FEATURE_SET, tell it one. */
-static int vum_mig_ask(struct vum_device *dev, u32 how, u32 *state)
-{
-	struct vfio_user_mig_device_state *mig;
-	struct vfio_user_device_feature *feature;
-	bool set = how == VFIO_DEVICE_FEATURE_SET;
-	struct vum_req *req;
-	int ret;
-
-	req = vum_req_alloc(VUM_REQ_CONSUMER, VFIO_USER_DEVICE_FEATURE,
-			    sizeof(*feature) + (set ? sizeof(*mig) : 0));
-	if (!req)
-		return -ENOMEM;
-	feature = (void *)req->msg.payload;
-	feature->argsz = sizeof(*feature) + sizeof(*mig);
-	feature->flags = how | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE;
-	if (set)
-		*(struct vfio_user_mig_device_state *)feature->data =
-			(struct vfio_user_mig_device_state) {
-				.device_state = *state, .data_fd = -1,
-			};
-	req->reply_max = sizeof(*feature) + sizeof(*mig);
-	req->reply_min = set ? 0 : req->reply_max;
-	ret = vum_mig_call(dev, dev->mig.session, req);
-	if (!ret && !set) {
-		feature = (void *)req->reply->payload;
-		mig = (void *)feature->data;
-		*state = mig->device_state;
-	}
-	vum_req_put(req);
-	return ret;
-}
-
 /* The server has failed to leave @cur. Is it still there? */
 static void vum_mig_failed(struct vum_device *dev, enum vfio_device_mig_state cur)
 {
 	u32 state;
 
-	if (!vum_mig_ask(dev, VFIO_DEVICE_FEATURE_GET, &state) && state == cur)
+	if (!vum_mig_ask(dev, VUM_REQ_CONSUMER, dev->mig.session, VFIO_DEVICE_FEATURE_GET,
+			 &state) && state == cur)
 		return;
 	vum_conn_lock(&dev->conn);
 	vum_mig_enter(dev, VFIO_DEVICE_STATE_ERROR);
@@ -375,14 +469,13 @@ static struct file *vum_mig_arc(struct vum_device *dev, enum vfio_device_mig_sta
 	bool begins = vum_mig_flows(next) && !vum_mig_flows(cur);
 	struct file *file = NULL;
 	struct vum_mig *mig = &dev->mig;
-	u32 state = next;
 	int ret;
 
 	if (begins)
 		file = vum_mig_open(dev, next == VFIO_DEVICE_STATE_RESUMING);
 	if (IS_ERR(file))
 		return file;
-	ret = vum_mig_ask(dev, VFIO_DEVICE_FEATURE_SET, &state);
+	ret = vum_mig_tell(dev, VUM_REQ_CONSUMER, mig->session, next);
 	if (ret) {
 		if (file)
 			fput(file);
@@ -472,6 +565,7 @@ void vum_mig_offer(struct vum_device *dev, u64 flags)
 	if (!(flags & VFIO_MIGRATION_STOP_COPY))
 		flags = 0;
 	ops = flags ? &vum_mig_ops : NULL;
+	dev->mig.able = flags;
 	if (dev->open)
 		return;
 	WRITE_ONCE(dev->vdev.migration_flags, flags);

@@ -168,6 +168,21 @@ static void vum_region_mmap_look_work(struct work_struct *work)
 		vum_work_queue_later(&dev->region_mmap.look, VUM_REGION_LOOK);
 }
 
+/* Wait, without the mmap lock, until the device has been handed to another server. */
+static vm_fault_t vum_region_mmap_wait(struct vum_device *dev, struct vm_fault *vmf)
+{
+	struct file *file;
+
+	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY) || vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
+		return VM_FAULT_SIGBUS;
+	file = get_file(vmf->vma->vm_file);
+	vum_fault_unlock(vmf);
+	/* A task that is being killed finds that out by itself. */
+	wait_event_killable(dev->conn.changed, !READ_ONCE(dev->conn.paused));
+	fput(file);
+	return VM_FAULT_RETRY;
+}
+
 static vm_fault_t vum_region_mmap_fault(struct vm_fault *vmf)
 {
 	struct vum_device *dev = file_inode(vmf->vma->vm_file)->i_private;
@@ -178,6 +193,11 @@ static vm_fault_t vum_region_mmap_fault(struct vm_fault *vmf)
 	if (vmf->flags & FAULT_FLAG_REMOTE)
 		return VM_FAULT_SIGBUS;
 	mutex_lock(&dev->region_mmap.lock);
+	/* With the lock held, so that vum_region_mmap_pause() finds what is shown. */
+	if (READ_ONCE(dev->conn.paused)) {
+		mutex_unlock(&dev->region_mmap.lock);
+		return vum_region_mmap_wait(dev, vmf);
+	}
 	page = vum_region_mmap_page(dev, vmf->pgoff);
 	if (page == ERR_PTR(-ENOMEM))
 		ret = VM_FAULT_OOM;
@@ -335,6 +355,17 @@ void vum_region_mmap_adopt(struct vum_device *dev, struct vum_shape *shape)
 		swap(now->offset, next->offset);
 	}
 	/* Even the same file may have been truncated and filled anew. */
+	vum_region_mmap_forget(dev);
+	mutex_unlock(&dev->region_mmap.lock);
+}
+
+/**
+ * vum_region_mmap_pause - have the consumer's next access to an mmap wait
+ * @dev: device, with conn->paused set
+ */
+void vum_region_mmap_pause(struct vum_device *dev)
+{
+	mutex_lock(&dev->region_mmap.lock);
 	vum_region_mmap_forget(dev);
 	mutex_unlock(&dev->region_mmap.lock);
 }

@@ -40,6 +40,7 @@ void vum_region_mmap_exit(struct vum_device *dev);
 int vum_region_mmap(struct vfio_device *vdev, struct vm_area_struct *vma);
 void vum_region_mmap_adopt(struct vum_device *dev, struct vum_shape *shape);
 void vum_region_mmap_look(struct vum_device *dev);
+void vum_region_mmap_pause(struct vum_device *dev);
 void vum_region_mmap_close(struct vum_device *dev);
 
 #endif /* VUM_REGION_MMAP_H */

@@ -163,7 +163,7 @@ static void vum_req_pause(struct vum_device *dev, const struct vum_req *req, lon
 int vum_req_wait(struct vum_device *dev, struct vum_req *req)
 {
 	struct vum_conn *conn = &dev->conn;
-	u32 ms = READ_ONCE(dev->timeout_ms);
+	u32 ms = req->timeout_ms ?: READ_ONCE(dev->timeout_ms);
 	unsigned long end = jiffies + msecs_to_jiffies(ms);
 	long left = MAX_SCHEDULE_TIMEOUT;
 
@@ -213,7 +213,7 @@ void vum_req_async(struct vum_device *dev, u16 cmd, const void *payload,
 /**
  * vum_req_call - queue a consumer's request and wait for its reply, if any
  * @dev: device
- * @req: the request, of kind VUM_REQ_CONSUMER or VUM_REQ_POSTED
+ * @req: the request, of kind VUM_REQ_CONSUMER, VUM_REQ_POSTED or VUM_REQ_HANDOVER
  *
  * Return: as vum_req_queue() or vum_req_wait(), but never -EPROBE_DEFER.
  */

@@ -65,6 +65,38 @@ static ssize_t socket_store(struct device *device,
 }
 static DEVICE_ATTR_RW(socket);
 
+/* Hand the device to the server on another socket, while it is in use. */
+static ssize_t handover_store(struct device *device, struct device_attribute *attr,
+			      const char *buf, size_t count)
+{
+	struct vum_device *dev = vum_from_dev(device);
+	size_t len = strcspn(buf, "\n");
+	char socket[UNIX_PATH_MAX];
+	int ret;
+
+	if (len == 0 || buf[0] != '/' || (buf[len] && buf[len + 1]))
+		return -EINVAL;
+	if (len >= sizeof(socket))
+		return -ENAMETOOLONG;
+	memcpy(socket, buf, len);
+	socket[len] = '\0';
+	ret = vum_handover(dev, socket);
+	return ret ?: count;
+}
+
+/* What came of the last one: "paused for N us", or why it failed. */
+static ssize_t handover_show(struct device *device, struct device_attribute *attr, char *buf)
+{
+	const struct vum_handover *ho = &vum_from_dev(device)->handover;
+
+	if (smp_load_acquire(&ho->runs))
+		return sysfs_emit(buf, "under way\n");
+	if (ho->ret)
+		return sysfs_emit(buf, "failed: %s\n", ho->why);
+	return ho->socket[0] ? sysfs_emit(buf, "paused for %lld us\n", ho->pause_us) : 0;
+}
+static DEVICE_ATTR_RW(handover);
+
 static ssize_t state_show(struct device *device, struct device_attribute *attr,
 			  char *buf)
 {
@@ -384,6 +416,7 @@ static DEVICE_ATTR_RW(optional_commands);
 
 static struct attribute *vum_mdev_attrs[] = {
 	&dev_attr_socket.attr,
+	&dev_attr_handover.attr,
 	&dev_attr_state.attr,
 	&dev_attr_server.attr,
 	&dev_attr_attach_timeout_ms.attr,

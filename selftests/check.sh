@@ -101,7 +101,7 @@ for t in $tests; do
 done
 
 # Tests for which it matters what carries messages.
-by_relay=' fds ioeventfd irq migrate misbehave parallel peer posted region restart soak stall
+by_relay=' fds handover ioeventfd irq migrate misbehave parallel peer posted region restart soak stall
  virtio_blk '
 # Guests for which the QEMU of bookworm takes ten minutes, or that it cannot move; memlock
 # and viommu have its disk.
@@ -112,9 +112,10 @@ by_cdev=' announce dma evict migrate nomem open remove share unpinnable virtio_b
 by_qemu=' disk disk_direct hotplug lifecycle move remove_qemu virtio_blk virtio_blk_irq
  virtio_blk_registers '
 # Programs about what changed between 6.12 and 7.3: VFIO, mm, sockets, netlink.
-by_kernel=' announce crowd ctl declare dma evict fds hoard hotplug ioeventfd irq link mapping
- migrate move mutual negotiate open region remove remove_qemu share stats unmap_storm unpinnable virtio_blk
- virtio_blk_fuzz virtio_blk_hostile window window_futex window_race '
+by_kernel=' announce crowd ctl declare dma evict fds handover hoard hotplug ioeventfd irq
+ link mapping migrate move mutual negotiate open region remove remove_qemu share stats
+ unmap_storm unpinnable virtio_blk virtio_blk_fuzz virtio_blk_hostile window window_futex
+ window_race '
 # What depends on how VFIO itself unmaps runs on every kernel.
 by_every_kernel=' unmap_storm '
 # Slow programs about the emulated disk, QEMU and the tools, which stock kernels have.
