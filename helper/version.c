@@ -85,7 +85,7 @@ static bool check_migration(struct json_object *caps, bool *migration, struct re
 {
 	struct json_object *o;
 
-	*migration = json_object_object_get_ex(caps, "migration", &o);
+	*migration = json_object_object_get_ex(caps, "migration", &o) && o;
 	if (*migration && !json_object_is_type(o, json_type_object))
 		return refuse(why, "capability migration in its VERSION reply is not an object");
 	return true;

@@ -189,9 +189,23 @@ static void vum_ask_header(struct vum_asking *a)
 }
 
 /*
- * Ask how the server can save and load its device, if it says in VERSION that it can:
- * others need not know the command.
+ * Does the server say in VERSION that it can save and load its device? Others need not
+ * know the command by which they are asked for that.
  */
+static bool vum_knows_migration(struct vum_asking *a)
+{
+	return a->dev->conn.peer.flags & VUM_ATTACH_MIGRATION &&
+	       test_bit(VUM_OPTIONAL_FEATURE, &a->dev->optional_commands);
+}
+
+/* The server may have kept the state in which its last client left it, and be stopped. */
+static void vum_ask_to_run(struct vum_asking *a)
+{
+	if (vum_knows_migration(a))
+		vum_mig_tell(a->dev, VUM_REQ_ATTACH, a->session, VFIO_DEVICE_STATE_RUNNING);
+}
+
+/* Ask how the server can save and load its device. */
 static void vum_ask_migration(struct vum_asking *a)
 {
 	struct vfio_user_device_feature feature = {
@@ -202,12 +216,12 @@ static void vum_ask_migration(struct vum_asking *a)
 	const char *lack = NULL;
 	struct vum_req *req;
 
-	if (!(dev->conn.peer.flags & VUM_ATTACH_MIGRATION))
+	if (!vum_knows_migration(a))
 		return;
 	if (!(a->shape->flags & VFIO_DEVICE_FLAGS_RESET)) {
 		lack = "the device cannot be reset";
-	} else if (!test_bit(VUM_OPTIONAL_FEATURE, &dev->optional_commands)) {
-		lack = "vfio_user/optional_commands has no device_feature";
+	} else if (READ_ONCE(dev->conn.peer.max_data_xfer_size) < VUM_MIG_LEAST) {
+		lack = "max_data_xfer_size is too small for that";
 	} else {
 		req = vum_ask(a, VFIO_USER_DEVICE_FEATURE, &feature, sizeof(feature));
 		if (!req || req->reply->size < sizeof(req->reply->hdr) + feature.argsz)
@@ -217,6 +231,8 @@ static void vum_ask_migration(struct vum_asking *a)
 			       sizeof(a->migration));
 		vum_req_put(req);
 	}
+	if (!lack && READ_ONCE(dev->dma.mode) == VUM_DMA_SHARE)
+		lack = "dma_mode is share, so it is not known what the server writes";
 	if (lack)
 		vum_conn_note(dev, a->session, "no migration: %s", lack);
 }
@@ -412,6 +428,7 @@ void vum_attach_work(struct work_struct *work)
 	attaching = dev->conn.state == VUM_STATE_ATTACHING;
 	vum_conn_unlock(&dev->conn);
 	if (attaching) {
+		vum_ask_to_run(a);
 		flaw = vum_ask_shape(a) ?: vum_take_shape(a) ?:
 		       vum_announce_dma(a);
 		flaw = flaw ?: vum_replay_irqs(a);

@@ -103,10 +103,10 @@ static void vum_device_close(struct vfio_device *vdev)
 {
 	struct vum_device *dev = vum_from_vfio(vdev);
 
+	vum_mig_close(dev);
 	vum_ioeventfd_release(dev);
 	vum_irq_release(dev);
 	vum_device_reset_async(dev);
-	vum_mig_close(dev);
 	vum_region_mmap_close(dev);
 	vum_dma_close(dev);
 	vum_container_unbind(dev);

@@ -15,7 +15,6 @@
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
-struct bio_vec;
 struct mem_cgroup;
 struct mm_struct;
 struct vum_asker;
@@ -127,7 +126,6 @@ struct vum_evict {
  * @pages: the pages that have been touched, by IOVA >> PAGE_SHIFT; see dma_pages.c
  * @pinned: number of pages that are pinned
  * @faults: number of accesses that found nothing
- * @vecs: room for the pages of a DMA_READ or DMA_WRITE, or NULL
  * @batch: room for pages, which belongs to the worker that pins
  * @pinning: the range that this worker is pinning
  * @evict: which pages are to go
@@ -152,7 +150,6 @@ struct vum_dma {
 	struct xarray pages;
 	unsigned long pinned;
 	u64 faults;
-	struct bio_vec *vecs;
 	struct page **batch;
 	struct vum_pinning pinning;
 	struct vum_evict evict;

@@ -88,6 +88,78 @@ size_t vum_dma_copy_pinned(struct vum_device *dev, u32 session, u64 iova,
 	return done;
 }
 
+/* Copy between a buffer and pinned pages, with the lock held. Returns the number of bytes. */
+static size_t vum_dma_copy_run(struct vum_device *dev, u64 iova, void *buf, size_t len,
+			       bool write)
+{
+	int need = write ? IOMMU_WRITE : IOMMU_READ;
+	size_t done = 0, n;
+	unsigned long pfn;
+	bool writable;
+
+	for (; done < len; done += n, iova += n) {
+		n = min_t(size_t, len - done, PAGE_SIZE - offset_in_page(iova));
+		if (vum_pages_lookup(dev, iova >> PAGE_SHIFT, need, &pfn, &writable) <= 0 ||
+		    vum_pfn_reserved(pfn))
+			break;
+		if (write)
+			memcpy_to_page(pfn_to_page(pfn), offset_in_page(iova), buf + done, n);
+		else
+			memcpy_from_page(buf + done, pfn_to_page(pfn), offset_in_page(iova), n);
+	}
+	return done;
+}
+
+/* Are all pages of a range pinned? The lock is held. */
+static bool vum_dma_all_pinned(struct vum_device *dev, u64 iova, size_t len, bool write)
+{
+	unsigned long index = iova >> PAGE_SHIFT, last = (iova + len - 1) >> PAGE_SHIFT, pfn;
+	int need = write ? IOMMU_WRITE : IOMMU_READ;
+	bool writable;
+
+	for (; index <= last; index++)
+		if (vum_pages_lookup(dev, index, need, &pfn, &writable) <= 0 ||
+		    vum_pfn_reserved(pfn))
+			return false;
+	return true;
+}
+
+/**
+ * vum_dma_copy_at_hand - copy between a buffer and pages, if that needs no waiting
+ * @dev: device
+ * @session: the attachment that asks; only the present one may
+ * @iova: first byte of the consumer's memory
+ * @buf: buffer in the kernel
+ * @len: number of bytes
+ * @write: copy to the consumer's memory, not from it
+ *
+ * Context: takes the lock only if it is free, for VUM_COPY_RUN bytes at a time.
+ * Return: number of bytes that have been copied: all, or none unless @write is false and
+ * some of the pages have gone, or others have the lock, after the first run.
+ */
+size_t vum_dma_copy_at_hand(struct vum_device *dev, u32 session, u64 iova, void *buf,
+			    size_t len, bool write)
+{
+	struct vum_dma *dma = &dev->dma;
+	size_t done = 0, n, want;
+
+	/* What has been written in part must not be written once more. */
+	if (write && len > VUM_COPY_RUN)
+		return 0;
+	do {
+		if (!mutex_trylock(&dma->lock))
+			break;
+		want = min_t(size_t, len - done, VUM_COPY_RUN);
+		n = 0;
+		if (vum_dma_reachable(dev, session) &&
+		    (done || vum_dma_all_pinned(dev, iova, len, write)))
+			n = vum_dma_copy_run(dev, iova + done, buf + done, want, write);
+		mutex_unlock(&dma->lock);
+		done += n;
+	} while (n == want && done < len);
+	return done;
+}
+
 /**
  * vum_dma_copy - copy bytes between a buffer and the consumer's memory
  * @dev: device

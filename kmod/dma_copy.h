@@ -12,6 +12,8 @@ struct vum_device;
 bool vum_dma_reachable(struct vum_device *dev, u32 session);
 size_t vum_dma_copy_pinned(struct vum_device *dev, u32 session, u64 iova,
 			   char __user *to, const char __user *from, size_t len);
+size_t vum_dma_copy_at_hand(struct vum_device *dev, u32 session, u64 iova, void *buf,
+			    size_t len, bool write);
 int vum_dma_copy(struct vum_device *dev, u32 session, u64 iova, void *buf,
 		 size_t len, bool write);
 

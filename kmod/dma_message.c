@@ -22,8 +22,9 @@
 #include "dma_pages.h"
 #include "request.h"
 
-/* The most pages that a command is about, and one entry more, for the answer's header. */
-#define VUM_DMA_VECS	(VUM_MAX_DATA_XFER_SIZE / PAGE_SIZE + 2)
+/* So much may be sent from pages, and these are its pages, and one entry for the header. */
+#define VUM_DMA_DIRECT	SZ_32K
+#define VUM_DMA_VECS	(VUM_DMA_DIRECT / PAGE_SIZE + 2)
 
 /* Execute @msg and fill in @answer. Returns 0, or an error to answer with instead. */
 static int vum_dma_execute_one(struct vum_device *dev, struct vum_msg *msg,
@@ -99,84 +100,79 @@ static void vum_dma_execute(struct work_struct *work)
 }
 
 /*
- * Find the pages of @iova that are pinned for @need. Returns the number of entries of
- * dma->vecs that stand for them, from the second one on; 0 if not all are pinned.
+ * Answer a short DMA_READ with the pages themselves. Returns as vum_transport_ops'
+ * @answer; -EAGAIN as well if not all of them are pinned.
  */
-static unsigned int vum_dma_find(struct vum_device *dev, u64 iova, size_t len, int need)
+static int vum_dma_send_pages(struct vum_device *dev, const struct vum_msg *msg,
+			      struct vum_req *answer)
 {
-	struct bio_vec *vec = dev->dma.vecs + 1;
+	const struct vfio_user_dma_access *access = (const void *)msg->payload;
+	struct bio_vec vecs[VUM_DMA_VECS], *vec = vecs + 1;
+	struct vum_conn *conn = &dev->conn;
+	size_t len = access->count, n;
+	u64 iova = access->addr;
 	unsigned long pfn;
 	bool writable;
-	size_t n;
+	int ret;
 
+	lockdep_assert_held(&dev->dma.lock);
 	for (; len; len -= n, iova += n, vec++) {
 		n = min_t(size_t, len, PAGE_SIZE - offset_in_page(iova));
-		if (vum_pages_lookup(dev, iova >> PAGE_SHIFT, need, &pfn, &writable) <= 0 ||
-		    vum_pfn_reserved(pfn))
-			return 0;
+		if (vum_pages_lookup(dev, iova >> PAGE_SHIFT, IOMMU_READ, &pfn,
+				     &writable) <= 0 || vum_pfn_reserved(pfn))
+			return -EAGAIN;
 		*vec = (struct bio_vec) {
 			.bv_page = pfn_to_page(pfn),
 			.bv_offset = offset_in_page(iova),
 			.bv_len = n,
 		};
 	}
-	return vec - (dev->dma.vecs + 1);
-}
-
-/* Copy the data of a DMA_WRITE to @nr pages. */
-static void vum_dma_write_now(const struct vum_dma *dma, unsigned int nr, const u8 *data)
-{
-	const struct bio_vec *vec = dma->vecs + 1, *end = vec + nr;
-
-	lockdep_assert_held(&dma->lock);
-	for (; vec < end; data += vec->bv_len, vec++)
-		memcpy_to_page(vec->bv_page, vec->bv_offset, data, vec->bv_len);
-}
-
-/* Answer a DMA_READ with @nr pages. Returns as vum_transport_ops' @answer. */
-static int vum_dma_read_now(struct vum_device *dev, unsigned int nr, u32 session,
-			    struct vum_req *answer)
-{
-	struct vum_conn *conn = &dev->conn;
-	int ret;
-
-	lockdep_assert_held(&dev->dma.lock);
 	vum_conn_lock(conn);
-	if (!vum_conn_current(conn, session)) {
+	if (!vum_conn_current(conn, msg->session)) {
 		vum_conn_unlock(conn);
 		return -EAGAIN;
 	}
-	ret = conn->transport->ops->answer(conn, answer, dev->dma.vecs, nr + 1);
+	ret = conn->transport->ops->answer(conn, answer, vecs, vec - vecs);
 	/* Tell sparse that the lock has been released. */
 	__release(&vum_conn_lock_of(conn));
 	return ret;
 }
 
-/* As vum_dma_answer_now(), with the lock held. Returns 0; or -EAGAIN if a worker has to. */
-static int vum_dma_execute_now(struct vum_device *dev, const struct vum_msg *msg,
-			       struct vum_req *answer)
+static bool vum_dma_short(const struct vum_msg *msg)
 {
 	const struct vfio_user_dma_access *access = (const void *)msg->payload;
+
+	return msg->hdr.cmd == VFIO_USER_DMA_READ && access->count <= VUM_DMA_DIRECT;
+}
+
+/*
+ * Execute @msg if that can be done without waiting: returns 0 if the server has been
+ * answered, or @answer is filled in for that; -EAGAIN if a worker has to; or an error as
+ * vum_dma_send_pages().
+ */
+static int vum_dma_execute_now(struct vum_device *dev, struct vum_msg *msg,
+			       struct vum_req *answer)
+{
+	struct vfio_user_dma_access *reply = (void *)answer->msg.payload;
+	struct vfio_user_dma_access *access = (void *)msg->payload;
 	bool write = msg->hdr.cmd == VFIO_USER_DMA_WRITE;
 	struct vum_dma *dma = &dev->dma;
-	unsigned int nr;
+	size_t done;
+	int ret;
 
-	lockdep_assert_held(&dma->lock);
-	if (!vum_dma_reachable(dev, msg->session))
+	if (!vum_dma_short(msg)) {
+		done = vum_dma_copy_at_hand(dev, msg->session, access->addr,
+					    write ? access->data : reply->data,
+					    access->count, write);
+		return done == access->count ? 0 : -EAGAIN;
+	}
+	if (!mutex_trylock(&dma->lock))
 		return -EAGAIN;
-	if (!dma->vecs)
-		dma->vecs = kmalloc_array(VUM_DMA_VECS, sizeof(*dma->vecs),
-					  GFP_KERNEL | __GFP_NOWARN);
-	if (!dma->vecs)
-		return -EAGAIN;
-	nr = vum_dma_find(dev, access->addr, access->count,
-			  write ? IOMMU_WRITE : IOMMU_READ);
-	if (!nr)
-		return -EAGAIN;
-	if (!write)
-		return vum_dma_read_now(dev, nr, msg->session, answer);
-	vum_dma_write_now(dma, nr, access->data);
-	return 0;
+	ret = -EAGAIN;
+	if (vum_dma_reachable(dev, msg->session))
+		ret = vum_dma_send_pages(dev, msg, answer);
+	mutex_unlock(&dma->lock);
+	return ret;
 }
 
 /* The server has been answered, or cannot be. */
@@ -207,27 +203,25 @@ static void vum_dma_answered(struct vum_device *dev, struct vum_msg *msg, int er
 bool vum_dma_answer_now(struct vum_device *dev, struct vum_msg *msg)
 {
 	const struct vfio_user_dma_access *access = (const void *)msg->payload;
-	bool write = msg->hdr.cmd == VFIO_USER_DMA_WRITE;
-	struct vum_dma *dma = &dev->dma;
+	bool write = msg->hdr.cmd == VFIO_USER_DMA_WRITE, direct = vum_dma_short(msg);
 	struct vum_req *answer;
-	int ret = -EAGAIN;
+	int ret;
 
 	if (!access->count || access->addr + (access->count - 1) < access->addr ||
-	    READ_ONCE(dma->announced) == VUM_DMA_NONE ||
+	    READ_ONCE(dev->dma.announced) == VUM_DMA_NONE ||
 	    (!write && msg->hdr.flags & VFIO_USER_F_NO_REPLY))
 		return false;
-	answer = vum_req_alloc(VUM_REQ_ANSWER, msg->hdr.cmd, sizeof(*access));
+	/* Without locks, since memory may take long. */
+	answer = vum_req_alloc(VUM_REQ_ANSWER, msg->hdr.cmd, sizeof(*access) +
+			       (write || direct ? 0 : access->count));
 	if (!answer)
 		return false;
 	memcpy(answer->msg.payload, access, sizeof(*access));
 	answer->msg.hdr.msg_id = msg->hdr.msg_id;
 	answer->msg.hdr.flags = VFIO_USER_F_TYPE_REPLY;
-	answer->msg.hdr.msg_size += write ? 0 : access->count;
-	if (mutex_trylock(&dma->lock)) {
-		ret = vum_dma_execute_now(dev, msg, answer);
-		mutex_unlock(&dma->lock);
-	}
-	if (!ret && write) {
+	answer->msg.hdr.msg_size += direct ? access->count : 0;
+	ret = vum_dma_execute_now(dev, msg, answer);
+	if (!ret && !direct) {
 		vum_req_answer(dev, msg, 0, answer);
 		return true;
 	}
@@ -248,5 +242,4 @@ void vum_dma_message_exit(struct vum_device *dev)
 {
 	/* Not cancelled, since it frees the commands that are left. */
 	flush_work(&dev->conn.execute);
-	kfree(dev->dma.vecs);
 }

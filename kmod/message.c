@@ -113,7 +113,9 @@ static struct vum_req *vum_req_new(enum vum_req_kind kind, u16 cmd, size_t paylo
 		.cmd = cmd,
 		.msg_size = req->msg.size,
 	};
-	memset(req->msg.payload, 0, payload);
+	/* An answer has all of its data, or none. */
+	if (kind != VUM_REQ_ANSWER)
+		memset(req->msg.payload, 0, payload);
 	return req;
 }
 
@@ -121,7 +123,7 @@ static struct vum_req *vum_req_new(enum vum_req_kind kind, u16 cmd, size_t paylo
  * vum_req_alloc - allocate a message to the server
  * @kind: who waits for the reply
  * @cmd: enum vfio_user_command
- * @payload: bytes after the header; zeroed
+ * @payload: bytes after the header; zeroed, but for VUM_REQ_ANSWER
  *
  * Unless the caller changes @reply_max, the reply must have no payload.
  *

@@ -26,16 +26,17 @@
  * @dev: device, with a reference
  * @session: the attachment whose server saves or loads
  * @over: the device has left the states in which data flow; conn's lock guards it
- * @lost: what the server had sent could not be handed to the consumer
+ * @lock: held by the task that reads or writes, also while it waits for its own memory or
+ *	for the server, so that data keep their order; guards what follows
+ * @lost: some of the data got neither to the consumer nor to the server
  * @drained: the server has said that it has no more
  * @bytes: number of bytes that have been read
- *
- * Belongs to the task that has begun with vum_mig_begin(), but for @over.
  */
 struct vum_mig_file {
 	struct vum_device *dev;
 	u32 session;
 	bool over;
+	struct mutex lock; /* see above */
 	bool lost;
 	bool drained;
 	u64 bytes;
@@ -137,10 +138,9 @@ static int vum_mig_ask(struct vum_device *dev, enum vum_req_kind kind, u32 sessi
 	struct vum_req *req;
 	int ret;
 
-	req = vum_req_alloc(kind, VFIO_USER_DEVICE_FEATURE,
-			    sizeof(*feature) + (set ? sizeof(*mig) : 0));
-	if (!req)
-		return -ENOMEM;
+	/* A device must not fail for want of so little. */
+	req = vum_req_alloc_nofail(kind, VFIO_USER_DEVICE_FEATURE,
+				   sizeof(*feature) + (set ? sizeof(*mig) : 0));
 	feature = (void *)req->msg.payload;
 	feature->argsz = sizeof(*feature) + sizeof(*mig);
 	feature->flags = how | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE;
@@ -164,11 +164,11 @@ static int vum_mig_ask(struct vum_device *dev, enum vum_req_kind kind, u32 sessi
 /**
  * vum_mig_tell - tell a server the state that it has to go to
  * @dev: device
- * @kind: VUM_REQ_CONSUMER or VUM_REQ_HANDOVER
+ * @kind: kind of the request
  * @session: the attachment whose server it is
  * @state: the state
  *
- * Return: as vum_req_call(), or -ENOMEM.
+ * Return: as vum_req_call().
  */
 int vum_mig_tell(struct vum_device *dev, enum vum_req_kind kind, u32 session, u32 state)
 {
@@ -276,74 +276,101 @@ static int vum_mig_file_check(struct vum_mig_file *f, enum vfio_device_mig_state
 	return f->lost ? -EIO : 0;
 }
 
-/* Hand the reply's data over. Returns the number of bytes, or an error. */
-static ssize_t vum_mig_take(struct vum_mig_file *f, const struct vum_req *req,
-			    char __user *buf, u32 asked)
-{
-	const struct vfio_user_mig_data *data = (const void *)req->reply->payload;
-
-	f->drained = data->size < asked;
-	f->bytes += data->size;
-	if (!copy_to_user(buf, data->data, data->size))
-		return data->size;
-	f->lost = true;
-	return -EFAULT;
-}
-
-static ssize_t vum_mig_read_once(struct vum_mig_file *f, char __user *buf, size_t len)
+/*
+ * Ask the server for data. Returns the request, with its reply; NULL if there is no more;
+ * or an error pointer.
+ */
+static struct vum_req *vum_mig_read_ahead(struct vum_mig_file *f, size_t len)
 {
 	enum vfio_device_mig_state state;
+	const struct vfio_user_mig_data *data;
 	struct vum_req *req;
-	ssize_t ret;
+	int ret = vum_mig_begin(f->dev);
 
-	ret = vum_mig_file_check(f, &state);
 	if (ret)
-		return ret;
-	if (f->drained && state == VFIO_DEVICE_STATE_STOP_COPY)
-		return 0;
-	len = vum_mig_chunk(f->dev, len);
-	req = vum_mig_fetch(f->dev, VUM_REQ_CONSUMER, f->session, len);
-	if (IS_ERR(req))
-		return PTR_ERR(req);
-	ret = vum_mig_take(f, req, buf, len);
+		return ERR_PTR(ret);
+	ret = vum_mig_file_check(f, &state);
+	req = ERR_PTR(ret);
+	if (!ret && f->drained && state == VFIO_DEVICE_STATE_STOP_COPY)
+		req = NULL;
+	else if (!ret)
+		req = vum_mig_fetch(f->dev, VUM_REQ_CONSUMER, f->session, len);
+	vum_mig_end(f->dev);
+	/* Nobody knows whether the server has sent what nobody takes any more. */
+	if (!ret && req == ERR_PTR(-EINTR))
+		f->lost = true;
+	if (IS_ERR_OR_NULL(req))
+		return req;
+	data = (const void *)req->reply->payload;
+	WRITE_ONCE(f->drained, data->size < len);
+	f->bytes += data->size;
+	if (data->size)
+		return req;
 	vum_req_put(req);
 	/* In PRE_COPY, there may be more later. */
-	if (!ret && state != VFIO_DEVICE_STATE_STOP_COPY)
-		ret = -ENOMSG;
-	return ret;
+	return state == VFIO_DEVICE_STATE_STOP_COPY ? NULL : ERR_PTR(-ENOMSG);
 }
 
 static ssize_t vum_mig_read(struct file *file, char __user *buf, size_t len, loff_t *pos)
 {
 	struct vum_mig_file *f = file->private_data;
-	ssize_t ret;
+	const struct vfio_user_mig_data *data;
+	struct vum_req *req;
+	ssize_t ret = 0;
 
 	if (!len)
 		return 0;
-	ret = vum_mig_begin(f->dev);
+	if (mutex_lock_killable(&f->lock))
+		return -EINTR;
+	req = vum_mig_read_ahead(f, vum_mig_chunk(f->dev, len));
+	if (IS_ERR(req)) {
+		ret = PTR_ERR(req);
+	} else if (req) {
+		data = (const void *)req->reply->payload;
+		ret = data->size;
+		/* The device is not kept from others while this waits. */
+		if (copy_to_user(buf, data->data, data->size)) {
+			f->lost = true;
+			ret = -EFAULT;
+		}
+		vum_req_put(req);
+	}
+	mutex_unlock(&f->lock);
+	return ret;
+}
+
+/* Hand a request with data to the server. Returns 0 or an error. */
+static int vum_mig_write_on(struct vum_mig_file *f, struct vum_req *req)
+{
+	enum vfio_device_mig_state state;
+	int ret = vum_mig_begin(f->dev);
+
 	if (ret)
 		return ret;
-	ret = vum_mig_read_once(f, buf, len);
+	ret = vum_mig_file_check(f, &state);
+	if (!ret) {
+		ret = vum_mig_call(f->dev, f->session, req);
+		/* Nobody knows whether the server has got it. */
+		if (ret == -EINTR)
+			f->lost = true;
+	}
 	vum_mig_end(f->dev);
 	return ret;
 }
 
+/* Returns the number of bytes that the server has taken, or an error. */
 static ssize_t vum_mig_write_once(struct vum_mig_file *f, const char __user *buf, size_t len)
 {
-	enum vfio_device_mig_state state;
 	struct vum_req *req;
-	ssize_t ret;
+	ssize_t ret = -EFAULT;
 
-	ret = vum_mig_file_check(f, &state);
-	if (ret)
-		return ret;
 	len = vum_mig_chunk(f->dev, len);
 	req = vum_mig_new_write(VUM_REQ_CONSUMER, len);
 	if (!req)
 		return -ENOMEM;
-	ret = -EFAULT;
+	/* The device is not kept from others while this waits. */
 	if (!copy_from_user(vum_mig_data(req), buf, len))
-		ret = vum_mig_call(f->dev, f->session, req);
+		ret = vum_mig_write_on(f, req);
 	vum_req_put(req);
 	return ret ?: len;
 }
@@ -355,15 +382,14 @@ static ssize_t vum_mig_write(struct file *file, const char __user *buf, size_t l
 	ssize_t ret = 0;
 	size_t done = 0;
 
+	if (mutex_lock_killable(&f->lock))
+		return -EINTR;
 	while (done < len && ret >= 0) {
-		ret = vum_mig_begin(f->dev);
-		if (ret)
-			break;
 		ret = vum_mig_write_once(f, buf + done, len - done);
-		vum_mig_end(f->dev);
 		if (ret > 0)
 			done += ret;
 	}
+	mutex_unlock(&f->lock);
 	return done ?: ret;
 }
 
@@ -403,6 +429,7 @@ static int vum_mig_release(struct inode *inode, struct file *file)
 	if (dev->mig.file == f)
 		dev->mig.file = NULL;
 	vum_conn_unlock(&dev->conn);
+	mutex_destroy(&f->lock);
 	kfree(f);
 	vfio_put_device(&dev->vdev);
 	return 0;
@@ -431,6 +458,7 @@ static struct file *vum_mig_open(struct vum_device *dev, bool load)
 		return ERR_PTR(-ENOMEM);
 	f->dev = dev;
 	f->session = dev->mig.session;
+	mutex_init(&f->lock);
 	file = anon_inode_getfile("[vfio-user-mdev-migration]",
 				  load ? &vum_mig_loading : &vum_mig_saving, f,
 				  load ? O_WRONLY : O_RDONLY);
@@ -452,6 +480,9 @@ static void vum_mig_failed(struct vum_device *dev, enum vfio_device_mig_state cu
 {
 	u32 state;
 
+	/* The next server's device runs. */
+	if (cur == VFIO_DEVICE_STATE_RUNNING && !vum_conn_current(&dev->conn, dev->mig.session))
+		return;
 	if (!vum_mig_ask(dev, VUM_REQ_CONSUMER, dev->mig.session, VFIO_DEVICE_FEATURE_GET,
 			 &state) && state == cur)
 		return;
@@ -485,7 +516,7 @@ static struct file *vum_mig_arc(struct vum_device *dev, enum vfio_device_mig_sta
 	vum_conn_lock(&dev->conn);
 	/* What was left when the device stopped is still to come. */
 	if (mig->file)
-		mig->file->drained = false;
+		WRITE_ONCE(mig->file->drained, false);
 	vum_mig_enter(dev, next);
 	if (begins)
 		mig->file = file->private_data;
@@ -512,6 +543,10 @@ static struct file *vum_mig_set(struct vfio_device *vdev, enum vfio_device_mig_s
 	/* Only a reset ends that; and VFIO warns of whoever asks for the way out of it. */
 	if (cur == VFIO_DEVICE_STATE_ERROR && cur != new)
 		file = ERR_PTR(-EINVAL);
+	/* Since the device was opened, another server may have been attached that way. */
+	if (cur == VFIO_DEVICE_STATE_RUNNING && cur != new &&
+	    READ_ONCE(dev->dma.announced) == VUM_DMA_SHARE)
+		file = ERR_PTR(-EOPNOTSUPP);
 	for (; cur != new && !file; cur = next) {
 		ret = vfio_mig_get_next_state(vdev, cur, new, &next);
 		file = ret ? ERR_PTR(ret) : vum_mig_arc(dev, cur, next);
@@ -564,12 +599,36 @@ void vum_mig_offer(struct vum_device *dev, u64 flags)
 	flags &= VUM_MIG_FLAGS;
 	if (!(flags & VFIO_MIGRATION_STOP_COPY))
 		flags = 0;
-	ops = flags ? &vum_mig_ops : NULL;
 	dev->mig.able = flags;
 	if (dev->open)
 		return;
+	/* VFIO counts what is pinned as dirty, and has no part in what is shared. */
+	if (READ_ONCE(dev->dma.mode) == VUM_DMA_SHARE)
+		flags = 0;
+	ops = flags ? &vum_mig_ops : NULL;
 	WRITE_ONCE(dev->vdev.migration_flags, flags);
 	WRITE_ONCE(dev->vdev.mig_ops, ops);
+}
+
+/*
+ * Reset the device by @reset, where the state is not RUNNING. The specification says that
+ * a reset makes it so, but servers, such as libvfio-user, refuse a reset of a device that
+ * does not run, or leave the state as it is.
+ */
+static int vum_mig_reset_hard(struct vum_device *dev, int (*reset)(struct vum_device *dev))
+{
+	u32 session = READ_ONCE(dev->conn.session), state = VFIO_DEVICE_STATE_ERROR;
+	int ret;
+
+	vum_mig_tell(dev, VUM_REQ_CONSUMER, session, VFIO_DEVICE_STATE_RUNNING);
+	ret = reset(dev) ?: vum_mig_ask(dev, VUM_REQ_CONSUMER, session,
+					VFIO_DEVICE_FEATURE_GET, &state);
+	if (!ret && state != VFIO_DEVICE_STATE_RUNNING)
+		ret = -EIO;
+	vum_conn_lock(&dev->conn);
+	vum_mig_enter(dev, ret ? VFIO_DEVICE_STATE_ERROR : VFIO_DEVICE_STATE_RUNNING);
+	vum_conn_unlock(&dev->conn);
+	return ret;
 }
 
 /**
@@ -577,30 +636,52 @@ void vum_mig_offer(struct vum_device *dev, u64 flags)
  * @dev: device
  * @reset: sends the request and waits for the reply; returns 0 or an error
  *
- * Return: as @reset; -EINTR if the caller is being killed.
+ * Return: as @reset; -EIO if the server's device does not run after that; -EINTR if the
+ * caller is being killed.
  */
 int vum_mig_reset(struct vum_device *dev, int (*reset)(struct vum_device *dev))
 {
+	enum vfio_device_mig_state state;
 	int ret = vum_mig_begin(dev);
 
 	if (ret)
 		return ret;
-	ret = reset(dev);
-	if (!ret)
-		vum_mig_close(dev);
+	vum_conn_lock(&dev->conn);
+	state = vum_mig_state(dev);
+	vum_conn_unlock(&dev->conn);
+	if (state == VFIO_DEVICE_STATE_RUNNING)
+		ret = reset(dev);
+	else
+		ret = vum_mig_reset_hard(dev, reset);
 	vum_mig_end(dev);
 	return ret;
 }
 
 /**
- * vum_mig_close - note that the server has been told to reset the device
- * @dev: device
+ * vum_mig_close - have the device run again, since its consumer is gone
+ * @dev: device that is being closed; the server has been told nothing of that as yet,
+ *	which it might refuse in another state
  */
 void vum_mig_close(struct vum_device *dev)
 {
+	struct {
+		struct vfio_user_device_feature feature;
+		struct vfio_user_mig_device_state mig;
+	} set = {
+		.feature.argsz = sizeof(set),
+		.feature.flags = VFIO_DEVICE_FEATURE_SET |
+				 VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE,
+		.mig.device_state = VFIO_DEVICE_STATE_RUNNING,
+		.mig.data_fd = -1,
+	};
+	bool runs;
+
 	vum_conn_lock(&dev->conn);
+	runs = vum_mig_state(dev) == VFIO_DEVICE_STATE_RUNNING;
 	vum_mig_enter(dev, VFIO_DEVICE_STATE_RUNNING);
 	vum_conn_unlock(&dev->conn);
+	if (!runs)
+		vum_req_async(dev, VFIO_USER_DEVICE_FEATURE, &set, sizeof(set));
 }
 
 void vum_mig_init(struct vum_device *dev)

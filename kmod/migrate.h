@@ -13,6 +13,9 @@
 struct vum_device;
 struct vum_mig_file;
 
+/* Least max_data_xfer_size, in bytes, by which a device is migrated. */
+#define VUM_MIG_LEAST	64
+
 /**
  * struct vum_mig - how far a device's migration is
  * @busy: bit 0: a state, data or a reset are being asked for

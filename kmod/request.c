@@ -203,6 +203,9 @@ void vum_req_async(struct vum_device *dev, u16 cmd, const void *payload,
 	int ret;
 
 	memcpy(req->msg.payload, payload, size);
+	/* What is said of a feature is repeated in the reply. */
+	if (cmd == VFIO_USER_DEVICE_FEATURE)
+		req->reply_max = size;
 	ret = vum_req_queue(dev, req);
 	vum_req_put(req);
 	if (ret && ret != -EIO)

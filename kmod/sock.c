@@ -21,7 +21,6 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/srcu.h>
-#include <net/af_unix.h>
 #include <net/tcp_states.h>
 
 #include "device.h"
@@ -250,7 +249,7 @@ int vum_sock_carry(struct vum_device *dev, struct vum_carrier *carrier)
  */
 
 /* Take over the socket's callback. Returns false if it has another user. */
-static bool vum_sock_take_callback(struct vum_sock *vs)
+static bool vum_sock_hook(struct vum_sock *vs)
 {
 	struct sock *sk = vs->socket->sk;
 	bool mine;
@@ -277,25 +276,6 @@ static void vum_sock_unhook(struct vum_sock *vs)
 	write_unlock_bh(&sk->sk_callback_lock);
 	/* This waits for other devices' servers too, which only copy and allocate. */
 	synchronize_srcu_expedited(&vum_sock_callers);
-}
-
-/*
- * Take over the socket's callback. Returns false if it has another user, or if a
- * device's server is the kernel itself: what is sent with a lock of one device held
- * must not call what takes that lock of another.
- */
-static bool vum_sock_hook(struct vum_sock *vs)
-{
-	struct sock *peer = unix_peer(vs->socket->sk);
-
-	if (!vum_sock_take_callback(vs))
-		return false;
-	/* Of two tasks that take both ends, one at least sees what the other has done. */
-	smp_mb();
-	if (!peer || READ_ONCE(peer->sk_data_ready) != vum_sock_data_ready)
-		return true;
-	vum_sock_unhook(vs);
-	return false;
 }
 
 /**
@@ -434,7 +414,7 @@ struct vum_transport *vum_sock_new(struct vum_device *dev, int fd)
 	init_waitqueue_func_entry(&vs->wait, vum_sock_event);
 	init_poll_funcptr(&vs->poll, vum_sock_find_queue);
 	if (!vum_sock_hook(vs)) {
-		vum_err(dev, "socket is in a BPF map, or both its ends are mdevs', so that the kernel cannot read from it\n");
+		vum_err(dev, "socket is in a BPF map, or otherwise not for the kernel to read\n");
 		ret = -EBUSY;
 		goto err_free;
 	}

@@ -7,14 +7,16 @@
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/net.h>
+#include <linux/sizes.h>
 #include <linux/uio.h>
+#include <net/af_unix.h>
 
 #include "device.h"
 #include "sock.h"
 #include "trace.h"
 
-/* More than the largest message takes in the socket's buffer. */
-#define VUM_SOCK_ANSWER_ROOM	(4 * VUM_MAX_MSG_SIZE)
+/* The longest message that AF_UNIX certainly has in one piece: data, and a header. */
+#define VUM_SOCK_PIECE	(SZ_32K + SZ_1K)
 
 /* Open descriptors of @req's files in this process, for a control message. */
 static int vum_sock_lend(const struct vum_req *req, struct cmsghdr *cmsg)
@@ -294,9 +296,23 @@ void vum_sock_submit(struct vum_sock *vs, struct vum_req *req)
 }
 
 /*
- * Send @req, with data from pages, as one message. Whatever the size of the socket's
- * buffer, the message fits: what is left of one could not be sent from the pages later.
- * The current task, which is the server's, pays for the memory.
+ * Can the socket take @req and its data in one piece? A part of a message that is sent from
+ * pages could not be completed later. And what the message calls at the other end must not
+ * be another module's, or this one's: the caller holds a lock.
+ */
+static bool vum_sock_takes(const struct vum_sock *vs, const struct vum_req *req)
+{
+	const struct sock *sk = vs->socket->sk;
+	const struct sock *peer = unix_peer(sk);
+
+	return req->msg.hdr.msg_size <= VUM_SOCK_PIECE &&
+	       req->msg.hdr.msg_size <= (READ_ONCE(sk->sk_sndbuf) >> 1) - 64 &&
+	       peer && !READ_ONCE(peer->sk_user_data);
+}
+
+/*
+ * Send @req with data from pages, as one piece. Memory is taken only if it is at hand, since
+ * the caller holds a lock; the current task, which is the server's, pays for it.
  */
 static int vum_sock_send_pages(struct vum_sock *vs, struct vum_req *req,
 			       struct bio_vec *vec, unsigned int nr)
@@ -304,9 +320,7 @@ static int vum_sock_send_pages(struct vum_sock *vs, struct vum_req *req,
 	struct msghdr msg = { .msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL };
 	u32 size = req->msg.hdr.msg_size;
 	struct socket *sock = vs->socket;
-	struct sock *sk = sock->sk;
-	int room = READ_ONCE(sk->sk_sndbuf);
-	gfp_t gfp = sk->sk_allocation;
+	gfp_t gfp = sock->sk->sk_allocation;
 	int ret;
 
 	vec[0] = (struct bio_vec) {
@@ -315,16 +329,12 @@ static int vum_sock_send_pages(struct vum_sock *vs, struct vum_req *req,
 		.bv_len = req->msg.size,
 	};
 	iov_iter_bvec(&msg.msg_iter, WRITE, vec, nr, size);
-	WRITE_ONCE(sk->sk_sndbuf, VUM_SOCK_ANSWER_ROOM);
-	sk->sk_allocation = GFP_KERNEL_ACCOUNT;
+	sock->sk->sk_allocation = GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN;
 	ret = READ_ONCE(sock->ops)->sendmsg(sock, &msg, size);
-	sk->sk_allocation = gfp;
-	WRITE_ONCE(sk->sk_sndbuf, room);
+	sock->sk->sk_allocation = gfp;
 	if (ret == size)
 		return 0;
-	if (ret >= 0)
-		return -ENOMEM;
-	return ret == -ENOMEM || ret == -ENOBUFS ? -EAGAIN : ret;
+	return ret == -ENOMEM || ret == -ENOBUFS ? -EAGAIN : min(ret, -EIO);
 }
 
 /**
@@ -340,12 +350,10 @@ int vum_sock_answer(struct vum_sock *vs, struct vum_req *req, struct bio_vec *ve
 		    unsigned int nr)
 	__releases(&vum_conn_lock_of(vs->conn))
 {
-	u32 unread = sk_wmem_alloc_get(vs->socket->sk);
 	struct vum_conn *conn = vs->conn;
 	int ret;
 
-	/* This answer is one of those that count in @held. */
-	if (!vum_sock_is_free(vs, req) || unread + conn->held > VUM_MAX_MSG_SIZE) {
+	if (!vum_sock_is_free(vs, req) || !vum_sock_takes(vs, req)) {
 		vum_conn_unlock(conn);
 		return -EAGAIN;
 	}

@@ -31,9 +31,9 @@ enum vum_data_path {
  *	which it releases
  * @answer: send @req, whose data are in the pages of @vec from its second entry on, of
  *	@nr that are there; or NULL if the transport cannot. Called with conn's lock held,
- *	which it releases. Returns 0; -EAGAIN if nothing has been sent, since others wait,
- *	the server has left too much unread, or there is no memory; or an error, after
- *	which the attachment has to end. @req stays the caller's
+ *	which it releases. Returns 0; -EAGAIN if nothing has been sent, since it is too
+ *	long, others wait, the server has left too much unread, or memory is not at hand;
+ *	or an error, after which the attachment has to end. @req stays the caller's
  * @kick: go on with sending and receiving, since something that may have stood in
  *	the way is gone; conn's lock is held
  * @poll: which events of poll(2) the helper shall see; conn's lock is held

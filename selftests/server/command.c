@@ -274,6 +274,8 @@ struct vus_reply *vus_execute(struct vus_server *srv,
 	}
 	if (cmd >= known || !handlers[cmd])
 		return vus_reply_error(msg, EOPNOTSUPP);
+	if (vus_mig_refuses(srv, cmd))
+		return vus_reply_error(msg, EINVAL);
 	return handlers[cmd](srv, msg);
 }
 

@@ -360,7 +360,7 @@ void vus_mig_reset(struct vus_server *srv)
 {
 	struct vus_mig *mig = srv->mig;
 
-	if (!mig)
+	if (!mig || srv->opt.keep_state)
 		return;
 	drop_data(mig);
 	free(mig->reply);
@@ -370,6 +370,21 @@ void vus_mig_reset(struct vus_server *srv)
 		srv->dev->migration->run(srv->dev->opaque);
 	mig->state = VFIO_USER_STATE_RUNNING;
 	mig->target = mig->state;
+}
+
+/**
+ * vus_mig_refuses() - is a command not to be executed in this state?
+ * @srv: the server
+ * @cmd: the command
+ */
+bool vus_mig_refuses(const struct vus_server *srv, __u16 cmd)
+{
+	if (!srv->opt.keep_state || (srv->mig->state != VFIO_USER_STATE_STOP &&
+				     srv->mig->state != VFIO_USER_STATE_STOP_COPY))
+		return false;
+	return cmd != VFIO_USER_VERSION && cmd != VFIO_USER_REGION_READ &&
+	       cmd != VFIO_USER_REGION_WRITE && cmd != VFIO_USER_DEVICE_FEATURE &&
+	       cmd != VFIO_USER_MIG_DATA_READ;
 }
 
 void vus_mig_init(struct vus_server *srv)

@@ -24,6 +24,7 @@ enum {
 	OPT_DMA,
 	OPT_FORK,
 	OPT_SLOPPY,
+	OPT_KEEP_STATE,
 };
 
 static const struct argp_option common_options[] = {
@@ -44,6 +45,8 @@ static const struct argp_option common_options[] = {
 	  "Reach client memory by mmap (default), file, or message", 0 },
 	{ "sloppy", OPT_SLOPPY, "CMD", 0,
 	  "Refuse command number CMD without reading its payload", 0 },
+	{ "keep-state", OPT_KEEP_STATE, NULL, 0,
+	  "Neither a reset nor a new client makes a stopped device run", 0 },
 	{ "fork", OPT_FORK, "WHEN", 0,
 	  "Go on in a child after the first \"listen\" or \"version\"", 0 },
 	{ "once", OPT_ONCE, NULL, 0, "Exit when the first client leaves", 0 },
@@ -134,6 +137,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_SLOPPY:
 		opt->sloppy |= 1U << vus_option_number(state, arg, 0, 31);
+		break;
+	case OPT_KEEP_STATE:
+		opt->keep_state = true;
 		break;
 	case OPT_FORK:
 		if (strcmp(arg, "listen") != 0 && strcmp(arg, "version") != 0)

@@ -125,6 +125,7 @@ struct vus_reply *vus_set_irqs(struct vus_server *srv,
 void vus_mig_init(struct vus_server *srv);
 void vus_mig_free(struct vus_server *srv);
 void vus_mig_reset(struct vus_server *srv);
+bool vus_mig_refuses(const struct vus_server *srv, __u16 cmd);
 bool vus_mig_feature(struct vus_server *srv, const struct vus_msg *msg,
 		     struct vus_reply **reply);
 struct vus_reply *vus_mig_read(struct vus_server *srv, const struct vus_msg *msg);

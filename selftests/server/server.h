@@ -68,6 +68,8 @@ enum vus_fork {
  * @dma: how to reach client memory
  * @fork: when to go on in a child
  * @sloppy: bit n: refuse command n, and take its payload for the next message
+ * @keep_state: neither a reset nor a new client makes a stopped device run, and while it
+ *	is stopped, hardly anything else can be asked of it: as libvfio-user has it
  */
 struct vus_options {
 	const char *socket;
@@ -82,6 +84,7 @@ struct vus_options {
 	enum vus_dma_way dma;
 	enum vus_fork fork;
 	__u32 sloppy;
+	bool keep_state;
 };
 
 int vus_parse(const struct argp_option *options, argp_parser_t parser,

@@ -510,29 +510,3 @@ TEST(out_of_band_data)
 	CHECK_SOON(kernel_log_count(w.uuid, "out-of-band") == 1);
 	CHECK(world_state_is(&w, "broken"));
 }
-
-/* The kernel would send to itself, with locks held. */
-TEST(both_ends)
-{
-	struct vum_attach a = {
-		.argsz = sizeof(a), .api_version = VUM_API_VERSION,
-		.max_msg_fds = 1, .max_data_xfer_size = 4096,
-		.flags = VUM_ATTACH_SOCKET,
-	};
-	int fd, other_fd, pair[2];
-	struct world other;
-
-	world_mdev(&w);
-	world_mdev(&other);
-	world_attr_set(&w, "data_path", "kernel");
-	world_attr_set(&other, "data_path", "kernel");
-	channel(&w, &fd);
-	channel(&other, &other_fd);
-	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
-	a.socket = pair[0];
-	CHECK_EQ(ioctl(fd, VUM_ATTACH, &a), 1);
-	a.socket = pair[1];
-	CHECK_ERRNO(ioctl(other_fd, VUM_ATTACH, &a), EBUSY);
-	CHECK_EQ(kernel_log_count(other.uuid, "both its ends are mdevs'"), 1);
-	CHECK(world_state_is(&w, "attaching"));
-}

@@ -436,7 +436,100 @@ TEST(consumer_closes)
 	close(fd);
 }
 
+/*
+ * As libvfio-user has it: neither a reset nor a new client makes a stopped device run, and
+ * while it is stopped, the server refuses both.
+ */
+TEST(server_that_keeps_its_state)
+{
+	const char *const keeping[] = { "--migrate", "5", "--keep-state", NULL };
+	int fd, irq = new_eventfd();
+
+	world_up(&w, keeping);
+	consumer_open(&c, &w);
+	fd = go(&c, STOP_COPY);
+	CHECK(fd > 0);
+	consumer_close(&c);
+	close(fd);
+	consumer_open(&c, &w);
+	CHECK_EQ(at(&c), RUNNING);
+	CHECK(!irq_set_eventfds(&c, VFIO_PCI_MSIX_IRQ_INDEX, 3, 1, &irq));
+	puppet_set(&c, PUPPET_TRIGGER, VFIO_PCI_MSIX_IRQ_INDEX << 16 | 3);
+	CHECK_EQ(eventfd_take(irq, TEST_SOON_MS), 1);
+
+	CHECK_EQ(go(&c, STOP), 0);
+	reset(&c);
+	fd = go(&c, RESUMING);
+	CHECK(fd > 0);
+	reset(&c);
+	CHECK_ERRNO(write(fd, state, 1), ENODEV);
+	close(fd);
+
+	fd = go(&c, STOP_COPY);
+	CHECK(fd > 0);
+	world_attr_set(&w, "state", "detached");
+	CHECK_SOON(dma_show(&w, "attaches") == 2);
+	world_wait_state(&w, "attached");
+	CHECK_EQ(at(&c), ERROR);
+	reset(&c);
+	close(fd);
+}
+
+/* Nothing says which pages a server writes that has the consumer's files. */
+TEST(shared_memory)
+{
+	uint64_t flags;
+
+	world_mdev(&w);
+	world_attr_set(&w, "dma_mode", "share");
+	world_server(&w, args);
+	world_helper(&w, NULL);
+	world_wait_state(&w, "attached");
+	consumer_open(&c, &w);
+	CHECK_ERRNO(migration_flags(&c, &flags), ENOTTY);
+	CHECK_EQ(kernel_log_count(w.uuid, "no migration: dma_mode is share"), 1);
+	consumer_close(&c);
+
+	/* The mode changes while a consumer has been told that it can be migrated. */
+	world_attr_set(&w, "dma_mode", "auto");
+	world_attr_set(&w, "state", "detached");
+	CHECK_SOON(dma_show(&w, "attaches") == 2);
+	world_wait_state(&w, "attached");
+	consumer_open(&c, &w);
+	CHECK(!migration_flags(&c, &flags));
+	world_attr_set(&w, "dma_mode", "share");
+	world_attr_set(&w, "state", "detached");
+	CHECK_SOON(dma_show(&w, "attaches") == 3);
+	world_wait_state(&w, "attached");
+	CHECK_ERRNO(go(&c, STOP_COPY), EOPNOTSUPP);
+	CHECK_EQ(at(&c), RUNNING);
+}
+
 static int data_file;
+
+static void *write_for_ever(void *page)
+{
+	return (void *)write(data_file, page, 100);
+}
+
+/* A task whose memory does not come keeps nothing but its data file from others. */
+TEST(memory_that_does_not_come)
+{
+	pthread_t writer;
+
+	up();
+	data_file = go(&c, RESUMING);
+	CHECK(data_file > 0);
+	CHECK(!pthread_create(&writer, NULL, write_for_ever, dma_missing_page()));
+	test_sleep_ms(100);
+	CHECK_EQ(pthread_tryjoin_np(writer, NULL), EBUSY);
+	reset(&c);
+	CHECK_EQ(go(&c, STOP), 0);
+	CHECK_EQ(go(&c, RUNNING), 0);
+	consumer_close(&c);
+	consumer_open(&c, &w);
+	reset(&c);
+}
 
 static void *read_slowly(void *arg)
 {
