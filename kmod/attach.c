@@ -430,9 +430,8 @@ void vum_attach_work(struct work_struct *work)
 	if (attaching) {
 		vum_ask_to_run(a);
 		flaw = vum_ask_shape(a) ?: vum_take_shape(a) ?:
-		       vum_announce_dma(a);
-		flaw = flaw ?: vum_replay_irqs(a);
-		flaw = flaw ?: vum_handover_load(dev, a->session);
+		       vum_handover_load(dev, a->session) ?: vum_announce_dma(a);
+		flaw = flaw ?: vum_replay_irqs(a) ?: vum_handover_run(dev, a->session);
 		if (flaw)
 			vum_conn_break(dev, a->session, "%s", flaw);
 		else

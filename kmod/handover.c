@@ -25,14 +25,14 @@
 #define VUM_HANDOVER_LOOK_US	200
 
 /**
- * struct vum_handover_run - one handover
+ * struct vum_handover_order - one handover
  * @dev: device
  * @session: the attachment whose server hands over
  * @old_socket: where that server listens
  * @begun: when consumers' requests began to wait
  * @saved: when all of the state was there
  */
-struct vum_handover_run {
+struct vum_handover_order {
 	struct vum_device *dev;
 	u32 session;
 	char old_socket[UNIX_PATH_MAX];
@@ -63,14 +63,14 @@ static void vum_handover_pause(struct vum_device *dev)
 	vum_region_mmap_pause(dev);
 }
 
-static void vum_handover_go_on(struct vum_handover_run *run)
+static void vum_handover_go_on(struct vum_handover_order *order)
 {
-	struct vum_device *dev = run->dev;
+	struct vum_device *dev = order->dev;
 	struct vum_conn *conn = &dev->conn;
 
 	vum_conn_lock(conn);
 	/* Where the state is lost, an access that has begun does not go on. */
-	if (conn->session != run->session && conn->session != dev->handover.loaded)
+	if (conn->session != order->session && conn->session != dev->handover.loaded)
 		conn->since = conn->session;
 	WRITE_ONCE(conn->paused, false);
 	vum_conn_unlock(conn);
@@ -179,10 +179,19 @@ static int vum_handover_write(struct vum_device *dev, u32 session, const u8 *dat
 	return 0;
 }
 
+static const char *vum_handover_flaw(int ret)
+{
+	if (ret == -ENOMEM)
+		return "out of memory while attaching";
+	return ret ? "server does not take the state of the other one" : NULL;
+}
+
 /**
  * vum_handover_load - have a new attachment's server load the state that waits for it
  * @dev: device
- * @session: the attachment, which is about to be in working order
+ * @session: the attachment, whose server has been told neither of memory nor of
+ *	interrupts: a server whose device runs with a state of its own, such as that which
+ *	it has handed over last, must not get at either
  *
  * Return: NULL, also if there is no such state; or what is wrong with the server.
  */
@@ -202,16 +211,30 @@ const char *vum_handover_load(struct vum_device *dev, u32 session)
 		data = (const void *)req->reply->payload;
 		ret = ret ?: vum_handover_write(dev, session, data->data, data->size);
 	}
-	ret = ret ?: vum_handover_tell(dev, session, VFIO_USER_STATE_STOP);
-	ret = ret ?: vum_handover_tell(dev, session, VFIO_USER_STATE_RUNNING);
-	if (ret == -ENOMEM)
-		return "out of memory while attaching";
-	if (ret)
-		return "server does not take the state of the other one";
+	return vum_handover_flaw(ret);
+}
+
+/**
+ * vum_handover_run - have the server run that has loaded a state
+ * @dev: device
+ * @session: the attachment, which is about to be in working order
+ *
+ * Return: as vum_handover_load().
+ */
+const char *vum_handover_run(struct vum_device *dev, u32 session)
+{
+	struct vum_handover *ho = &dev->handover;
+	int ret;
+
+	if (!READ_ONCE(ho->waits))
+		return NULL;
+	ret = vum_handover_tell(dev, session, VFIO_USER_STATE_STOP) ?:
+	      vum_handover_tell(dev, session, VFIO_USER_STATE_RUNNING);
 	vum_conn_lock(&dev->conn);
-	ho->loaded = session;
+	if (!ret)
+		ho->loaded = session;
 	vum_conn_unlock(&dev->conn);
-	return NULL;
+	return vum_handover_flaw(ret);
 }
 
 /* Has an attachment after @session come into working order, or ended? */
@@ -286,9 +309,9 @@ static int vum_handover_attach(struct vum_device *dev, const char *socket)
  */
 
 /* May the device be handed over now? Returns 0, or an error, and why. */
-static int vum_handover_check(struct vum_handover_run *run, const char **why)
+static int vum_handover_check(struct vum_handover_order *order, const char **why)
 {
-	struct vum_device *dev = run->dev;
+	struct vum_device *dev = order->dev;
 	struct vum_conn *conn = &dev->conn;
 	int ret = 0;
 
@@ -303,28 +326,28 @@ static int vum_handover_check(struct vum_handover_run *run, const char **why)
 		ret = -EBUSY;
 		*why = "the device is being migrated";
 	}
-	run->session = conn->session;
-	strscpy(run->old_socket, dev->socket, sizeof(run->old_socket));
+	order->session = conn->session;
+	strscpy(order->old_socket, dev->socket, sizeof(order->old_socket));
 	vum_conn_unlock(conn);
 	return ret;
 }
 
-static void vum_handover_tell_success(struct vum_handover_run *run)
+static void vum_handover_tell_success(struct vum_handover_order *order)
 {
-	struct vum_handover *ho = &run->dev->handover;
+	struct vum_handover *ho = &order->dev->handover;
 	ktime_t now = ktime_get();
 
-	ho->pause_us = ktime_us_delta(now, run->begun);
-	vum_notice(run->dev,
+	ho->pause_us = ktime_us_delta(now, order->begun);
+	vum_notice(order->dev,
 		   "handed over from %s to %s: paused for %lld us, %lld of them to save %llu bytes\n",
-		   run->old_socket, ho->socket, ho->pause_us,
-		   ktime_us_delta(run->saved, run->begun), ho->bytes);
+		   order->old_socket, ho->socket, ho->pause_us,
+		   ktime_us_delta(order->saved, order->begun), ho->bytes);
 }
 
 /* With the state at hand, which is not lost as long as either server takes it. */
-static int vum_handover_swap(struct vum_handover_run *run)
+static int vum_handover_swap(struct vum_handover_order *order)
 {
-	struct vum_device *dev = run->dev;
+	struct vum_device *dev = order->dev;
 	struct vum_handover *ho = &dev->handover;
 	char why[sizeof(ho->why)];
 	int ret;
@@ -332,13 +355,13 @@ static int vum_handover_swap(struct vum_handover_run *run)
 	WRITE_ONCE(ho->waits, true);
 	ret = vum_handover_attach(dev, ho->socket);
 	if (!ret) {
-		vum_handover_tell_success(run);
+		vum_handover_tell_success(order);
 	} else {
 		strscpy(why, ho->why, sizeof(why));
 		vum_err(dev, "not handed over to %s: %s\n", ho->socket, why);
-		if (vum_handover_attach(dev, run->old_socket)) {
+		if (vum_handover_attach(dev, order->old_socket)) {
 			vum_err(dev, "and the server on %s does not go on: %s; the device's state is lost\n",
-				run->old_socket, ho->why);
+				order->old_socket, ho->why);
 			vum_irq_error(dev);
 			ret = -EREMOTEIO;
 		}
@@ -348,27 +371,27 @@ static int vum_handover_swap(struct vum_handover_run *run)
 	return ret;
 }
 
-static int vum_handover_run(struct vum_handover_run *run)
+static int vum_handover_execute(struct vum_handover_order *order)
 {
-	struct vum_device *dev = run->dev;
+	struct vum_device *dev = order->dev;
 	struct vum_handover *ho = &dev->handover;
 	const char *why = "";
-	int ret = vum_handover_check(run, &why);
+	int ret = vum_handover_check(order, &why);
 
 	if (ret) {
 		strscpy(ho->why, why, sizeof(ho->why));
 		return ret;
 	}
-	run->begun = ktime_get();
+	order->begun = ktime_get();
 	vum_handover_pause(dev);
-	ret = vum_handover_save(dev, run->session);
-	run->saved = ktime_get();
+	ret = vum_handover_save(dev, order->session);
+	order->saved = ktime_get();
 	if (!ret)
-		ret = vum_handover_swap(run);
+		ret = vum_handover_swap(order);
 	else
 		snprintf(ho->why, sizeof(ho->why),
 			 "the server does not save the device's state: error %d", ret);
-	vum_handover_go_on(run);
+	vum_handover_go_on(order);
 	vum_handover_drop_state(ho);
 	return ret;
 }
@@ -378,18 +401,18 @@ static void vum_handover_work(struct work_struct *work)
 {
 	struct vum_handover *ho = container_of(work, struct vum_handover, work);
 	struct vum_device *dev = container_of(ho, struct vum_device, handover);
-	struct vum_handover_run *run = kzalloc(sizeof(*run), GFP_KERNEL | __GFP_NOFAIL);
+	struct vum_handover_order *order = kzalloc(sizeof(*order), GFP_KERNEL | __GFP_NOFAIL);
 	int ret;
 
-	run->dev = dev;
+	order->dev = dev;
 	ho->why[0] = '\0';
 	/* A worker is never killed, so this does not fail. */
 	ret = vum_mig_begin(dev);
 	if (!ret) {
-		ret = vum_handover_run(run);
+		ret = vum_handover_execute(order);
 		vum_mig_end(dev);
 	}
-	kfree(run);
+	kfree(order);
 	ho->ret = ret;
 	smp_store_release(&ho->runs, false);
 	wake_up_all(&dev->conn.changed);

@@ -42,5 +42,6 @@ struct vum_handover {
 void vum_handover_init(struct vum_device *dev);
 int vum_handover(struct vum_device *dev, const char *socket);
 const char *vum_handover_load(struct vum_device *dev, u32 session);
+const char *vum_handover_run(struct vum_device *dev, u32 session);
 
 #endif /* VUM_HANDOVER_H */

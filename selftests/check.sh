@@ -105,11 +105,11 @@ by_relay=' fds handover ioeventfd irq migrate misbehave parallel peer posted reg
  virtio_blk '
 # Guests for which the QEMU of bookworm takes ten minutes, or that it cannot move; memlock
 # and viommu have its disk.
-by_later_qemu=' disk disk_direct move '
+by_later_qemu=' disk disk_direct move swap '
 # Tests for which it matters how the consumer has opened the device, and its memory.
 by_cdev=' announce dma evict migrate nomem open remove share unpinnable virtio_blk window '
 # Programs that start QEMU, and guests, of which each suite has other versions.
-by_qemu=' disk disk_direct hotplug lifecycle move remove_qemu virtio_blk virtio_blk_irq
+by_qemu=' disk disk_direct hotplug lifecycle move remove_qemu swap virtio_blk virtio_blk_irq
  virtio_blk_registers '
 # Programs about what changed between 6.12 and 7.3: VFIO, mm, sockets, netlink.
 by_kernel=' announce crowd ctl declare dma evict fds handover hoard hotplug ioeventfd irq

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Usage: guest.sh [--timeout S] [--viommu] [--shared] [--program FILE] [--cold]
-#                 [--reboot] [--move DEVICE] script [qemu-argument...]
+#                 [--reboot] [--move DEVICE] [--do COMMAND] script
+#                 [qemu-argument...]
 #        guest.sh [--viommu] [--shared] [--program FILE] --prepare
 #
 # Inside the VM of run.sh: starts a guest under the distribution's QEMU with,
@@ -27,7 +28,8 @@
 # --move DEVICE, twice: whenever the script prints a line "MOVE", the guest is moved to
 # another QEMU, and a line "MOVED" sent to it. The first DEVICE is for the first QEMU and
 # each second one after it, the other for those in between. What QEMU says of each move
-# goes to stderr.
+# goes to stderr. --do COMMAND: instead of that, COMMAND is run, with the number of such
+# lines so far.
 set -eu
 
 here=$(dirname "$(readlink -f "$0")")
@@ -36,7 +38,7 @@ modules="virtio_pci virtio_blk nvme ext4 gpio-pci-idio-16"
 append="console=ttyS0,115200 quiet panic=-1 8250.nr_uarts=8 mitigations=off nokaslr \
 tsc=reliable cryptomgr.notests"
 
-timeout=$((600 * ${VUM_SLOW:-1})) mode=warm reboot='' programs='' here_device='' there_device=''
+timeout=$((600 * ${VUM_SLOW:-1})) mode=warm reboot='' programs='' here_device='' there_device='' command=''
 qemu="qemu-system-x86_64 -accel tcg -M q35,hpet=off,vmport=off -m 256
 	-nodefaults -no-user-config -display none -no-reboot"
 while :; do
@@ -54,6 +56,7 @@ while :; do
 	--program) programs="$programs $(readlink -f "$2")"; shift 2 ;;
 	--cold) mode=cold; shift ;;
 	--reboot) reboot=1; shift ;;
+	--do) command=$2; shift 2 ;;
 	--move)
 		[ -n "$here_device" ] && there_device=$2 || here_device=$2
 		shift 2 ;;
@@ -116,10 +119,14 @@ launch() {
 		-chardev stdio,id=mon,signal=off -mon "chardev=mon,mode=$monitor" "$@"
 }
 
-# move QEMU-ARGUMENT...: go on in another QEMU, with the other device.
+# move QEMU-ARGUMENT...: go on in another QEMU, with the other device; or run the command.
 moves=0
 move() {
 	moves=$((moves + 1))
+	if [ -n "$command" ]; then
+		"$command" $moves >&2 && echo MOVED >&4
+		return
+	fi
 	device=$here_device here_device=$there_device there_device=$device
 	mkfifo "$tmp/mon$moves.in" "$tmp/mon$moves.out"
 	exec 7<>"$tmp/mon$moves.in" 8<>"$tmp/mon$moves.out"
@@ -186,7 +193,7 @@ if [ $mode != prepare ]; then
 			echo "$line"
 		fi
 	done
-	while [ "$there_device" ] && IFS= read -r line <&6; do
+	while [ "$there_device$command" ] && IFS= read -r line <&6; do
 		if [ "$line" != MOVE ]; then
 			printf '%s\n' "$line"
 		elif ! move "$@"; then
