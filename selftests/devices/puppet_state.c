@@ -93,6 +93,8 @@ static const char *flaw_of(const struct puppet *puppet, const struct state *stat
 		return "of another version";
 	if (state->bar0_size != puppet->opt.bar0_size)
 		return "of a device with another BAR0";
+	if (state->ballast != puppet->opt.ballast)
+		return "of a device with other ballast";
 	if (size != sizeof(*state) + (size_t)state->bar0_size + state->ballast)
 		return "cut short";
 	ballast = (const __u8 *)(state + 1) + state->bar0_size;
