@@ -33,6 +33,7 @@
  * @in_watch: wakes us when there are bytes to receive; NULL after their end
  * @out_watch: wakes us when a full @out has room again
  * @timer: timerfd for the receiver's timeout
+ * @stopped: it is to be migrated, and does nothing of its own accord
  * @slave: the other side of a pseudo-terminal; stays open, or else the master
  *	would report a hang-up for as long as nobody else has it open
  */
@@ -49,12 +50,33 @@ struct card {
 	struct vus_watch *in_watch;
 	struct vus_watch *out_watch;
 	int timer;
+	bool stopped;
 	int slave;
+};
+
+#define STATE_KIND	0x6c726573	/* "serl" */
+#define STATE_VERSION	1
+
+/**
+ * struct state - a saved card
+ * @kind: STATE_KIND
+ * @version: STATE_VERSION
+ * @uart: the UART, but for its pointers
+ * @conf: configuration space
+ */
+struct state {
+	__u32 kind;
+	__u32 version;
+	struct uart uart;
+	__u8 conf[PCI_CFG_SPACE_SIZE];
 };
 
 static void update_intx(struct card *card)
 {
 	bool enabled = !pciconf_intx_disabled(&card->conf);
+
+	if (card->stopped)
+		return;
 
 	pciconf_intx_status(&card->conf, card->uart.line);
 	vus_intx_set(card->srv, card->uart.line && enabled);
@@ -84,7 +106,7 @@ static void drain(struct card *card)
 	unsigned int len = uart_transmit_data(&card->uart, data);
 	ssize_t n = 0;
 
-	if (!len) {
+	if (!len || card->stopped) {
 		vus_watch_events(card->out_watch, 0);
 		return;
 	}
@@ -130,7 +152,7 @@ static void timer_expired(void *opaque, int fd,
 	struct card *card = opaque;
 	__u64 times;
 
-	if (read(fd, &times, sizeof(times)) == sizeof(times))
+	if (read(fd, &times, sizeof(times)) == sizeof(times) && !card->stopped)
 		uart_timeout(&card->uart);
 }
 
@@ -138,9 +160,10 @@ static void receive_ready(void *opaque)
 {
 	struct card *card = opaque;
 
+	bool wanted = uart_receive_room(&card->uart) && !card->stopped;
+
 	if (card->in_watch)
-		vus_watch_events(card->in_watch,
-				 uart_receive_room(&card->uart) ? POLLIN : 0);
+		vus_watch_events(card->in_watch, wanted ? POLLIN : 0);
 }
 
 static void in_ready(void *opaque, int fd, short revents __maybe_unused)
@@ -212,6 +235,79 @@ static void reset(void *opaque)
 	uart_reset(&card->uart);
 	update_intx(card);
 }
+
+static int stop(void *opaque)
+{
+	struct card *card = opaque;
+
+	card->stopped = true;
+	receive_ready(card);
+	vus_watch_events(card->out_watch, 0);
+	return 0;
+}
+
+static int run(void *opaque)
+{
+	struct card *card = opaque;
+
+	card->stopped = false;
+	receive_ready(card);
+	drain(card);
+	/* The receiver's timeout may have been due. */
+	if (card->uart.rx.len)
+		uart_timeout(&card->uart);
+	update_intx(card);
+	return 0;
+}
+
+static int save(void *opaque, void **to, size_t *size)
+{
+	const struct card *card = opaque;
+	struct state *state = calloc(1, sizeof(*state));
+
+	if (!state)
+		return -ENOMEM;
+	state->kind = STATE_KIND;
+	state->version = STATE_VERSION;
+	state->uart = card->uart;
+	state->uart.ops = NULL;
+	state->uart.opaque = NULL;
+	memcpy(state->conf, card->conf.data, sizeof(state->conf));
+	*to = state;
+	*size = sizeof(*state);
+	return 0;
+}
+
+static bool fifo_valid(const struct uart_fifo *fifo)
+{
+	return fifo->head < UART_FIFO_SIZE && fifo->len <= UART_FIFO_SIZE;
+}
+
+static int load(void *opaque, const void *from, size_t size)
+{
+	const struct state *state = from;
+	struct card *card = opaque;
+
+	if (size != sizeof(*state) || state->kind != STATE_KIND ||
+	    state->version != STATE_VERSION || !fifo_valid(&state->uart.rx) ||
+	    !fifo_valid(&state->uart.tx)) {
+		fprintf(stderr, "vum-serial: the state to be loaded is not this card's\n");
+		return -EINVAL;
+	}
+	card->uart = state->uart;
+	card->uart.ops = &uart_ops;
+	card->uart.opaque = card;
+	pciconf_load(&card->conf, state->conf);
+	return 0;
+}
+
+static const struct vus_migration migration = {
+	.flags = VFIO_USER_MIGRATION_STOP_COPY | VFIO_USER_MIGRATION_PRE_COPY,
+	.stop = stop,
+	.run = run,
+	.save = save,
+	.load = load,
+};
 
 #define READ_WRITE (VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE)
 
@@ -322,6 +418,7 @@ int main(int argc, char **argv)
 		.nr_irqs = VFIO_PCI_NUM_IRQS,
 		.num_irqs = VFIO_PCI_NUM_IRQS,
 		.reset = reset,
+		.migration = &migration,
 	};
 	int ret;
 

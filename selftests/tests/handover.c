@@ -196,6 +196,30 @@ TEST(mapped_region)
 	CHECK_EQ(word(0), *p);
 }
 
+/* Another kind of device: a UART's registers, the last of which is for notes. */
+TEST(serial_card)
+{
+	unsigned char divisor[2] = { 0x34, 0x12 }, lcr = 0x83, scratch = 0x5a, got[8];
+
+	world_mdev(&w);
+	world_serve(&w, "vum-serial", NULL);
+	world_helper(&w, NULL);
+	world_wait_state(&w, "attached");
+	consumer_open(&c, &w);
+	other_server("vum-serial", NULL);
+	CHECK_EQ(pwrite(c.device, &scratch, 1, region_at(0, 7)), 1);
+	CHECK_EQ(pwrite(c.device, &lcr, 1, region_at(0, 3)), 1);
+	CHECK_EQ(pwrite(c.device, divisor, 2, region_at(0, 0)), 2);
+	CHECK_EQ(hand_over(other.socket), 0);
+	CHECK_EQ(pread(c.device, got, 2, region_at(0, 0)), 2);
+	CHECK(!memcmp(got, divisor, 2));
+	CHECK_EQ(pread(c.device, got, 1, region_at(0, 7)), 1);
+	CHECK_EQ(got[0], scratch);
+	CHECK_EQ(pread(c.device, got, 1, region_at(0, 3)), 1);
+	CHECK_EQ(got[0], lcr);
+	CHECK_EQ(hand_over(w.socket), 0);
+}
+
 static void *hand_over_run(void *unused)
 {
 	(void)unused;
@@ -250,14 +274,16 @@ TEST(bad_servers)
 	const char *const silent[] = { "--migrate", "1", "--stall", "18", NULL };
 	const char *const refuses[] = { "--migrate", "1", "--ballast", "5", NULL };
 	const char *const hangs_up[] = { "--migrate", "1", "--sloppy", "18", NULL };
-	const char *const mute[] = { "--stall", "2", NULL };
+	const char *const mute[] = {
+		"--migrate", "1", "--ballast", "100000", "--stall", "2", NULL,
+	};
 
 	up(args);
 	world_attr_set(&w, "attach_timeout_ms", "1500");
 	other_fails("vum-puppet", other_shape, "differs from the one that is in use");
 	other_fails("vum-serial", NULL, "differs from the one that is in use");
 	other_fails("vum-puppet", unable, "cannot load the state");
-	other_fails("vum-puppet", silent, "attach_timeout_ms");
+	other_fails("vum-puppet", silent, "timeout_ms");
 	other_fails("vum-puppet", refuses, "does not take the state");
 	/* Which of the two is seen first is a matter of luck. */
 	other_fails("vum-puppet", hangs_up, "failed: ");

@@ -326,6 +326,106 @@ TEST(resume)
 	      resumes_again);
 }
 
+/* The device is saved, and goes on. */
+
+static int mig_go(uint32_t state, int *fd)
+{
+	struct {
+		struct vfio_device_feature head;
+		struct vfio_user_mig_device_state mig;
+	} f = {
+		.head.argsz = sizeof(f),
+		.head.flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE,
+		.mig.device_state = state,
+	};
+	int ret = result(ioctl(c.device, VFIO_DEVICE_FEATURE, &f));
+
+	*fd = f.mig.data_fd;
+	return ret;
+}
+
+static int run_save(unsigned int n)
+{
+	static char buf[LARGE];
+	int fd, unused, ret;
+	ssize_t got;
+
+	(void)n;
+	ret = mig_go(VFIO_USER_STATE_STOP_COPY, &fd);
+	if (ret)
+		return ret;
+	while ((got = read(fd, buf, sizeof(buf))) > 0)
+		;
+	ret = result(got);
+	close(fd);
+	return ret ? ret : mig_go(VFIO_USER_STATE_RUNNING, &unused);
+}
+
+static void runs_again(int error)
+{
+	(void)error;
+	CHECK(!ioctl(c.device, VFIO_DEVICE_RESET));
+	works_again(0);
+}
+
+TEST(migrate)
+{
+	const char *const args[] = { "--migrate", "1", NULL };
+
+	need_by_group();
+	up(args);
+	sweep("save", self, run_save, runs_again);
+}
+
+/* It goes to another server, or stays with the one that it has. */
+
+static const char *heir, *holder;
+
+static int run_handover(unsigned int n)
+{
+	char path[128];
+	int ret;
+
+	(void)n;
+	world_attr_path(&w, "handover", path, sizeof(path));
+	ret = write_file(path, heir);
+	if (!ret) {
+		const char *last = holder;
+
+		holder = heir;
+		heir = last;
+	}
+	/* The log says why the other server was detached. */
+	return ret == -ENOTCONN ? -EIO : ret;
+}
+
+static void kept(int error)
+{
+	told(error);
+	CHECK(world_state_is(&w, "attached"));
+	CHECK_EQ(region_read32(&c, VFIO_PCI_BAR0_REGION_INDEX, 0x40), 0x1234);
+}
+
+TEST(handover)
+{
+	const char *const args[] = { "--migrate", "1", NULL };
+	const struct sweep s = {
+		"handover, worker", { .workers = true }, 1, 5, run_handover, kept,
+	};
+
+	need_by_group();
+	up(args);
+	region_write32(&c, VFIO_PCI_BAR0_REGION_INDEX, 0x40, 0x1234);
+	other = w;
+	other.server = 0;
+	snprintf(other.socket, sizeof(other.socket), "%.100s.2", w.socket);
+	world_serve(&other, "vum-puppet", args);
+	CHECK_SOON(!access(other.socket, F_OK));
+	holder = w.socket;
+	heir = other.socket;
+	fault_sweep(&s);
+}
+
 /* A consumer opens the device, and closes it. */
 
 static int run_open(unsigned int n)
