@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ctl.h"
@@ -61,11 +62,15 @@ static int refused(const struct ctl_args *args, int err, const char *why)
 int ctl_handover(struct vum_nl *nl, const struct ctl_args *args)
 {
 	char path[PATH_MAX], result[256];
+	struct stat st;
 	int err;
 
 	(void)nl;
 	if (strchr(args->uuid, '/'))
 		return refused(args, -ENOENT, "");
+	/* Not by connecting: there are servers that exit when their first client hangs up. */
+	if (*args->socket == '/' && (stat(args->socket, &st) || !S_ISSOCK(st.st_mode)))
+		return refused(args, -ENOTCONN, "no server listens there");
 	snprintf(path, sizeof(path), ATTRIBUTE, args->uuid);
 	err = write_attribute(path, args->socket);
 	read_attribute(path, result, sizeof(result));

@@ -28,6 +28,7 @@
  * @num_regions: number of regions that the server has, which may be fewer than VFIO names
  * @num_irqs: number of IRQ indexes that the server has, likewise
  * @migration: VFIO_MIGRATION_*: how the server can save and load its device
+ * @saved: the state that it is to load, with a reference, or NULL
  */
 struct vum_asking {
 	struct vum_device *dev;
@@ -36,6 +37,7 @@ struct vum_asking {
 	u32 num_regions;
 	u32 num_irqs;
 	u64 migration;
+	struct vum_saved *saved;
 };
 
 static int vum_ask_wait(struct vum_asking *a, struct vum_req *req)
@@ -198,11 +200,28 @@ static bool vum_knows_migration(struct vum_asking *a)
 	       test_bit(VUM_OPTIONAL_FEATURE, &a->dev->optional_commands);
 }
 
-/* The server may have kept the state in which its last client left it, and be stopped. */
+/*
+ * The server may have kept the state in which its last client left it, and be stopped. If
+ * the consumer had stopped the device, because its guest has gone on elsewhere, the device
+ * must not go on with what it had to do: only a reset would make it run anyhow.
+ */
 static void vum_ask_to_run(struct vum_asking *a)
 {
-	if (vum_knows_migration(a))
-		vum_mig_tell(a->dev, VUM_REQ_ATTACH, a->session, VFIO_DEVICE_STATE_RUNNING);
+	struct vum_device *dev = a->dev;
+	struct vum_req *req;
+	bool ends;
+
+	if (!vum_knows_migration(a))
+		return;
+	vum_mig_tell(dev, VUM_REQ_ATTACH, a->session, VFIO_DEVICE_STATE_RUNNING);
+	vum_conn_lock(&dev->conn);
+	ends = dev->open && vum_mig_state(dev) != VFIO_DEVICE_STATE_RUNNING;
+	vum_conn_unlock(&dev->conn);
+	if (!ends)
+		return;
+	req = vum_req_alloc(VUM_REQ_ATTACH, VFIO_USER_DEVICE_RESET, 0);
+	vum_ask_wait(a, req);
+	vum_req_put(req);
 }
 
 /* Ask how the server can save and load its device. */
@@ -428,10 +447,12 @@ void vum_attach_work(struct work_struct *work)
 	attaching = dev->conn.state == VUM_STATE_ATTACHING;
 	vum_conn_unlock(&dev->conn);
 	if (attaching) {
+		a->saved = vum_handover_saved(dev);
 		vum_ask_to_run(a);
 		flaw = vum_ask_shape(a) ?: vum_take_shape(a) ?:
-		       vum_handover_load(dev, a->session) ?: vum_announce_dma(a);
-		flaw = flaw ?: vum_replay_irqs(a) ?: vum_handover_run(dev, a->session);
+		       vum_handover_load(dev, a->session, a->saved) ?: vum_announce_dma(a);
+		flaw = flaw ?: vum_replay_irqs(a) ?:
+		       vum_handover_run(dev, a->session, a->saved);
 		if (flaw)
 			vum_conn_break(dev, a->session, "%s", flaw);
 		else
@@ -440,6 +461,7 @@ void vum_attach_work(struct work_struct *work)
 		if (!vum_conn_current(&dev->conn, a->session))
 			vum_conn_detach(dev);
 	}
+	vum_saved_put(a->saved);
 	vum_shape_free(a->shape);
 	kfree(a);
 }

@@ -108,7 +108,7 @@ static int vum_attach_begin(struct vum_device *dev, const struct vum_attach *a,
 	vum_conn_lock(conn);
 	if (conn->dead) {
 		ret = -ENODEV;
-	} else if (conn->helper || vum_conn_alive(conn)) {
+	} else if (conn->helper || vum_conn_alive(conn) || dev->channel.stale) {
 		ret = -EISCONN;
 	} else if (conn->failed) {
 		ret = -EREMOTEIO;
@@ -298,6 +298,7 @@ static int vum_channel_open(struct inode *inode, struct file *file)
 		ret = -EBUSY;
 	} else {
 		dev->channel.opened = true;
+		dev->channel.stale = false;
 		conn->helper = false;
 	}
 	vum_conn_unlock(conn);

@@ -12,11 +12,13 @@ struct vum_device;
 
 /**
  * struct vum_channel - /dev/vfio-user/<uuid>
- * @opened: a process has the channel open; conn's lock guards it
+ * @stale: the mdev has got another socket since; conn's lock guards this and @opened
+ * @opened: a process has the channel open
  * @cdev: the character device
  * @chrdev: its struct device, which holds a reference on the vfio device
  */
 struct vum_channel {
+	bool stale;
 	bool opened;
 	struct cdev cdev;
 	struct device chrdev;

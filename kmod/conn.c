@@ -537,7 +537,8 @@ vum_conn_vbreak(struct vum_device *dev, u32 session, bool failed, const char *fm
 	if (stopped) {
 		repeated = !strcmp(conn->reason, reason);
 		strscpy(conn->reason, reason, sizeof(conn->reason));
-		conn->failed = failed && dev->open;
+		/* While it is handed over, whoever does that decides. */
+		conn->failed = failed && dev->open && !conn->paused;
 		vum_conn_event(dev, VUM_EVENT_BROKEN);
 	}
 	vum_conn_unlock(conn);

@@ -30,7 +30,8 @@ static bool vum_device_claim(struct vum_device *dev)
 	bool ready;
 
 	vum_conn_lock(conn);
-	ready = conn->state == VUM_STATE_ATTACHED && !conn->nr_async && !dev->going;
+	ready = conn->state == VUM_STATE_ATTACHED && !conn->nr_async && !conn->paused &&
+		!dev->going;
 	if (ready) {
 		dev->open = true;
 		vum_conn_event(dev, VUM_EVENT_OPENED);

@@ -469,6 +469,9 @@ static int vum_announce_update(struct vum_device *dev)
 	u32 session;
 
 	lockdep_assert_held(&ann->lock);
+	/* The server would refuse it; vum_announce_catch_up() or the next server is told. */
+	if (READ_ONCE(dev->handover.stopped))
+		return 0;
 	refusals = atomic_read_acquire(&ann->refusals);
 	window = vum_dma_window(dev, &session);
 	if (IS_ERR(window))
@@ -695,6 +698,15 @@ void vum_announce_begin(struct vum_device *dev, u32 session,
 	WRITE_ONCE(ann->inexact, NULL);
 	vum_announce_update(dev);
 	mutex_unlock(&ann->lock);
+}
+
+/**
+ * vum_announce_catch_up - tell the server what has changed while it was stopped
+ * @dev: device
+ */
+void vum_announce_catch_up(struct vum_device *dev)
+{
+	vum_announce_work(&dev->announce.work);
 }
 
 /**

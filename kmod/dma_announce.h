@@ -80,6 +80,7 @@ struct vum_req *vum_announce_unmap(enum vum_req_kind kind,
 void vum_announce_begin(struct vum_device *dev, u32 session,
 			const struct vum_mapping *aperture, bool told);
 int vum_announce_now(struct vum_device *dev);
+void vum_announce_catch_up(struct vum_device *dev);
 void vum_announce_withdraw(struct vum_device *dev);
 void vum_announce_later(struct vum_device *dev);
 bool vum_announce_heard(const struct vum_device *dev, unsigned long gen);

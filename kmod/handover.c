@@ -12,42 +12,107 @@
 #include <linux/delay.h>
 #include <linux/ktime.h>
 #include <linux/list.h>
+#include <linux/refcount.h>
 #include <linux/slab.h>
 
 #include "device.h"
 #include "handover.h"
 #include "work.h"
 
-/* A state that is larger than this is no device's of which a guest could stand the pause. */
+/* A state takes no more memory than this, in bytes: no guest could stand the pause. */
 #define VUM_HANDOVER_MAX	SZ_256M
 
 /* How often it is looked whether requests are still under way, in microseconds. */
 #define VUM_HANDOVER_LOOK_US	200
+
+/* The least time for either half of a handover, in milliseconds: the attribute may be 0. */
+#define VUM_HANDOVER_MS		1000U
 
 /**
  * struct vum_handover_order - one handover
  * @dev: device
  * @session: the attachment whose server hands over
  * @old_socket: where that server listens
+ * @saved: the state, with a reference
  * @begun: when consumers' requests began to wait
- * @saved: when all of the state was there
+ * @read: when all of the state was there
  */
 struct vum_handover_order {
 	struct vum_device *dev;
 	u32 session;
 	char old_socket[UNIX_PATH_MAX];
+	struct vum_saved *saved;
 	ktime_t begun;
-	ktime_t saved;
+	ktime_t read;
 };
 
-static void vum_handover_drop_state(struct vum_handover *ho)
+/* What follows has to be over in time, as when a server is attached. */
+static void vum_handover_set_clock(struct vum_device *dev)
+{
+	u32 ms = max(READ_ONCE(dev->attach_timeout_ms), VUM_HANDOVER_MS);
+
+	WRITE_ONCE(dev->handover.until, jiffies + msecs_to_jiffies(ms));
+}
+
+/*
+ * The state
+ */
+
+static struct vum_saved *vum_saved_new(void)
+{
+	struct vum_saved *saved = kzalloc(sizeof(*saved), GFP_KERNEL);
+
+	if (saved) {
+		refcount_set(&saved->ref, 1);
+		INIT_LIST_HEAD(&saved->reqs);
+	}
+	return saved;
+}
+
+/**
+ * vum_saved_put - put a reference on a state
+ * @saved: state, or NULL
+ */
+void vum_saved_put(struct vum_saved *saved)
 {
 	struct vum_req *req, *next;
 
-	list_for_each_entry_safe(req, next, &ho->state, node)
+	if (!saved || !refcount_dec_and_test(&saved->ref))
+		return;
+	list_for_each_entry_safe(req, next, &saved->reqs, node)
 		vum_req_put(req);
-	INIT_LIST_HEAD(&ho->state);
-	ho->bytes = 0;
+	kfree(saved);
+}
+
+/**
+ * vum_handover_saved - get the state that the server of a new attachment is to load
+ * @dev: device
+ *
+ * Return: the state, with a reference for the caller; or NULL.
+ */
+struct vum_saved *vum_handover_saved(struct vum_device *dev)
+{
+	struct vum_saved *saved;
+
+	vum_conn_lock(&dev->conn);
+	saved = dev->handover.saved;
+	if (saved)
+		refcount_inc(&saved->ref);
+	vum_conn_unlock(&dev->conn);
+	return saved;
+}
+
+/* Let the next attachment's server load @saved; or none, if that is NULL. */
+static void vum_handover_offer(struct vum_device *dev, struct vum_saved *saved)
+{
+	vum_conn_lock(&dev->conn);
+	if (saved) {
+		refcount_inc(&saved->ref);
+		dev->handover.loaded = 0;
+	}
+	swap(dev->handover.saved, saved);
+	vum_conn_unlock(&dev->conn);
+	vum_saved_put(saved);
 }
 
 /*
@@ -63,7 +128,8 @@ static void vum_handover_pause(struct vum_device *dev)
 	vum_region_mmap_pause(dev);
 }
 
-static void vum_handover_go_on(struct vum_handover_order *order)
+/* @swapped: the device has another server than when it was paused. */
+static void vum_handover_go_on(struct vum_handover_order *order, bool swapped)
 {
 	struct vum_device *dev = order->dev;
 	struct vum_conn *conn = &dev->conn;
@@ -75,7 +141,7 @@ static void vum_handover_go_on(struct vum_handover_order *order)
 	WRITE_ONCE(conn->paused, false);
 	vum_conn_unlock(conn);
 	wake_up_all(&conn->changed);
-	vum_ioeventfd_catch_up(dev);
+	vum_ioeventfd_catch_up(dev, swapped ? order->session : 0);
 }
 
 /* Is a consumer's request under way to the server, or an answer to it? */
@@ -96,10 +162,8 @@ static bool vum_handover_busy(struct vum_conn *conn)
 /* Wait until what consumers had asked for is done. Returns 0 or -ETIMEDOUT. */
 static int vum_handover_drain(struct vum_device *dev)
 {
-	unsigned long end = jiffies + msecs_to_jiffies(READ_ONCE(dev->attach_timeout_ms));
-
 	while (vum_handover_busy(&dev->conn)) {
-		if (time_after(jiffies, end))
+		if (time_after(jiffies, dev->handover.until))
 			return -ETIMEDOUT;
 		usleep_range(VUM_HANDOVER_LOOK_US / 2, VUM_HANDOVER_LOOK_US);
 	}
@@ -115,42 +179,66 @@ static int vum_handover_tell(struct vum_device *dev, u32 session, u32 state)
 	return vum_mig_tell(dev, VUM_REQ_HANDOVER, session, state);
 }
 
-/* Read all of the state. Returns 0, or an error. */
-static int vum_handover_read(struct vum_device *dev, u32 session)
+/* Add a reply to the state, or put it. Returns its size, or an error. */
+static ssize_t vum_handover_keep(struct vum_saved *saved, struct vum_req *req)
 {
-	const size_t len = vum_mig_chunk(dev, SIZE_MAX);
-	struct vum_handover *ho = &dev->handover;
-	const struct vfio_user_mig_data *data;
-	struct vum_req *req;
-	u32 size;
+	const struct vfio_user_mig_data *data = (const void *)req->reply->payload;
+	u32 size = data->size;
 
-	do {
-		req = vum_mig_fetch(dev, VUM_REQ_HANDOVER, session, len);
+	if (!size) {
+		vum_req_put(req);
+		return 0;
+	}
+	list_add_tail(&req->node, &saved->reqs);
+	saved->bytes += size;
+	saved->memory += sizeof(*req) + req->reply->size;
+	return saved->memory > VUM_HANDOVER_MAX ? -EFBIG : size;
+}
+
+/*
+ * Read all of the state. Returns 0, or an error. As vum_mig_note_read() says, a reply with
+ * less than was asked for need not be the last, but may.
+ */
+static int vum_handover_read(struct vum_handover_order *order)
+{
+	const size_t len = vum_mig_chunk(order->dev, SIZE_MAX);
+	struct vum_req *req;
+	ssize_t size = len;
+	bool cut = false;
+
+	while (size > 0) {
+		req = vum_mig_fetch(order->dev, VUM_REQ_HANDOVER, order->session, len);
 		if (IS_ERR(req))
-			return PTR_ERR(req);
-		data = (const void *)req->reply->payload;
-		size = data->size;
-		ho->bytes += size;
-		list_add_tail(&req->node, &ho->state);
-		if (ho->bytes > VUM_HANDOVER_MAX)
-			return -EFBIG;
-	} while (size == len);
-	return 0;
+			return cut && req != ERR_PTR(-EIO) ? 0 : PTR_ERR(req);
+		size = vum_handover_keep(order->saved, req);
+		cut = size < len;
+		if (size > 0 && time_after(jiffies, order->dev->handover.until))
+			return -ETIMEDOUT;
+	}
+	return size;
 }
 
 /* Stop the device and get its state, or leave it running. Returns 0, or an error. */
-static int vum_handover_save(struct vum_device *dev, u32 session)
+static int vum_handover_save(struct vum_handover_order *order)
 {
+	struct vum_device *dev = order->dev;
+	u32 session = order->session;
 	int ret = vum_handover_drain(dev);
 
 	if (ret)
 		return ret;
+	WRITE_ONCE(dev->handover.stopped, true);
 	ret = vum_handover_tell(dev, session, VFIO_USER_STATE_STOP) ?:
 	      vum_handover_tell(dev, session, VFIO_USER_STATE_STOP_COPY) ?:
-	      vum_handover_read(dev, session);
-	if (ret && vum_handover_tell(dev, session, VFIO_USER_STATE_RUNNING))
+	      vum_handover_read(order);
+	if (!ret)
+		return 0;
+	vum_handover_set_clock(dev);
+	if (vum_handover_tell(dev, session, VFIO_USER_STATE_RUNNING))
 		vum_conn_break(dev, session,
 			       "it stopped the device to hand it over, and cannot go on");
+	WRITE_ONCE(dev->handover.stopped, false);
+	vum_announce_catch_up(dev);
 	return ret;
 }
 
@@ -187,27 +275,28 @@ static const char *vum_handover_flaw(int ret)
 }
 
 /**
- * vum_handover_load - have a new attachment's server load the state that waits for it
+ * vum_handover_load - have a new attachment's server load a state
  * @dev: device
  * @session: the attachment, whose server has been told neither of memory nor of
  *	interrupts: a server whose device runs with a state of its own, such as that which
  *	it has handed over last, must not get at either
+ * @saved: the state, or NULL
  *
- * Return: NULL, also if there is no such state; or what is wrong with the server.
+ * Return: NULL, also if there is no state; or what is wrong with the server.
  */
-const char *vum_handover_load(struct vum_device *dev, u32 session)
+const char *vum_handover_load(struct vum_device *dev, u32 session,
+			      const struct vum_saved *saved)
 {
-	struct vum_handover *ho = &dev->handover;
 	const struct vfio_user_mig_data *data;
 	struct vum_req *req;
 	int ret;
 
-	if (!READ_ONCE(ho->waits))
+	if (!saved)
 		return NULL;
 	if (!dev->mig.able)
 		return "server cannot load the state of another";
 	ret = vum_handover_tell(dev, session, VFIO_USER_STATE_RESUMING);
-	list_for_each_entry(req, &ho->state, node) {
+	list_for_each_entry(req, &saved->reqs, node) {
 		data = (const void *)req->reply->payload;
 		ret = ret ?: vum_handover_write(dev, session, data->data, data->size);
 	}
@@ -218,35 +307,47 @@ const char *vum_handover_load(struct vum_device *dev, u32 session)
  * vum_handover_run - have the server run that has loaded a state
  * @dev: device
  * @session: the attachment, which is about to be in working order
+ * @saved: the state, or NULL
+ *
+ * From here on the state is that server's, and no other one may have it.
  *
  * Return: as vum_handover_load().
  */
-const char *vum_handover_run(struct vum_device *dev, u32 session)
+const char *vum_handover_run(struct vum_device *dev, u32 session,
+			     const struct vum_saved *saved)
 {
 	struct vum_handover *ho = &dev->handover;
+	struct vum_saved *done = NULL;
 	int ret;
 
-	if (!READ_ONCE(ho->waits))
+	if (!saved)
 		return NULL;
-	ret = vum_handover_tell(dev, session, VFIO_USER_STATE_STOP) ?:
-	      vum_handover_tell(dev, session, VFIO_USER_STATE_RUNNING);
+	/* Not by way of STOP, in which servers refuse what they are told of memory. */
+	ret = vum_handover_tell(dev, session, VFIO_USER_STATE_RUNNING);
 	vum_conn_lock(&dev->conn);
-	if (!ret)
+	if (!ret && ho->saved == saved) {
 		ho->loaded = session;
+		swap(ho->saved, done);
+	}
 	vum_conn_unlock(&dev->conn);
+	vum_saved_put(done);
 	return vum_handover_flaw(ret);
 }
 
-/* Has an attachment after @session come into working order, or ended? */
-static bool vum_handover_settled(struct vum_device *dev, u32 session)
+/*
+ * Has a server loaded the state? Or, unless others are to be tried as well, has the
+ * attachment after @session ended? If the helper is at it once more, it has.
+ */
+static bool vum_handover_settled(struct vum_device *dev, u32 session, bool insist)
 {
 	struct vum_conn *conn = &dev->conn;
 	bool settled;
 
 	vum_conn_lock(conn);
-	/* If the helper is at it once more, the first time has ended already. */
-	settled = conn->dead || conn->session - session > 1 ||
-		  (conn->session != session && conn->state != VUM_STATE_ATTACHING);
+	settled = conn->dead || dev->handover.loaded;
+	if (!insist && conn->session != session)
+		settled |= conn->session - session > 1 ||
+			   conn->state != VUM_STATE_ATTACHING;
 	vum_conn_unlock(conn);
 	return settled;
 }
@@ -264,11 +365,13 @@ static bool vum_handover_connect(struct vum_device *dev, const char *socket, boo
 
 	vum_conn_lock(conn);
 	*session = conn->session;
-	if (closed && dev->open) {
+	if (conn->dead || (closed && dev->open)) {
 		vum_conn_unlock(conn);
 		return false;
 	}
 	strscpy(dev->socket, socket, sizeof(dev->socket));
+	/* The helper may have connected to the old one, and not have attached it yet. */
+	dev->channel.stale = true;
 	conn->reason[0] = '\0';
 	stopped = vum_conn_stop(dev, *session, VUM_STATE_DETACHED, &dead);
 	/* As in sysfs.c: CHANGED first, or the helper would try the old socket. */
@@ -281,19 +384,29 @@ static bool vum_handover_connect(struct vum_device *dev, const char *socket, boo
 	return true;
 }
 
-/* Attach the server at @socket, and have it load the state. Returns 0, or an error. */
-static int vum_handover_attach(struct vum_device *dev, const char *socket)
+/*
+ * Attach the server at @socket, and have it load the state: with @insist by all attempts
+ * that the helper makes in time, else by the first. Returns 0, or an error.
+ */
+static int vum_handover_attach(struct vum_device *dev, const char *socket, bool insist)
 {
-	long left = msecs_to_jiffies(READ_ONCE(dev->attach_timeout_ms));
 	struct vum_handover *ho = &dev->handover;
 	struct vum_conn *conn = &dev->conn;
 	int ret = -ENOTCONN;
 	u32 session;
+	long left;
 
-	vum_handover_connect(dev, socket, false, &session);
-	left = wait_event_timeout(conn->changed, vum_handover_settled(dev, session), left);
+	vum_handover_set_clock(dev);
+	/* Before the next server is there to be told of memory. */
+	WRITE_ONCE(ho->stopped, false);
+	if (!vum_handover_connect(dev, socket, false, &session)) {
+		strscpy(ho->why, "the mdev is being removed", sizeof(ho->why));
+		return ret;
+	}
+	left = wait_event_timeout(conn->changed, vum_handover_settled(dev, session, insist),
+				  msecs_to_jiffies(vum_handover_left(ho)));
 	vum_conn_lock(conn);
-	if (conn->state == VUM_STATE_ATTACHED && ho->loaded == conn->session)
+	if (ho->loaded)
 		ret = 0;
 	else if (conn->reason[0])
 		strscpy(ho->why, conn->reason, sizeof(ho->why));
@@ -308,7 +421,7 @@ static int vum_handover_attach(struct vum_device *dev, const char *socket)
  * The whole
  */
 
-/* May the device be handed over now? Returns 0, or an error, and why. */
+/* Why can the device not be handed over now? Returns 0, or an error, and why. */
 static int vum_handover_check(struct vum_handover_order *order, const char **why)
 {
 	struct vum_device *dev = order->dev;
@@ -319,12 +432,18 @@ static int vum_handover_check(struct vum_handover_order *order, const char **why
 	if (conn->state != VUM_STATE_ATTACHED) {
 		ret = -ENOTCONN;
 		*why = "no server is attached";
-	} else if (!dev->mig.able) {
+	} else if (!conn->helper) {
+		ret = -ENOTCONN;
+		*why = "there is no helper that could attach another server";
+	} else if (!dev->mig.able || !test_bit(VUM_OPTIONAL_FEATURE, &dev->optional_commands)) {
 		ret = -EOPNOTSUPP;
 		*why = "the server cannot save the device's state";
 	} else if (vum_mig_state(dev) != VFIO_DEVICE_STATE_RUNNING) {
 		ret = -EBUSY;
 		*why = "the device is being migrated";
+	} else if (!strcmp(dev->socket, dev->handover.socket)) {
+		ret = -EEXIST;
+		*why = "the present server has that socket, and could not be attached again";
 	}
 	order->session = conn->session;
 	strscpy(order->old_socket, dev->socket, sizeof(order->old_socket));
@@ -341,7 +460,25 @@ static void vum_handover_tell_success(struct vum_handover_order *order)
 	vum_notice(order->dev,
 		   "handed over from %s to %s: paused for %lld us, %lld of them to save %llu bytes\n",
 		   order->old_socket, ho->socket, ho->pause_us,
-		   ktime_us_delta(order->saved, order->begun), ho->bytes);
+		   ktime_us_delta(order->read, order->begun), order->saved->bytes);
+}
+
+/* Neither server goes on. End what is still under way, which would end in another state. */
+static void vum_handover_lost(struct vum_handover_order *order, const char *why)
+{
+	struct vum_device *dev = order->dev;
+	struct vum_handover *ho = &dev->handover;
+	char also[sizeof(ho->why)];
+
+	vum_handover_offer(dev, NULL);
+	vum_conn_end(dev, READ_ONCE(dev->conn.session));
+	/* Not rate-limited, since nothing else tells it. */
+	pr_err("%s: the device's state is lost: server on %s: %s; server on %s: %s\n",
+	       dev->uuid, ho->socket, why, order->old_socket, ho->why);
+	vum_irq_error(dev);
+	strscpy(also, ho->why, sizeof(also));
+	snprintf(ho->why, sizeof(ho->why), "%.50s; nor does the present one go on (%.30s): the state is lost",
+		 why, also);
 }
 
 /* With the state at hand, which is not lost as long as either server takes it. */
@@ -352,22 +489,19 @@ static int vum_handover_swap(struct vum_handover_order *order)
 	char why[sizeof(ho->why)];
 	int ret;
 
-	WRITE_ONCE(ho->waits, true);
-	ret = vum_handover_attach(dev, ho->socket);
+	vum_handover_offer(dev, order->saved);
+	ret = vum_handover_attach(dev, ho->socket, false);
 	if (!ret) {
 		vum_handover_tell_success(order);
-	} else {
-		strscpy(why, ho->why, sizeof(why));
-		vum_err(dev, "not handed over to %s: %s\n", ho->socket, why);
-		if (vum_handover_attach(dev, order->old_socket)) {
-			vum_err(dev, "and the server on %s does not go on: %s; the device's state is lost\n",
-				order->old_socket, ho->why);
-			vum_irq_error(dev);
-			ret = -EREMOTEIO;
-		}
-		strscpy(ho->why, why, sizeof(ho->why));
+		return 0;
 	}
-	WRITE_ONCE(ho->waits, false);
+	strscpy(why, ho->why, sizeof(why));
+	vum_err(dev, "not handed over to %s: %s\n", ho->socket, why);
+	if (vum_handover_attach(dev, order->old_socket, true)) {
+		vum_handover_lost(order, why);
+		return -EREMOTEIO;
+	}
+	strscpy(ho->why, why, sizeof(ho->why));
 	return ret;
 }
 
@@ -375,24 +509,29 @@ static int vum_handover_execute(struct vum_handover_order *order)
 {
 	struct vum_device *dev = order->dev;
 	struct vum_handover *ho = &dev->handover;
-	const char *why = "";
-	int ret = vum_handover_check(order, &why);
+	const char *why = "out of memory";
+	int ret = -ENOMEM;
 
+	order->saved = vum_saved_new();
+	if (order->saved)
+		ret = vum_handover_check(order, &why);
 	if (ret) {
 		strscpy(ho->why, why, sizeof(ho->why));
 		return ret;
 	}
 	order->begun = ktime_get();
+	vum_handover_set_clock(dev);
 	vum_handover_pause(dev);
-	ret = vum_handover_save(dev, order->session);
-	order->saved = ktime_get();
-	if (!ret)
-		ret = vum_handover_swap(order);
-	else
+	ret = vum_handover_save(order);
+	order->read = ktime_get();
+	if (ret) {
 		snprintf(ho->why, sizeof(ho->why),
 			 "the server does not save the device's state: error %d", ret);
-	vum_handover_go_on(order);
-	vum_handover_drop_state(ho);
+		vum_handover_go_on(order, false);
+		return ret;
+	}
+	ret = vum_handover_swap(order);
+	vum_handover_go_on(order, true);
 	return ret;
 }
 
@@ -412,6 +551,7 @@ static void vum_handover_work(struct work_struct *work)
 		ret = vum_handover_execute(order);
 		vum_mig_end(dev);
 	}
+	vum_saved_put(order->saved);
 	kfree(order);
 	ho->ret = ret;
 	smp_store_release(&ho->runs, false);
@@ -422,15 +562,15 @@ static void vum_handover_work(struct work_struct *work)
 /**
  * vum_handover - hand the device to the server on another socket
  * @dev: device
- * @socket: path of that socket, which may be the present one's, where another server
- *	listens by now
+ * @socket: path of that socket, which is not the present one's
  *
  * If no consumer has the device open, it simply gets another socket.
  *
  * Return: 0; -EBUSY if the device is being handed over or migrated; -EOPNOTSUPP if the
- * server cannot save its state; -ENOTCONN if no server is attached, or the other one
- * cannot be had or does not take the state, and the first one goes on; -EREMOTEIO if
- * that does not, either; -ETIMEDOUT if a request of a consumer's is not answered;
+ * server cannot save its state; -EEXIST if @socket is the present one's; -ENOTCONN if no
+ * server is attached, or there is no helper, or the other server cannot be had or does
+ * not take the state, and the first one goes on; -EREMOTEIO if that does not, either;
+ * -ETIMEDOUT if a request of a consumer's is not answered, or the state takes too long;
  * -EINTR if the caller is being killed, and a worker goes on; or an error of the
  * server's. dev->handover.why says more.
  */
@@ -462,6 +602,5 @@ int vum_handover(struct vum_device *dev, const char *socket)
 
 void vum_handover_init(struct vum_device *dev)
 {
-	INIT_LIST_HEAD(&dev->handover.state);
 	INIT_WORK(&dev->handover.work, vum_handover_work);
 }

@@ -71,14 +71,15 @@ static bool vum_ioeventfd_queued(const struct vum_ioeventfd *io)
 	return queued;
 }
 
-static void vum_ioeventfd_write(struct vum_ioeventfd *io)
+/* Returns false if the device has been paused before the write was queued. */
+static bool vum_ioeventfd_write(struct vum_ioeventfd *io)
 {
 	struct vfio_user_region_access *payload;
 	struct vum_req *req;
 	int ret;
 
 	if (vum_ioeventfd_queued(io))
-		return;
+		return true;
 	req = vum_req_alloc_nofail(VUM_REQ_POSTED, VFIO_USER_REGION_WRITE,
 				   sizeof(io->where) + io->where.count);
 	payload = (void *)req->msg.payload;
@@ -92,7 +93,7 @@ static void vum_ioeventfd_write(struct vum_ioeventfd *io)
 	if (!ret) {
 		vum_req_put(io->last);
 		io->last = req;
-		return;
+		return true;
 	}
 	/*
 	 * Without a server there is no device to write to. A server that is attached
@@ -103,35 +104,54 @@ static void vum_ioeventfd_write(struct vum_ioeventfd *io)
 			       "cannot send it the write of an ioeventfd: error %d",
 			       ret);
 	vum_req_put(req);
+	return ret != -EPROBE_DEFER || !READ_ONCE(io->dev->conn.paused);
 }
 
-/* Is the device being handed to another server? Then this is for later. */
-static bool vum_ioeventfd_must_wait(struct vum_ioeventfd *io)
+/*
+ * Signal the server's eventfd, or note that this is for later, since the device is being
+ * handed to another server. With conn's lock held, so that no signal is late for the state
+ * that this server saves. Returns false if a message is to be sent instead.
+ */
+static bool vum_ioeventfd_signal(struct vum_ioeventfd *io)
 {
 	struct vum_conn *conn = &io->dev->conn;
-	bool paused;
+	bool done = true;
 
-	/* If that begins now, what this server still gets is in the state that it saves. */
-	if (!READ_ONCE(conn->paused))
-		return false;
 	vum_conn_lock(conn);
-	paused = conn->paused;
-	if (paused)
+	if (conn->paused)
 		io->missed = true;
+	else if (vum_ioeventfd_direct(io))
+		vum_eventfd_signal(io->server);
+	else
+		done = false;
 	vum_conn_unlock(conn);
-	return paused;
+	return done;
 }
 
 static void vum_ioeventfd_thread(void *opaque, void *unused)
 {
 	struct vum_ioeventfd *io = opaque;
 
-	if (vum_ioeventfd_must_wait(io))
-		return;
-	if (vum_ioeventfd_direct(io))
-		vum_eventfd_signal(io->server);
-	else
-		vum_ioeventfd_write(io);
+	/* The device may be paused between the two. */
+	while (!vum_ioeventfd_signal(io))
+		if (vum_ioeventfd_write(io))
+			return;
+}
+
+/*
+ * Has @io been signalled in vain? Or may it have been, in @session, whose server may not
+ * have looked at its eventfd before it saved the device's state? One signal too many does
+ * no harm, as an eventfd may always be signalled for no reason.
+ */
+static bool vum_ioeventfd_take_missed(struct vum_ioeventfd *io, u32 session)
+{
+	bool missed;
+
+	vum_conn_lock(&io->dev->conn);
+	missed = io->missed || (session && io->server && io->session == session);
+	io->missed = false;
+	vum_conn_unlock(&io->dev->conn);
+	return missed;
 }
 
 /* Does entry @fd of the server's reply stand for this write? */
@@ -195,31 +215,21 @@ static int vum_ioeventfd_ask(struct vum_ioeventfd *io)
 	return ret == -EINTR ? ret : 0;
 }
 
-static bool vum_ioeventfd_take_missed(struct vum_ioeventfd *io)
-{
-	bool missed;
-
-	vum_conn_lock(&io->dev->conn);
-	missed = io->missed;
-	io->missed = false;
-	vum_conn_unlock(&io->dev->conn);
-	return missed;
-}
-
 /**
  * vum_ioeventfd_catch_up - make the writes that had to wait
  * @dev: device, which is no longer paused
+ * @session: the attachment of the server that has handed the device over, or 0
  *
  * By signalling the consumer's eventfd once more: so no write of an ioeventfd's is made
  * by two tasks at a time.
  */
-void vum_ioeventfd_catch_up(struct vum_device *dev)
+void vum_ioeventfd_catch_up(struct vum_device *dev, u32 session)
 {
 	struct vum_ioeventfd *io;
 
 	mutex_lock(&dev->ioeventfds.lock);
 	list_for_each_entry(io, &dev->ioeventfds.list, node)
-		if (vum_ioeventfd_take_missed(io))
+		if (vum_ioeventfd_take_missed(io, session))
 			vum_eventfd_signal(io->source);
 	mutex_unlock(&dev->ioeventfds.lock);
 }
@@ -308,6 +318,9 @@ static void vum_ioeventfd_link(struct vum_device *dev, struct vum_ioeventfd *io)
 		vum_ioeventfd_part(io, other);
 		vum_ioeventfd_part(other, io);
 	}
+	/* It was not in the list when vum_ioeventfd_catch_up() went through that. */
+	if (!READ_ONCE(dev->conn.paused) && vum_ioeventfd_take_missed(io, 0))
+		vum_eventfd_signal(io->source);
 }
 
 /*
@@ -412,8 +425,12 @@ long vum_ioeventfd_set(struct vum_device *dev,
 void vum_ioeventfd_release(struct vum_device *dev)
 {
 	struct vum_ioeventfd *io, *next;
+	LIST_HEAD(all);
 
-	list_for_each_entry_safe(io, next, &dev->ioeventfds.list, node)
+	/* A handover goes on even if the device is closed. */
+	mutex_lock(&dev->ioeventfds.lock);
+	list_splice_init(&dev->ioeventfds.list, &all);
+	mutex_unlock(&dev->ioeventfds.lock);
+	list_for_each_entry_safe(io, next, &all, node)
 		vum_ioeventfd_free(io);
-	INIT_LIST_HEAD(&dev->ioeventfds.list);
 }

@@ -23,7 +23,7 @@ struct vum_ioeventfds {
 
 long vum_ioeventfd_set(struct vum_device *dev,
 		       struct vfio_device_ioeventfd __user *arg);
-void vum_ioeventfd_catch_up(struct vum_device *dev);
+void vum_ioeventfd_catch_up(struct vum_device *dev, u32 session);
 void vum_ioeventfd_release(struct vum_device *dev);
 
 #endif /* VUM_IOEVENTFD_H */

@@ -26,21 +26,43 @@
  * @dev: device, with a reference
  * @session: the attachment whose server saves or loads
  * @over: the device has left the states in which data flow; conn's lock guards it
- * @lock: held by the task that reads or writes, also while it waits for its own memory or
- *	for the server, so that data keep their order; guards what follows
+ * @busy: bit 0: a task reads or writes, and may wait for its own memory or for the server,
+ *	so that data keep their order; what follows belongs to it
  * @lost: some of the data got neither to the consumer nor to the server
- * @drained: the server has said that it has no more
+ * @cut: the server's last reply had less than it was asked for
+ * @drained: the server has no more
  * @bytes: number of bytes that have been read
  */
 struct vum_mig_file {
 	struct vum_device *dev;
 	u32 session;
 	bool over;
-	struct mutex lock; /* see above */
+	unsigned long busy;
 	bool lost;
+	bool cut;
 	bool drained;
 	u64 bytes;
 };
+
+/*
+ * Set bit 0 of @busy, alone. The task may be frozen while it waits, so it holds no lock.
+ * Returns 0; -EINTR if it is being killed.
+ */
+static int vum_mig_claim(struct vum_device *dev, unsigned long *busy)
+{
+	if (wait_event_state(dev->conn.changed, !test_and_set_bit_lock(0, busy),
+			     (TASK_KILLABLE | TASK_FREEZABLE)))
+		return -EINTR;
+	return 0;
+}
+
+static void vum_mig_release_claim(struct vum_device *dev, unsigned long *busy)
+{
+	clear_bit_unlock(0, busy);
+	/* Pairs with the barrier of whoever begins to wait. */
+	smp_mb__after_atomic();
+	wake_up_all(&dev->conn.changed);
+}
 
 /**
  * vum_mig_begin - begin what must not be under way twice: a change of state, data, a reset
@@ -50,11 +72,7 @@ struct vum_mig_file {
  */
 int vum_mig_begin(struct vum_device *dev)
 {
-	/* The task may be frozen here, since it holds no lock. */
-	if (wait_event_state(dev->conn.changed, !test_and_set_bit_lock(0, &dev->mig.busy),
-			     (TASK_KILLABLE | TASK_FREEZABLE)))
-		return -EINTR;
-	return 0;
+	return vum_mig_claim(dev, &dev->mig.busy);
 }
 
 /**
@@ -63,10 +81,7 @@ int vum_mig_begin(struct vum_device *dev)
  */
 void vum_mig_end(struct vum_device *dev)
 {
-	clear_bit_unlock(0, &dev->mig.busy);
-	/* Pairs with the barrier of whoever begins to wait. */
-	smp_mb__after_atomic();
-	wake_up_all(&dev->conn.changed);
+	vum_mig_release_claim(dev, &dev->mig.busy);
 }
 
 /* Do data flow in this state? */
@@ -122,9 +137,9 @@ enum vfio_device_mig_state vum_mig_state(struct vum_device *dev)
 int vum_mig_call(struct vum_device *dev, u32 session, struct vum_req *req)
 {
 	req->session = session;
-	/* Consumers wait for it, and for them it is as when a server is attached. */
+	/* Consumers wait for it: all of it has to be over in time. */
 	if (req->kind == VUM_REQ_HANDOVER)
-		req->timeout_ms = READ_ONCE(dev->attach_timeout_ms);
+		req->timeout_ms = vum_handover_left(&dev->handover);
 	return vum_req_call(dev, req);
 }
 
@@ -277,38 +292,57 @@ static int vum_mig_file_check(struct vum_mig_file *f, enum vfio_device_mig_state
 }
 
 /*
- * Ask the server for data. Returns the request, with its reply; NULL if there is no more;
- * or an error pointer.
+ * Note what came of a request for @len bytes. Returns the request with its data; NULL if
+ * there are no more; or an error pointer. libvfio-user's devices may have more after a
+ * reply with less than was asked for, although the specification calls that the end: so
+ * the end is a reply with nothing, or a refusal of what the specification has no need for.
  */
+static struct vum_req *vum_mig_note_read(struct vum_mig_file *f, struct vum_req *req, size_t len,
+					 enum vfio_device_mig_state state)
+{
+	const struct vfio_user_mig_data *data;
+	u32 size = 0;
+
+	if (!IS_ERR(req)) {
+		data = (const void *)req->reply->payload;
+		size = data->size;
+	} else if (!f->cut || req == ERR_PTR(-EIO) || req == ERR_PTR(-EINTR)) {
+		/* Nobody knows whether the server has sent what nobody takes any more. */
+		f->lost |= req == ERR_PTR(-EINTR);
+		return req;
+	}
+	WRITE_ONCE(f->cut, size < len);
+	f->drained = !size;
+	f->bytes += size;
+	if (size)
+		return req;
+	if (!IS_ERR(req))
+		vum_req_put(req);
+	/* In PRE_COPY, there may be more later. */
+	return state == VFIO_DEVICE_STATE_STOP_COPY ? NULL : ERR_PTR(-ENOMSG);
+}
+
+/* Ask the server for data. Returns as vum_mig_note_read(). */
 static struct vum_req *vum_mig_read_ahead(struct vum_mig_file *f, size_t len)
 {
 	enum vfio_device_mig_state state;
-	const struct vfio_user_mig_data *data;
 	struct vum_req *req;
 	int ret = vum_mig_begin(f->dev);
 
 	if (ret)
 		return ERR_PTR(ret);
 	ret = vum_mig_file_check(f, &state);
-	req = ERR_PTR(ret);
-	if (!ret && f->drained && state == VFIO_DEVICE_STATE_STOP_COPY)
+	if (ret) {
+		req = ERR_PTR(ret);
+	} else if (f->drained && state == VFIO_DEVICE_STATE_STOP_COPY) {
 		req = NULL;
-	else if (!ret)
+	} else {
 		req = vum_mig_fetch(f->dev, VUM_REQ_CONSUMER, f->session, len);
+		/* Before the state can change, by which there may be more. */
+		req = vum_mig_note_read(f, req, len, state);
+	}
 	vum_mig_end(f->dev);
-	/* Nobody knows whether the server has sent what nobody takes any more. */
-	if (!ret && req == ERR_PTR(-EINTR))
-		f->lost = true;
-	if (IS_ERR_OR_NULL(req))
-		return req;
-	data = (const void *)req->reply->payload;
-	WRITE_ONCE(f->drained, data->size < len);
-	f->bytes += data->size;
-	if (data->size)
-		return req;
-	vum_req_put(req);
-	/* In PRE_COPY, there may be more later. */
-	return state == VFIO_DEVICE_STATE_STOP_COPY ? NULL : ERR_PTR(-ENOMSG);
+	return req;
 }
 
 static ssize_t vum_mig_read(struct file *file, char __user *buf, size_t len, loff_t *pos)
@@ -320,7 +354,7 @@ static ssize_t vum_mig_read(struct file *file, char __user *buf, size_t len, lof
 
 	if (!len)
 		return 0;
-	if (mutex_lock_killable(&f->lock))
+	if (vum_mig_claim(f->dev, &f->busy))
 		return -EINTR;
 	req = vum_mig_read_ahead(f, vum_mig_chunk(f->dev, len));
 	if (IS_ERR(req)) {
@@ -335,7 +369,7 @@ static ssize_t vum_mig_read(struct file *file, char __user *buf, size_t len, lof
 		}
 		vum_req_put(req);
 	}
-	mutex_unlock(&f->lock);
+	vum_mig_release_claim(f->dev, &f->busy);
 	return ret;
 }
 
@@ -382,14 +416,14 @@ static ssize_t vum_mig_write(struct file *file, const char __user *buf, size_t l
 	ssize_t ret = 0;
 	size_t done = 0;
 
-	if (mutex_lock_killable(&f->lock))
+	if (vum_mig_claim(f->dev, &f->busy))
 		return -EINTR;
 	while (done < len && ret >= 0) {
 		ret = vum_mig_write_once(f, buf + done, len - done);
 		if (ret > 0)
 			done += ret;
 	}
-	mutex_unlock(&f->lock);
+	vum_mig_release_claim(f->dev, &f->busy);
 	return done ?: ret;
 }
 
@@ -415,7 +449,7 @@ static long vum_mig_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 	if (state != VUM_MIG_PRE_COPY)
 		return -EINVAL;
 	info.flags = 0;
-	info.initial_bytes = READ_ONCE(f->drained) ? 0 : vum_mig_chunk(f->dev, SIZE_MAX);
+	info.initial_bytes = READ_ONCE(f->cut) ? 0 : vum_mig_chunk(f->dev, SIZE_MAX);
 	info.dirty_bytes = 0;
 	return copy_to_user(to, &info, minsz) ? -EFAULT : 0;
 }
@@ -429,7 +463,6 @@ static int vum_mig_release(struct inode *inode, struct file *file)
 	if (dev->mig.file == f)
 		dev->mig.file = NULL;
 	vum_conn_unlock(&dev->conn);
-	mutex_destroy(&f->lock);
 	kfree(f);
 	vfio_put_device(&dev->vdev);
 	return 0;
@@ -458,7 +491,6 @@ static struct file *vum_mig_open(struct vum_device *dev, bool load)
 		return ERR_PTR(-ENOMEM);
 	f->dev = dev;
 	f->session = dev->mig.session;
-	mutex_init(&f->lock);
 	file = anon_inode_getfile("[vfio-user-mdev-migration]",
 				  load ? &vum_mig_loading : &vum_mig_saving, f,
 				  load ? O_WRONLY : O_RDONLY);
@@ -516,7 +548,7 @@ static struct file *vum_mig_arc(struct vum_device *dev, enum vfio_device_mig_sta
 	vum_conn_lock(&dev->conn);
 	/* What was left when the device stopped is still to come. */
 	if (mig->file)
-		WRITE_ONCE(mig->file->drained, false);
+		mig->file->drained = false;
 	vum_mig_enter(dev, next);
 	if (begins)
 		mig->file = file->private_data;
@@ -641,18 +673,24 @@ static int vum_mig_reset_hard(struct vum_device *dev, int (*reset)(struct vum_de
  */
 int vum_mig_reset(struct vum_device *dev, int (*reset)(struct vum_device *dev))
 {
-	enum vfio_device_mig_state state;
 	int ret = vum_mig_begin(dev);
+	bool hard;
 
 	if (ret)
 		return ret;
 	vum_conn_lock(&dev->conn);
-	state = vum_mig_state(dev);
+	/* A server that knows no states may have come in place of one that does. */
+	hard = vum_mig_state(dev) != VFIO_DEVICE_STATE_RUNNING && dev->mig.able;
 	vum_conn_unlock(&dev->conn);
-	if (state == VFIO_DEVICE_STATE_RUNNING)
-		ret = reset(dev);
-	else
+	if (hard) {
 		ret = vum_mig_reset_hard(dev, reset);
+	} else {
+		ret = reset(dev);
+		vum_conn_lock(&dev->conn);
+		if (!ret)
+			vum_mig_enter(dev, VFIO_DEVICE_STATE_RUNNING);
+		vum_conn_unlock(&dev->conn);
+	}
 	vum_mig_end(dev);
 	return ret;
 }
@@ -677,7 +715,7 @@ void vum_mig_close(struct vum_device *dev)
 	bool runs;
 
 	vum_conn_lock(&dev->conn);
-	runs = vum_mig_state(dev) == VFIO_DEVICE_STATE_RUNNING;
+	runs = vum_mig_state(dev) == VFIO_DEVICE_STATE_RUNNING || !dev->mig.able;
 	vum_mig_enter(dev, VFIO_DEVICE_STATE_RUNNING);
 	vum_conn_unlock(&dev->conn);
 	if (!runs)

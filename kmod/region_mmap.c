@@ -173,7 +173,9 @@ static vm_fault_t vum_region_mmap_wait(struct vum_device *dev, struct vm_fault *
 {
 	struct file *file;
 
-	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY) || vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
+	/* A task that exits can be past its last signal. */
+	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY) || vmf->flags & FAULT_FLAG_RETRY_NOWAIT ||
+	    current->flags & PF_EXITING)
 		return VM_FAULT_SIGBUS;
 	file = get_file(vmf->vma->vm_file);
 	vum_fault_unlock(vmf);

@@ -127,7 +127,8 @@ static_assert(sizeof(struct vum_attach) == 64, "interface");
  *
  * Errors: EPROTONOSUPPORT if @api_version is not the module's; EINVAL if a
  * field is out of range, a reserved one not 0 or @argsz too small; EISCONN if
- * this opener has attached before, or VUM_RESUME would find an attachment;
+ * this opener has attached before, or VUM_RESUME would find an attachment, or the
+ * mdev is handed to another socket since the channel was opened;
  * EREMOTEIO if the device has failed (its DMA, see VUM_ATTR_REASON), until its
  * consumer closes it; ENODEV if the mdev is gone; EBADF, ENOTSOCK or EPROTOTYPE if @socket is not
  * as described above; EPROTOTYPE if there is none although data_path is "kernel";

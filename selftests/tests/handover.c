@@ -296,6 +296,19 @@ TEST(bad_servers)
 	CHECK_EQ(word(0x40), 0xabcd);
 }
 
+/* What is known beforehand costs no pause. */
+TEST(not_now)
+{
+	up(args);
+	CHECK_EQ(hand_over(w.socket), -EEXIST);
+	check_result("the present server has that socket");
+	if (!world_relayed()) {
+		world_kill(&w.helper, SIGKILL);
+		CHECK_SOON(dma_show(&w, "helper") == 0);
+		fails(-ENOTCONN, "no helper");
+	}
+}
+
 TEST(first_server_cannot_save)
 {
 	world_up(&w, NULL);
