@@ -113,9 +113,7 @@ static struct vum_req *vum_req_new(enum vum_req_kind kind, u16 cmd, size_t paylo
 		.cmd = cmd,
 		.msg_size = req->msg.size,
 	};
-	/* An answer has all of its data, or none. */
-	if (kind != VUM_REQ_ANSWER)
-		memset(req->msg.payload, 0, payload);
+	memset(req->msg.payload, 0, min_t(size_t, payload, VUM_SMALL_PAYLOAD));
 	return req;
 }
 
@@ -123,7 +121,8 @@ static struct vum_req *vum_req_new(enum vum_req_kind kind, u16 cmd, size_t paylo
  * vum_req_alloc - allocate a message to the server
  * @kind: who waits for the reply
  * @cmd: enum vfio_user_command
- * @payload: bytes after the header; zeroed, but for VUM_REQ_ANSWER
+ * @payload: bytes after the header. The first VUM_SMALL_PAYLOAD are zeroed; what is more
+ *	than a struct has is data, all of which the caller fills in before it is sent
  *
  * Unless the caller changes @reply_max, the reply must have no payload.
  *
