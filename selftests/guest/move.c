@@ -140,7 +140,7 @@ static void be_moved(void)
 	size_t n = 0;
 
 	printf("MOVE\n");
-	while (strcmp(line, "MOVED\n")) {
+	while (strcmp(line, "MOVED\n") != 0) {
 		if (n == sizeof(line) - 1 || (n && line[n - 1] == '\n'))
 			n = 0;
 		if (read(STDOUT_FILENO, line + n, 1) != 1)

@@ -100,6 +100,11 @@ int test_slow(void)
 	return slow ? atoi(slow) : 1;
 }
 
+int test_soon_ms(void)
+{
+	return 20000 * test_slow();
+}
+
 unsigned long test_number(const char *name, unsigned long otherwise)
 {
 	const char *text = getenv(name);

@@ -101,7 +101,7 @@ TEST(attach_refuses_nonsense)
 	a.argsz = 8;
 	CHECK_ERRNO(ioctl(fd, VUM_ATTACH, &a), EINVAL);
 	a = good_attach();
-	a.flags = 2;
+	a.flags = 4;
 	CHECK_ERRNO(ioctl(fd, VUM_ATTACH, &a), EINVAL);
 	a = good_attach();
 	a.reserved = 1;
