@@ -411,7 +411,7 @@ TEST(handover)
 {
 	const char *const args[] = { "--migrate", "1", NULL };
 	const struct sweep s = {
-		"handover, worker", { .workers = true }, 1, 5, run_handover, kept,
+		"handover, worker", { .workers = true }, 1, 1, run_handover, kept,
 	};
 
 	need_by_group();
