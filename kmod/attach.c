@@ -17,6 +17,7 @@
 #include "attach.h"
 #include "device.h"
 #include "dma_window.h"
+#include "migrate_state.h"
 #include "relay.h"
 #include "request.h"
 

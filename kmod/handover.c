@@ -17,6 +17,7 @@
 
 #include "device.h"
 #include "handover.h"
+#include "migrate_state.h"
 #include "work.h"
 
 /* A state takes no more memory than this, in bytes: no guest could stand the pause. */
@@ -477,8 +478,8 @@ static void vum_handover_lost(struct vum_handover_order *order, const char *why)
 	       dev->uuid, ho->socket, why, order->old_socket, ho->why);
 	vum_irq_error(dev);
 	strscpy(also, ho->why, sizeof(also));
-	snprintf(ho->why, sizeof(ho->why), "%.50s; nor does the present one go on (%.30s): the state is lost",
-		 why, also);
+	snprintf(ho->why, sizeof(ho->why),
+		 "%.50s; nor does the present one go on (%.30s): the state is lost", why, also);
 }
 
 /* With the state at hand, which is not lost as long as either server takes it. */

@@ -8,8 +8,6 @@
 #include <linux/types.h>
 #include <linux/vfio.h>
 
-#include "message.h"
-
 struct vum_device;
 struct vum_mig_file;
 
@@ -34,21 +32,6 @@ struct vum_mig {
 	bool able;
 };
 
-/* Where the data of a request from vum_mig_new_write() go. */
-static inline void *vum_mig_data(struct vum_req *req)
-{
-	return ((struct vfio_user_mig_data *)req->msg.payload)->data;
-}
-
-int vum_mig_begin(struct vum_device *dev);
-void vum_mig_end(struct vum_device *dev);
-enum vfio_device_mig_state vum_mig_state(struct vum_device *dev);
-size_t vum_mig_chunk(const struct vum_device *dev, size_t len);
-int vum_mig_call(struct vum_device *dev, u32 session, struct vum_req *req);
-int vum_mig_tell(struct vum_device *dev, enum vum_req_kind kind, u32 session, u32 state);
-struct vum_req *vum_mig_fetch(struct vum_device *dev, enum vum_req_kind kind, u32 session,
-			      size_t len);
-struct vum_req *vum_mig_new_write(enum vum_req_kind kind, size_t len);
 void vum_mig_init(struct vum_device *dev);
 void vum_mig_offer(struct vum_device *dev, u64 flags);
 int vum_mig_reset(struct vum_device *dev, int (*reset)(struct vum_device *dev));
