@@ -103,17 +103,14 @@ struct vum_saved *vum_handover_saved(struct vum_device *dev)
 	return saved;
 }
 
-/* Let the next attachment's server load @saved; or none, if that is NULL. */
+/* Let the next attachments' servers load the state, the first that can. */
 static void vum_handover_offer(struct vum_device *dev, struct vum_saved *saved)
 {
 	vum_conn_lock(&dev->conn);
-	if (saved) {
-		refcount_inc(&saved->ref);
-		dev->handover.loaded = 0;
-	}
-	swap(dev->handover.saved, saved);
+	refcount_inc(&saved->ref);
+	dev->handover.saved = saved;
+	dev->handover.loaded = 0;
 	vum_conn_unlock(&dev->conn);
-	vum_saved_put(saved);
 }
 
 /*
@@ -310,7 +307,7 @@ const char *vum_handover_load(struct vum_device *dev, u32 session,
  * @session: the attachment, which is about to be in working order
  * @saved: the state, or NULL
  *
- * From here on the state is that server's, and no other one may have it.
+ * Once the server runs, the state is its own, and no other one may have it.
  *
  * Return: as vum_handover_load().
  */
@@ -319,18 +316,27 @@ const char *vum_handover_run(struct vum_device *dev, u32 session,
 {
 	struct vum_handover *ho = &dev->handover;
 	struct vum_saved *done = NULL;
+	bool taken;
 	int ret;
 
 	if (!saved)
 		return NULL;
+	vum_conn_lock(&dev->conn);
+	ho->taken = ho->saved == saved && vum_conn_current(&dev->conn, session);
+	taken = ho->taken;
+	vum_conn_unlock(&dev->conn);
+	if (!taken)
+		return "server is too late to take the state of the other one";
 	/* Not by way of STOP, in which servers refuse what they are told of memory. */
 	ret = vum_handover_tell(dev, session, VFIO_USER_STATE_RUNNING);
 	vum_conn_lock(&dev->conn);
-	if (!ret && ho->saved == saved) {
+	ho->taken = false;
+	if (!ret) {
 		ho->loaded = session;
 		swap(ho->saved, done);
 	}
 	vum_conn_unlock(&dev->conn);
+	wake_up_all(&dev->conn.changed);
 	vum_saved_put(done);
 	return vum_handover_flaw(ret);
 }
@@ -385,37 +391,61 @@ static bool vum_handover_connect(struct vum_device *dev, const char *socket, boo
 	return true;
 }
 
+/* No server is to have the state from here on, unless one has it. Returns whether one has. */
+static bool vum_handover_withdraw(struct vum_device *dev)
+{
+	struct vum_handover *ho = &dev->handover;
+	struct vum_saved *saved = NULL;
+	bool loaded, taken;
+
+	do {
+		/* A server that is told to run has no more time for its answer than this. */
+		wait_event(dev->conn.changed, !READ_ONCE(ho->taken));
+		vum_conn_lock(&dev->conn);
+		loaded = ho->loaded;
+		taken = ho->taken;
+		if (!taken)
+			swap(ho->saved, saved);
+		vum_conn_unlock(&dev->conn);
+	} while (taken);
+	vum_saved_put(saved);
+	return loaded;
+}
+
 /*
  * Attach the server at @socket, and have it load the state: with @insist by all attempts
  * that the helper makes in time, else by the first. Returns 0, or an error.
  */
-static int vum_handover_attach(struct vum_device *dev, const char *socket, bool insist)
+static int vum_handover_attach(struct vum_handover_order *order, const char *socket,
+			       bool insist)
 {
+	struct vum_device *dev = order->dev;
 	struct vum_handover *ho = &dev->handover;
 	struct vum_conn *conn = &dev->conn;
-	int ret = -ENOTCONN;
 	u32 session;
 	long left;
 
 	vum_handover_set_clock(dev);
 	/* Before the next server is there to be told of memory. */
 	WRITE_ONCE(ho->stopped, false);
+	vum_handover_offer(dev, order->saved);
 	if (!vum_handover_connect(dev, socket, false, &session)) {
+		vum_handover_withdraw(dev);
 		strscpy(ho->why, "the mdev is being removed", sizeof(ho->why));
-		return ret;
+		return -ENOTCONN;
 	}
 	left = wait_event_timeout(conn->changed, vum_handover_settled(dev, session, insist),
 				  msecs_to_jiffies(vum_handover_left(ho)));
+	if (vum_handover_withdraw(dev))
+		return 0;
 	vum_conn_lock(conn);
-	if (ho->loaded)
-		ret = 0;
-	else if (conn->reason[0])
+	if (conn->reason[0])
 		strscpy(ho->why, conn->reason, sizeof(ho->why));
 	else
 		snprintf(ho->why, sizeof(ho->why), left ? "it went away" :
 			 "no answer within attach_timeout_ms");
 	vum_conn_unlock(conn);
-	return ret;
+	return -ENOTCONN;
 }
 
 /*
@@ -471,7 +501,6 @@ static void vum_handover_lost(struct vum_handover_order *order, const char *why)
 	struct vum_handover *ho = &dev->handover;
 	char also[sizeof(ho->why)];
 
-	vum_handover_offer(dev, NULL);
 	vum_conn_end(dev, READ_ONCE(dev->conn.session));
 	/* Not rate-limited, since nothing else tells it. */
 	pr_err("%s: the device's state is lost: server on %s: %s; server on %s: %s\n",
@@ -490,15 +519,14 @@ static int vum_handover_swap(struct vum_handover_order *order)
 	char why[sizeof(ho->why)];
 	int ret;
 
-	vum_handover_offer(dev, order->saved);
-	ret = vum_handover_attach(dev, ho->socket, false);
+	ret = vum_handover_attach(order, ho->socket, false);
 	if (!ret) {
 		vum_handover_tell_success(order);
 		return 0;
 	}
 	strscpy(why, ho->why, sizeof(why));
 	vum_err(dev, "not handed over to %s: %s\n", ho->socket, why);
-	if (vum_handover_attach(dev, order->old_socket, true)) {
+	if (vum_handover_attach(order, order->old_socket, true)) {
 		vum_handover_lost(order, why);
 		return -EREMOTEIO;
 	}

@@ -38,7 +38,8 @@ struct vum_saved {
  * @until: when what is under way has to be over, in jiffies
  * @stopped: the present server has been told to stop, and takes nothing but questions
  * @saved: the state that the next attachment's server has to load, with a reference, or
- *	NULL; conn's lock guards this and @loaded
+ *	NULL; conn's lock guards this and the next two
+ * @taken: a server is told to run with that state, and whether it does is not known yet
  * @loaded: the attachment whose server has done so, or 0
  * @pause_us: how long consumers' requests had to wait
  * @ret: what came of it: 0 or an error
@@ -51,6 +52,7 @@ struct vum_handover {
 	unsigned long until;
 	bool stopped;
 	struct vum_saved *saved;
+	bool taken;
 	u32 loaded;
 	s64 pause_us;
 	int ret;
