@@ -105,7 +105,7 @@ by_relay=' fds handover ioeventfd irq migrate misbehave parallel peer posted reg
  virtio_blk '
 # Guests for which the QEMU of bookworm takes ten minutes, or that it cannot move; memlock
 # and viommu have its disk.
-by_later_qemu=' disk disk_direct move swap '
+by_later_qemu=' disk disk_direct disk_socket move swap '
 # Tests for which it matters how the consumer has opened the device, and its memory.
 by_cdev=' announce dma evict migrate nomem open remove share unpinnable virtio_blk window '
 # Programs that start QEMU, and guests, of which each suite has other versions.
@@ -113,7 +113,7 @@ by_qemu=' disk disk_direct hotplug lifecycle move remove_qemu swap virtio_blk vi
  virtio_blk_registers '
 # Programs about what changed between 6.12 and 7.3: VFIO, mm, sockets, netlink.
 by_kernel=' announce crowd ctl declare dma evict fds handover hoard hotplug ioeventfd irq
- link mapping migrate move mutual negotiate open region remove remove_qemu share stats
+ disk_socket link mapping migrate move mutual negotiate open region remove remove_qemu share stats
  unmap_storm unpinnable virtio_blk virtio_blk_fuzz virtio_blk_hostile window window_futex
  window_race '
 # What depends on how VFIO itself unmaps runs on every kernel.
