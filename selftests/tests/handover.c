@@ -24,6 +24,9 @@
 
 static const char *const args[] = { "--migrate", "1", "--ballast", "100000", NULL };
 
+/* In this time the first server has to be back, also on a machine that is busy. */
+#define BACK_MS		2500
+
 /* @w: the mdev and its server; @other: the other server, and no mdev */
 static struct world w, other;
 static struct consumer c;
@@ -53,6 +56,14 @@ static int hand_over(const char *socket)
 
 	world_attr_path(&w, "handover", path, sizeof(path));
 	return write_file(path, socket);
+}
+
+static void give_up_soon(void)
+{
+	char ms[16];
+
+	snprintf(ms, sizeof(ms), "%d", BACK_MS * test_slow());
+	world_attr_set(&w, "attach_timeout_ms", ms);
 }
 
 static void check_result(const char *text)
@@ -279,7 +290,7 @@ TEST(bad_servers)
 	};
 
 	up(args);
-	world_attr_set(&w, "attach_timeout_ms", "1500");
+	give_up_soon();
 	other_fails("vum-puppet", other_shape, "differs from the one that is in use");
 	other_fails("vum-serial", NULL, "differs from the one that is in use");
 	other_fails("vum-puppet", unable, "cannot load the state");
@@ -418,7 +429,7 @@ TEST(tool)
 	CHECK_EQ(command_output(command, out, sizeof(out)), 0);
 	CHECK(strstr(out, "paused for"));
 	world_kill(&w.server, SIGKILL);
-	world_attr_set(&w, "attach_timeout_ms", "500");
+	give_up_soon();
 	snprintf(command, sizeof(command), "%s handover %s %s 2>&1",
 		 world_bin("vfio-user-mdevctl"), w.uuid, w.socket);
 	CHECK_EQ(command_output(command, out, sizeof(out)), 1);
