@@ -208,13 +208,16 @@ static bool vum_knows_migration(struct vum_asking *a)
  */
 static void vum_ask_to_run(struct vum_asking *a)
 {
+	u32 state = VFIO_DEVICE_STATE_RUNNING;
 	struct vum_device *dev = a->dev;
 	struct vum_req *req;
 	bool ends;
 
 	if (!vum_knows_migration(a))
 		return;
-	vum_mig_tell(dev, VUM_REQ_ATTACH, a->session, VFIO_DEVICE_STATE_RUNNING);
+	vum_mig_ask(dev, VUM_REQ_ATTACH, a->session, VFIO_DEVICE_FEATURE_GET, &state);
+	if (state != VFIO_DEVICE_STATE_RUNNING)
+		vum_mig_tell(dev, VUM_REQ_ATTACH, a->session, VFIO_DEVICE_STATE_RUNNING);
 	vum_conn_lock(&dev->conn);
 	ends = dev->open && vum_mig_state(dev) != VFIO_DEVICE_STATE_RUNNING;
 	vum_conn_unlock(&dev->conn);

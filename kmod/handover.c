@@ -508,7 +508,7 @@ static void vum_handover_lost(struct vum_handover_order *order, const char *why)
 	vum_irq_error(dev);
 	strscpy(also, ho->why, sizeof(also));
 	snprintf(ho->why, sizeof(ho->why),
-		 "%.50s; nor does the present one go on (%.30s): the state is lost", why, also);
+		 "%.40s; nor does the present one go on (%.24s): the state is lost", why, also);
 }
 
 /* With the state at hand, which is not lost as long as either server takes it. */
