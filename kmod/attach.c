@@ -201,31 +201,40 @@ static bool vum_knows_migration(struct vum_asking *a)
 	       test_bit(VUM_OPTIONAL_FEATURE, &a->dev->optional_commands);
 }
 
+/* A refusal does no harm. */
+static void vum_ask_reset(struct vum_asking *a)
+{
+	struct vum_req *req = vum_req_alloc(VUM_REQ_ATTACH, VFIO_USER_DEVICE_RESET, 0);
+
+	vum_ask_wait(a, req);
+	vum_req_put(req);
+}
+
 /*
- * The server may have kept the state in which its last client left it, and be stopped. If
- * the consumer had stopped the device, because its guest has gone on elsewhere, the device
- * must not go on with what it had to do: only a reset would make it run anyhow.
+ * The server may have kept the state in which its last client left it, and be stopped; or
+ * it runs, but the consumer had stopped the device, because its guest has gone on
+ * elsewhere. In neither case must the device go on with what it had to do, so it is reset;
+ * once more if the server does so only for a device that runs.
  */
 static void vum_ask_to_run(struct vum_asking *a)
 {
 	u32 state = VFIO_DEVICE_STATE_RUNNING;
 	struct vum_device *dev = a->dev;
-	struct vum_req *req;
-	bool ends;
+	bool stopped = false;
 
 	if (!vum_knows_migration(a))
 		return;
-	vum_mig_ask(dev, VUM_REQ_ATTACH, a->session, VFIO_DEVICE_FEATURE_GET, &state);
-	if (state != VFIO_DEVICE_STATE_RUNNING)
-		vum_mig_tell(dev, VUM_REQ_ATTACH, a->session, VFIO_DEVICE_STATE_RUNNING);
 	vum_conn_lock(&dev->conn);
-	ends = dev->open && vum_mig_state(dev) != VFIO_DEVICE_STATE_RUNNING;
+	if (dev->open)
+		stopped = vum_mig_state(dev) != VFIO_DEVICE_STATE_RUNNING;
 	vum_conn_unlock(&dev->conn);
-	if (!ends)
+	vum_mig_ask(dev, VUM_REQ_ATTACH, a->session, VFIO_DEVICE_FEATURE_GET, &state);
+	if (stopped || state != VFIO_DEVICE_STATE_RUNNING)
+		vum_ask_reset(a);
+	if (state == VFIO_DEVICE_STATE_RUNNING)
 		return;
-	req = vum_req_alloc(VUM_REQ_ATTACH, VFIO_USER_DEVICE_RESET, 0);
-	vum_ask_wait(a, req);
-	vum_req_put(req);
+	vum_mig_tell(dev, VUM_REQ_ATTACH, a->session, VFIO_DEVICE_STATE_RUNNING);
+	vum_ask_reset(a);
 }
 
 /* Ask how the server can save and load its device. */

@@ -104,7 +104,15 @@ static void vum_device_close(struct vfio_device *vdev)
 {
 	struct vum_device *dev = vum_from_vfio(vdev);
 
-	vum_mig_close(dev);
+	/*
+	 * A device that was stopped, because its guest has gone on elsewhere, must not go on
+	 * with what it had to do.
+	 */
+	if (vum_mig_stopped(dev)) {
+		vum_dma_close(dev);
+		vum_device_reset_async(dev);
+		vum_mig_close(dev);
+	}
 	vum_ioeventfd_release(dev);
 	vum_irq_release(dev);
 	vum_device_reset_async(dev);

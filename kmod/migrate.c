@@ -162,13 +162,15 @@ void vum_mig_offer(struct vum_device *dev, u64 flags)
 static int vum_mig_reset_hard(struct vum_device *dev, int (*reset)(struct vum_device *dev))
 {
 	u32 session = READ_ONCE(dev->conn.session), state = VFIO_DEVICE_STATE_ERROR;
-	int ret;
+	int ret = reset(dev);
 
-	vum_mig_tell(dev, VUM_REQ_CONSUMER, session, VFIO_DEVICE_STATE_RUNNING);
-	ret = reset(dev) ?: vum_mig_ask(dev, VUM_REQ_CONSUMER, session,
-					VFIO_DEVICE_FEATURE_GET, &state);
-	if (!ret && state != VFIO_DEVICE_STATE_RUNNING)
-		ret = -EIO;
+	if (!ret)
+		ret = vum_mig_ask(dev, VUM_REQ_CONSUMER, session, VFIO_DEVICE_FEATURE_GET,
+				  &state);
+	if (ret || state != VFIO_DEVICE_STATE_RUNNING) {
+		ret = vum_mig_tell(dev, VUM_REQ_CONSUMER, session, VFIO_DEVICE_STATE_RUNNING);
+		ret = ret ?: reset(dev);
+	}
 	vum_conn_lock(&dev->conn);
 	vum_mig_enter(dev, ret ? VFIO_DEVICE_STATE_ERROR : VFIO_DEVICE_STATE_RUNNING);
 	vum_conn_unlock(&dev->conn);
@@ -208,9 +210,25 @@ int vum_mig_reset(struct vum_device *dev, int (*reset)(struct vum_device *dev))
 }
 
 /**
- * vum_mig_close - have the device run again, since its consumer is gone
- * @dev: device that is being closed; the server has been told nothing of that as yet,
- *	which it might refuse in another state
+ * vum_mig_stopped - find out whether a device does not run, as far as its consumer knows
+ * @dev: device
+ */
+bool vum_mig_stopped(struct vum_device *dev)
+{
+	bool stopped;
+
+	vum_conn_lock(&dev->conn);
+	stopped = vum_mig_state(dev) != VFIO_DEVICE_STATE_RUNNING;
+	vum_conn_unlock(&dev->conn);
+	return stopped;
+}
+
+/**
+ * vum_mig_close - have a stopped device be ready for the next consumer
+ * @dev: device that is being closed, whose server reaches no memory any more
+ *
+ * The server has been told to reset the device. If it refuses that of one that does not
+ * run, it takes this, and the reset that follows.
  */
 void vum_mig_close(struct vum_device *dev)
 {
@@ -224,13 +242,13 @@ void vum_mig_close(struct vum_device *dev)
 		.mig.device_state = VFIO_DEVICE_STATE_RUNNING,
 		.mig.data_fd = -1,
 	};
-	bool runs;
+	bool able;
 
 	vum_conn_lock(&dev->conn);
-	runs = vum_mig_state(dev) == VFIO_DEVICE_STATE_RUNNING || !dev->mig.able;
+	able = dev->mig.able;
 	vum_mig_enter(dev, VFIO_DEVICE_STATE_RUNNING);
 	vum_conn_unlock(&dev->conn);
-	if (!runs)
+	if (able)
 		vum_req_async(dev, VFIO_USER_DEVICE_FEATURE, &set, sizeof(set));
 }
 

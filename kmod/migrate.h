@@ -35,6 +35,7 @@ struct vum_mig {
 void vum_mig_init(struct vum_device *dev);
 void vum_mig_offer(struct vum_device *dev, u64 flags);
 int vum_mig_reset(struct vum_device *dev, int (*reset)(struct vum_device *dev));
+bool vum_mig_stopped(struct vum_device *dev);
 void vum_mig_close(struct vum_device *dev);
 
 #endif /* VUM_MIGRATE_H */
