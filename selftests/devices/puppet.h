@@ -105,6 +105,7 @@ struct puppet_announced {
  * @PUPPET_NR_READS: ro: reads of BAR0 and BAR1 so far
  * @PUPPET_NR_WRITES: ro: writes to BAR0 and BAR1 so far
  * @PUPPET_LAST_COUNT: ro: bytes of the last access to BAR0
+ * @PUPPET_RESETS_TO_RUN: ro: resets between the last stop and the run that followed
  * @PUPPET_DMA_DATA: ro: 16 bytes: what the last PUPPET_FAULT_DMA_READ brought
  * @PUPPET_DMA_OP: wo: an enum puppet_dma_op: the DMA engine does it. Client
  *	memory is reached as --dma= says.
@@ -144,6 +145,7 @@ enum puppet_register {
 	PUPPET_NR_READS		= 0x3c,
 	PUPPET_NR_WRITES	= 0x40,
 	PUPPET_LAST_COUNT	= 0x44,
+	PUPPET_RESETS_TO_RUN	= 0x48,
 	PUPPET_DMA_DATA		= 0x50,
 	PUPPET_DMA_OP		= 0x80,
 	PUPPET_DMA_IOVA		= 0x84,

@@ -164,6 +164,8 @@ struct puppet_timing {
  * @intx_level: PUPPET_INTX_LEVEL
  * @nr_set_irqs: PUPPET_NR_SET_IRQS
  * @nr_resets: PUPPET_NR_RESETS
+ * @resets_at_stop: resets when it was last stopped
+ * @resets_to_run: PUPPET_RESETS_TO_RUN
  * @max_fds: PUPPET_MAX_FDS
  * @nr_connections: PUPPET_NR_CONNECTIONS
  * @dma_result: PUPPET_DMA_RESULT
@@ -194,6 +196,8 @@ struct puppet {
 	__u32 intx_level;
 	__u32 nr_set_irqs;
 	__u32 nr_resets;
+	__u32 resets_at_stop;
+	__u32 resets_to_run;
 	__u32 max_fds;
 	__u32 nr_connections;
 	__u32 dma_result;

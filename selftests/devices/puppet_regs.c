@@ -54,6 +54,8 @@ static __u32 read_register(struct puppet *puppet, __u64 offset)
 		return puppet->nr_writes;
 	case PUPPET_LAST_COUNT:
 		return puppet->last_count;
+	case PUPPET_RESETS_TO_RUN:
+		return puppet->resets_to_run;
 	case PUPPET_DMA_STATUS:
 		return puppet->dma.status;
 	case PUPPET_DMA_SUM_RESULT:

@@ -42,6 +42,7 @@ static int stop(void *opaque)
 	struct puppet *puppet = opaque;
 
 	puppet->stopped = true;
+	puppet->resets_at_stop = puppet->nr_resets;
 	puppet_dma_reset(puppet);
 	return 0;
 }
@@ -51,6 +52,7 @@ static int run(void *opaque)
 	struct puppet *puppet = opaque;
 
 	puppet->stopped = false;
+	puppet->resets_to_run = puppet->nr_resets - puppet->resets_at_stop;
 	puppet_update_intx(puppet);
 	return 0;
 }

@@ -417,7 +417,10 @@ TEST(lying_server)
 	CHECK_EQ(at(&c), ERROR);
 }
 
-/* The data file outlives the device's consumer, the mdev and, if need be, the server. */
+/*
+ * The data file outlives the device's consumer, the mdev and, if need be, the server. The
+ * device runs again, but not before it has forgotten what it had to do.
+ */
 TEST(consumer_closes)
 {
 	int fd;
@@ -430,6 +433,7 @@ TEST(consumer_closes)
 	consumer_open(&c, &w);
 	CHECK_EQ(at(&c), RUNNING);
 	puppet_check(&c, 0x40);
+	CHECK(puppet_get(&c, PUPPET_RESETS_TO_RUN) > 0);
 	consumer_close(&c);
 	world_remove(&w);
 	CHECK_ERRNO(read(fd, state, 100), ENODEV);
