@@ -220,15 +220,12 @@ static void vum_ask_to_run(struct vum_asking *a)
 {
 	u32 state = VFIO_DEVICE_STATE_RUNNING;
 	struct vum_device *dev = a->dev;
-	bool stopped = false;
+	bool stopped;
 
 	if (!vum_knows_migration(a))
 		return;
-	vum_conn_lock(&dev->conn);
-	if (dev->open)
-		stopped = vum_mig_state(dev) != VFIO_DEVICE_STATE_RUNNING;
-	vum_conn_unlock(&dev->conn);
-	vum_mig_ask(dev, VUM_REQ_ATTACH, a->session, VFIO_DEVICE_FEATURE_GET, &state);
+	stopped = vum_mig_stopped(dev);
+	vum_mig_ask(dev, VUM_REQ_ATTACH, a->session, &state);
 	if (stopped || state != VFIO_DEVICE_STATE_RUNNING)
 		vum_ask_reset(a);
 	if (state == VFIO_DEVICE_STATE_RUNNING)

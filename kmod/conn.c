@@ -439,6 +439,28 @@ bool vum_conn_stop(struct vum_device *dev, u32 session, enum vum_state state,
 	return true;
 }
 
+/**
+ * vum_conn_readdress - give the device another socket, and end its attachment: first half
+ * @dev: device, whose connection is locked
+ * @socket: path of the socket on which its next server listens
+ * @dead: as for vum_conn_stop()
+ *
+ * Return: as vum_conn_stop().
+ */
+bool vum_conn_readdress(struct vum_device *dev, const char *socket, struct list_head *dead)
+{
+	bool stopped;
+
+	vum_conn_assert_held(&dev->conn);
+	strscpy(dev->socket, socket, sizeof(dev->socket));
+	stopped = vum_conn_stop(dev, dev->conn.session, VUM_STATE_DETACHED, dead);
+	/* CHANGED goes first, or the helper would retry the old socket. */
+	vum_conn_event(dev, VUM_EVENT_CHANGED);
+	if (stopped)
+		vum_conn_event(dev, VUM_EVENT_DETACHED);
+	return stopped;
+}
+
 /* Free the commands of attachments that have ended, which nobody executes any more. */
 static void vum_conn_drop_commands(struct vum_conn *conn)
 {
@@ -537,7 +559,7 @@ vum_conn_vbreak(struct vum_device *dev, u32 session, bool failed, const char *fm
 	if (stopped) {
 		repeated = !strcmp(conn->reason, reason);
 		strscpy(conn->reason, reason, sizeof(conn->reason));
-		/* While it is handed over, whoever does that decides. */
+		/* While the device is handed over, the handover decides what has failed. */
 		conn->failed = failed && dev->open && !conn->paused;
 		vum_conn_event(dev, VUM_EVENT_BROKEN);
 	}

@@ -142,6 +142,7 @@ int vum_conn_check_helper(const struct vum_conn *conn);
 int vum_conn_wait_settled(struct vum_conn *conn);
 bool vum_conn_stop(struct vum_device *dev, u32 session, enum vum_state state,
 		   struct list_head *dead);
+bool vum_conn_readdress(struct vum_device *dev, const char *socket, struct list_head *dead);
 void vum_conn_stopped(struct vum_device *dev, struct list_head *dead);
 void vum_conn_end(struct vum_device *dev, u32 session);
 void vum_conn_orphan(struct vum_device *dev);

@@ -32,6 +32,23 @@ bool vum_dma_reachable(struct vum_device *dev, u32 session)
 	       vum_conn_current(&dev->conn, session);
 }
 
+/**
+ * vum_dma_at_hand - look up a page that can be copied from or to at once
+ * @dev: device, dma->lock held
+ * @iova: a byte of the page
+ * @need: IOMMU_READ or IOMMU_WRITE
+ * @pfn: set to the page's number
+ *
+ * Return: true if the page is pinned for that, and is memory.
+ */
+bool vum_dma_at_hand(struct vum_device *dev, u64 iova, int need, unsigned long *pfn)
+{
+	bool writable;
+
+	return vum_pages_lookup(dev, iova >> PAGE_SHIFT, need, pfn, &writable) > 0 &&
+	       !vum_pfn_reserved(*pfn);
+}
+
 /* Copy within one page. Returns false if the server's memory would have to be waited for. */
 static bool vum_dma_copy_user(unsigned long pfn, unsigned int offset, char __user *to,
 			      const char __user *from, size_t len)
@@ -69,7 +86,6 @@ size_t vum_dma_copy_pinned(struct vum_device *dev, u32 session, u64 iova,
 	struct vum_dma *dma = &dev->dma;
 	size_t done = 0, n;
 	unsigned long pfn;
-	bool writable;
 
 	/* A consumer that unmaps waits for the lock. */
 	len = min_t(size_t, len, VUM_COPY_RUN);
@@ -78,8 +94,7 @@ size_t vum_dma_copy_pinned(struct vum_device *dev, u32 session, u64 iova,
 		len = 0;
 	for (; done < len; done += n, iova += n) {
 		n = min_t(size_t, len - done, PAGE_SIZE - offset_in_page(iova));
-		if (vum_pages_lookup(dev, iova >> PAGE_SHIFT, need, &pfn, &writable) <= 0 ||
-		    vum_pfn_reserved(pfn) ||
+		if (!vum_dma_at_hand(dev, iova, need, &pfn) ||
 		    !vum_dma_copy_user(pfn, offset_in_page(iova), to ? to + done : NULL,
 				       from ? from + done : NULL, n))
 			break;
@@ -95,12 +110,10 @@ static size_t vum_dma_copy_run(struct vum_device *dev, u64 iova, void *buf, size
 	int need = write ? IOMMU_WRITE : IOMMU_READ;
 	size_t done = 0, n;
 	unsigned long pfn;
-	bool writable;
 
 	for (; done < len; done += n, iova += n) {
 		n = min_t(size_t, len - done, PAGE_SIZE - offset_in_page(iova));
-		if (vum_pages_lookup(dev, iova >> PAGE_SHIFT, need, &pfn, &writable) <= 0 ||
-		    vum_pfn_reserved(pfn))
+		if (!vum_dma_at_hand(dev, iova, need, &pfn))
 			break;
 		if (write)
 			memcpy_to_page(pfn_to_page(pfn), offset_in_page(iova), buf + done, n);
@@ -115,11 +128,9 @@ static bool vum_dma_all_pinned(struct vum_device *dev, u64 iova, size_t len, boo
 {
 	unsigned long index = iova >> PAGE_SHIFT, last = (iova + len - 1) >> PAGE_SHIFT, pfn;
 	int need = write ? IOMMU_WRITE : IOMMU_READ;
-	bool writable;
 
 	for (; index <= last; index++)
-		if (vum_pages_lookup(dev, index, need, &pfn, &writable) <= 0 ||
-		    vum_pfn_reserved(pfn))
+		if (!vum_dma_at_hand(dev, (u64)index << PAGE_SHIFT, need, &pfn))
 			return false;
 	return true;
 }

@@ -10,6 +10,7 @@
 struct vum_device;
 
 bool vum_dma_reachable(struct vum_device *dev, u32 session);
+bool vum_dma_at_hand(struct vum_device *dev, u64 iova, int need, unsigned long *pfn);
 size_t vum_dma_copy_pinned(struct vum_device *dev, u32 session, u64 iova,
 			   char __user *to, const char __user *from, size_t len);
 size_t vum_dma_copy_at_hand(struct vum_device *dev, u32 session, u64 iova, void *buf,

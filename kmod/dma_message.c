@@ -19,7 +19,6 @@
 #include "device.h"
 #include "dma_copy.h"
 #include "dma_message.h"
-#include "dma_pages.h"
 #include "request.h"
 
 /* So much may be sent from pages, and these are its pages, and one entry for the header. */
@@ -112,14 +111,12 @@ static int vum_dma_send_pages(struct vum_device *dev, const struct vum_msg *msg,
 	size_t len = access->count, n;
 	u64 iova = access->addr;
 	unsigned long pfn;
-	bool writable;
 	int ret;
 
 	lockdep_assert_held(&dev->dma.lock);
 	for (; len; len -= n, iova += n, vec++) {
 		n = min_t(size_t, len, PAGE_SIZE - offset_in_page(iova));
-		if (vum_pages_lookup(dev, iova >> PAGE_SHIFT, IOMMU_READ, &pfn,
-				     &writable) <= 0 || vum_pfn_reserved(pfn))
+		if (!vum_dma_at_hand(dev, iova, IOMMU_READ, &pfn))
 			return -EAGAIN;
 		*vec = (struct bio_vec) {
 			.bv_page = pfn_to_page(pfn),

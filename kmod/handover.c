@@ -376,15 +376,10 @@ static bool vum_handover_connect(struct vum_device *dev, const char *socket, boo
 		vum_conn_unlock(conn);
 		return false;
 	}
-	strscpy(dev->socket, socket, sizeof(dev->socket));
 	/* The helper may have connected to the old one, and not have attached it yet. */
 	dev->channel.stale = true;
 	conn->reason[0] = '\0';
-	stopped = vum_conn_stop(dev, *session, VUM_STATE_DETACHED, &dead);
-	/* As in sysfs.c: CHANGED first, or the helper would try the old socket. */
-	vum_conn_event(dev, VUM_EVENT_CHANGED);
-	if (stopped)
-		vum_conn_event(dev, VUM_EVENT_DETACHED);
+	stopped = vum_conn_readdress(dev, socket, &dead);
 	vum_conn_unlock(conn);
 	if (stopped)
 		vum_conn_stopped(dev, &dead);
@@ -564,7 +559,7 @@ static int vum_handover_execute(struct vum_handover_order *order)
 	return ret;
 }
 
-/* A worker does it, since it has to come to its end even if who asked for it is killed. */
+/* A worker does it, since a handover has to end even if the task that asked for it is killed. */
 static void vum_handover_work(struct work_struct *work)
 {
 	struct vum_handover *ho = container_of(work, struct vum_handover, work);

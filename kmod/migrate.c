@@ -19,16 +19,16 @@
 #include "migrate_state.h"
 #include "request.h"
 
-/* The server has failed to leave @cur. Is it still there? */
+/* The server has not gone from @cur to the next state. Unless it is still in @cur: ERROR. */
 static void vum_mig_failed(struct vum_device *dev, enum vfio_device_mig_state cur)
 {
 	u32 state;
 
-	/* The next server's device runs. */
+	/* Another server has been attached since, and its device runs. */
 	if (cur == VFIO_DEVICE_STATE_RUNNING && !vum_conn_current(&dev->conn, dev->mig.session))
 		return;
-	if (!vum_mig_ask(dev, VUM_REQ_CONSUMER, dev->mig.session, VFIO_DEVICE_FEATURE_GET,
-			 &state) && state == cur)
+	if (!vum_mig_ask(dev, VUM_REQ_CONSUMER, dev->mig.session, &state) &&
+	    state == cur)
 		return;
 	vum_conn_lock(&dev->conn);
 	vum_mig_enter(dev, VFIO_DEVICE_STATE_ERROR);
@@ -84,7 +84,7 @@ static struct file *vum_mig_set(struct vfio_device *vdev, enum vfio_device_mig_s
 	if (cur == VFIO_DEVICE_STATE_RUNNING)
 		mig->session = dev->conn.session;
 	vum_conn_unlock(&dev->conn);
-	/* Only a reset ends that; and VFIO warns of whoever asks for the way out of it. */
+	/* Only a reset ends ERROR; and vfio_mig_get_next_state() warns if asked for another way. */
 	if (cur == VFIO_DEVICE_STATE_ERROR && cur != new)
 		file = ERR_PTR(-EINVAL);
 	/* Since the device was opened, another server may have been attached that way. */
@@ -165,8 +165,7 @@ static int vum_mig_reset_hard(struct vum_device *dev, int (*reset)(struct vum_de
 	int ret = reset(dev);
 
 	if (!ret)
-		ret = vum_mig_ask(dev, VUM_REQ_CONSUMER, session, VFIO_DEVICE_FEATURE_GET,
-				  &state);
+		ret = vum_mig_ask(dev, VUM_REQ_CONSUMER, session, &state);
 	if (ret || state != VFIO_DEVICE_STATE_RUNNING) {
 		ret = vum_mig_tell(dev, VUM_REQ_CONSUMER, session, VFIO_DEVICE_STATE_RUNNING);
 		ret = ret ?: reset(dev);
@@ -232,16 +231,6 @@ bool vum_mig_stopped(struct vum_device *dev)
  */
 void vum_mig_close(struct vum_device *dev)
 {
-	struct {
-		struct vfio_user_device_feature feature;
-		struct vfio_user_mig_device_state mig;
-	} set = {
-		.feature.argsz = sizeof(set),
-		.feature.flags = VFIO_DEVICE_FEATURE_SET |
-				 VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE,
-		.mig.device_state = VFIO_DEVICE_STATE_RUNNING,
-		.mig.data_fd = -1,
-	};
 	bool able;
 
 	vum_conn_lock(&dev->conn);
@@ -249,7 +238,7 @@ void vum_mig_close(struct vum_device *dev)
 	vum_mig_enter(dev, VFIO_DEVICE_STATE_RUNNING);
 	vum_conn_unlock(&dev->conn);
 	if (able)
-		vum_req_async(dev, VFIO_USER_DEVICE_FEATURE, &set, sizeof(set));
+		vum_mig_tell_async(dev, VFIO_DEVICE_STATE_RUNNING);
 }
 
 void vum_mig_init(struct vum_device *dev)

@@ -47,7 +47,7 @@ static struct vum_req *vum_mig_note_read(struct vum_mig_file *f, struct vum_req 
 		data = (const void *)req->reply->payload;
 		size = data->size;
 	} else if (!f->cut || req == ERR_PTR(-EIO) || req == ERR_PTR(-EINTR)) {
-		/* Nobody knows whether the server has sent what nobody takes any more. */
+		/* The server may have sent data that no task has received. */
 		f->lost |= req == ERR_PTR(-EINTR);
 		return req;
 	}
@@ -124,7 +124,7 @@ static int vum_mig_write_on(struct vum_mig_file *f, struct vum_req *req)
 	ret = vum_mig_file_check(f, &state);
 	if (!ret) {
 		ret = vum_mig_call(f->dev, f->session, req);
-		/* Nobody knows whether the server has got it. */
+		/* The server may have got the data, or not. */
 		if (ret == -EINTR)
 			f->lost = true;
 	}

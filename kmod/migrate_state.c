@@ -35,7 +35,7 @@ int vum_mig_claim(struct vum_device *dev, unsigned long *busy)
 void vum_mig_unclaim(struct vum_device *dev, unsigned long *busy)
 {
 	clear_bit_unlock(0, busy);
-	/* Pairs with the barrier of whoever begins to wait. */
+	/* Pairs with the barrier of the task that is about to wait, in prepare_to_wait(). */
 	smp_mb__after_atomic();
 	wake_up_all(&dev->conn.changed);
 }
@@ -123,42 +123,58 @@ int vum_mig_call(struct vum_device *dev, u32 session, struct vum_req *req)
 	return vum_req_call(dev, req);
 }
 
-/**
- * vum_mig_ask - ask a server for the state of its device, or tell it one
- * @dev: device
- * @kind: kind of the request
- * @session: the attachment whose server it is
- * @how: VFIO_DEVICE_FEATURE_GET or VFIO_DEVICE_FEATURE_SET
- * @state: set to the state, or the state to be told
- *
- * Return: as vum_req_call().
- */
-int vum_mig_ask(struct vum_device *dev, enum vum_req_kind kind, u32 session,
-		       u32 how, u32 *state)
+/* Make a request about the state of a device, with room for one if @set. */
+static struct vum_req *vum_mig_new(enum vum_req_kind kind, bool set)
 {
-	struct vfio_user_mig_device_state *mig;
+	size_t size = sizeof(struct vfio_user_mig_device_state);
 	struct vfio_user_device_feature *feature;
-	bool set = how == VFIO_DEVICE_FEATURE_SET;
 	struct vum_req *req;
-	int ret;
 
 	/* A device must not fail for want of so little. */
 	req = vum_req_alloc_nofail(kind, VFIO_USER_DEVICE_FEATURE,
-				   sizeof(*feature) + (set ? sizeof(*mig) : 0));
+				   sizeof(*feature) + (set ? size : 0));
 	feature = (void *)req->msg.payload;
-	feature->argsz = sizeof(*feature) + sizeof(*mig);
-	feature->flags = how | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE;
-	if (set)
-		*(struct vfio_user_mig_device_state *)feature->data =
-			(struct vfio_user_mig_device_state) {
-				.device_state = *state, .data_fd = -1,
-			};
-	req->reply_max = sizeof(*feature) + sizeof(*mig);
-	req->reply_min = set ? 0 : req->reply_max;
+	feature->argsz = sizeof(*feature) + size;
+	feature->flags = VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE |
+			 (set ? VFIO_DEVICE_FEATURE_SET : VFIO_DEVICE_FEATURE_GET);
+	/* A server may repeat in its reply what it has been told. */
+	req->reply_max = feature->argsz;
+	return req;
+}
+
+static struct vum_req *vum_mig_new_tell(enum vum_req_kind kind, u32 state)
+{
+	struct vum_req *req = vum_mig_new(kind, true);
+	struct vfio_user_device_feature *feature = (void *)req->msg.payload;
+
+	*(struct vfio_user_mig_device_state *)feature->data =
+		(struct vfio_user_mig_device_state) {
+			.device_state = state, .data_fd = -1,
+		};
+	return req;
+}
+
+/**
+ * vum_mig_ask - ask a server for the state of its device
+ * @dev: device
+ * @kind: kind of the request
+ * @session: the attachment whose server it is
+ * @state: set to the state, unless there is an error
+ *
+ * Return: as vum_req_call().
+ */
+int vum_mig_ask(struct vum_device *dev, enum vum_req_kind kind, u32 session, u32 *state)
+{
+	struct vum_req *req = vum_mig_new(kind, false);
+	const struct vfio_user_mig_device_state *mig;
+	const struct vfio_user_device_feature *feature;
+	int ret;
+
+	req->reply_min = req->reply_max;
 	ret = vum_mig_call(dev, session, req);
-	if (!ret && !set) {
-		feature = (void *)req->reply->payload;
-		mig = (void *)feature->data;
+	if (!ret) {
+		feature = (const void *)req->reply->payload;
+		mig = (const void *)feature->data;
 		*state = mig->device_state;
 	}
 	vum_req_put(req);
@@ -176,7 +192,21 @@ int vum_mig_ask(struct vum_device *dev, enum vum_req_kind kind, u32 session,
  */
 int vum_mig_tell(struct vum_device *dev, enum vum_req_kind kind, u32 session, u32 state)
 {
-	return vum_mig_ask(dev, kind, session, VFIO_DEVICE_FEATURE_SET, &state);
+	struct vum_req *req = vum_mig_new_tell(kind, state);
+	int ret = vum_mig_call(dev, session, req);
+
+	vum_req_put(req);
+	return ret;
+}
+
+/**
+ * vum_mig_tell_async - tell the present server a state, without waiting for its reply
+ * @dev: device
+ * @state: the state
+ */
+void vum_mig_tell_async(struct vum_device *dev, u32 state)
+{
+	vum_req_queue_async(dev, vum_mig_new_tell(VUM_REQ_ASYNC, state));
 }
 
 /**

@@ -45,14 +45,14 @@ int vum_mig_claim(struct vum_device *dev, unsigned long *busy);
 void vum_mig_unclaim(struct vum_device *dev, unsigned long *busy);
 bool vum_mig_flows(enum vfio_device_mig_state state);
 void vum_mig_enter(struct vum_device *dev, enum vfio_device_mig_state state);
-int vum_mig_ask(struct vum_device *dev, enum vum_req_kind kind, u32 session, u32 how,
-		u32 *state);
+int vum_mig_ask(struct vum_device *dev, enum vum_req_kind kind, u32 session, u32 *state);
 int vum_mig_begin(struct vum_device *dev);
 void vum_mig_end(struct vum_device *dev);
 enum vfio_device_mig_state vum_mig_state(struct vum_device *dev);
 size_t vum_mig_chunk(const struct vum_device *dev, size_t len);
 int vum_mig_call(struct vum_device *dev, u32 session, struct vum_req *req);
 int vum_mig_tell(struct vum_device *dev, enum vum_req_kind kind, u32 session, u32 state);
+void vum_mig_tell_async(struct vum_device *dev, u32 state);
 struct vum_req *vum_mig_fetch(struct vum_device *dev, enum vum_req_kind kind, u32 session,
 			      size_t len);
 struct vum_req *vum_mig_new_write(enum vum_req_kind kind, size_t len);

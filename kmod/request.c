@@ -187,30 +187,40 @@ int vum_req_wait(struct vum_device *dev, struct vum_req *req)
 }
 
 /**
+ * vum_req_queue_async - send a request that has been made, without waiting for its reply
+ * @dev: device
+ * @req: request of kind VUM_REQ_ASYNC, whose reference this takes over
+ *
+ * If the request cannot be queued, the server is detached, since it would go on as
+ * if nothing had happened.
+ */
+void vum_req_queue_async(struct vum_device *dev, struct vum_req *req)
+{
+	u16 cmd = req->msg.hdr.cmd;
+	int ret = vum_req_queue(dev, req);
+
+	vum_req_put(req);
+	if (ret && ret != -EIO)
+		vum_conn_break(dev, READ_ONCE(dev->conn.session),
+			       "cannot send it command %u: error %d", cmd, ret);
+}
+
+/**
  * vum_req_async - send a request without waiting for its reply
  * @dev: device
  * @cmd: enum vfio_user_command
  * @payload: what follows the header
  * @size: bytes of @payload
  *
- * If the request cannot be queued, the server is detached, since it would go on as
- * if nothing had happened.
+ * See vum_req_queue_async().
  */
 void vum_req_async(struct vum_device *dev, u16 cmd, const void *payload,
 		   size_t size)
 {
 	struct vum_req *req = vum_req_alloc(VUM_REQ_ASYNC, cmd, size);
-	int ret;
 
 	memcpy(req->msg.payload, payload, size);
-	/* What is said of a feature is repeated in the reply. */
-	if (cmd == VFIO_USER_DEVICE_FEATURE)
-		req->reply_max = size;
-	ret = vum_req_queue(dev, req);
-	vum_req_put(req);
-	if (ret && ret != -EIO)
-		vum_conn_break(dev, READ_ONCE(dev->conn.session),
-			       "cannot send it command %u: error %d", cmd, ret);
+	vum_req_queue_async(dev, req);
 }
 
 /**

@@ -28,35 +28,41 @@ static ssize_t socket_show(struct device *device, struct device_attribute *attr,
 	return ret;
 }
 
+/* Read an absolute path and, perhaps, the end of its line. Returns 0 or an error. */
+static int vum_socket_parse(const char *buf, char socket[UNIX_PATH_MAX])
+{
+	size_t len = strcspn(buf, "\n");
+
+	if (len == 0 || buf[0] != '/' || (buf[len] && buf[len + 1]))
+		return -EINVAL;
+	if (len >= UNIX_PATH_MAX)
+		return -ENAMETOOLONG;
+	memcpy(socket, buf, len);
+	socket[len] = '\0';
+	return 0;
+}
+
 /* Another socket means another device, so it is fixed while this one is open. */
 static ssize_t socket_store(struct device *device,
 			    struct device_attribute *attr, const char *buf,
 			    size_t count)
 {
 	struct vum_device *dev = vum_from_dev(device);
-	size_t len = strcspn(buf, "\n");
+	char socket[UNIX_PATH_MAX];
 	bool stopped = false;
 	LIST_HEAD(dead);
-	int ret = 0;
+	int ret;
 
-	if (len == 0 || buf[0] != '/' || (buf[len] && buf[len + 1]))
-		return -EINVAL;
-	if (len >= sizeof(dev->socket))
-		return -ENAMETOOLONG;
+	ret = vum_socket_parse(buf, socket);
+	if (ret)
+		return ret;
 	vum_conn_lock(&dev->conn);
-	if (strlen(dev->socket) == len && !memcmp(dev->socket, buf, len)) {
+	if (!strcmp(dev->socket, socket)) {
 		;
 	} else if (dev->open) {
 		ret = -EBUSY;
 	} else {
-		memcpy(dev->socket, buf, len);
-		dev->socket[len] = '\0';
-		stopped = vum_conn_stop(dev, dev->conn.session,
-					VUM_STATE_DETACHED, &dead);
-		/* CHANGED goes first, or the helper would retry the old socket. */
-		vum_conn_event(dev, VUM_EVENT_CHANGED);
-		if (stopped)
-			vum_conn_event(dev, VUM_EVENT_DETACHED);
+		stopped = vum_conn_readdress(dev, socket, &dead);
 	}
 	vum_conn_unlock(&dev->conn);
 	if (stopped)
@@ -69,18 +75,10 @@ static DEVICE_ATTR_RW(socket);
 static ssize_t handover_store(struct device *device, struct device_attribute *attr,
 			      const char *buf, size_t count)
 {
-	struct vum_device *dev = vum_from_dev(device);
-	size_t len = strcspn(buf, "\n");
 	char socket[UNIX_PATH_MAX];
 	int ret;
 
-	if (len == 0 || buf[0] != '/' || (buf[len] && buf[len + 1]))
-		return -EINVAL;
-	if (len >= sizeof(socket))
-		return -ENAMETOOLONG;
-	memcpy(socket, buf, len);
-	socket[len] = '\0';
-	ret = vum_handover(dev, socket);
+	ret = vum_socket_parse(buf, socket) ?: vum_handover(vum_from_dev(device), socket);
 	return ret ?: count;
 }
 

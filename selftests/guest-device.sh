@@ -41,13 +41,15 @@ device_up() {
 	device_server=$!
 }
 
+# Wait until every mdev has its server.
 device_attached() {
-	i=0
-	while [ "$(cat $device_mdev/vfio_user/state)" != attached ]; do
-		i=$((i + 1))
-		[ $i -lt 300 ] || return 1
+	for i in $(seq 300); do
+		[ "$(cat /sys/bus/mdev/devices/*/vfio_user/state | uniq)" != attached ] ||
+			return 0
 		sleep 0.1
 	done
+	echo "# not after $i tries"
+	return 1
 }
 
 # device_guest NAME guest.sh... SCRIPT: its output is in $device_dir/NAME. The

@@ -159,7 +159,6 @@ static void timer_expired(void *opaque, int fd,
 static void receive_ready(void *opaque)
 {
 	struct card *card = opaque;
-
 	bool wanted = uart_receive_room(&card->uart) && !card->stopped;
 
 	if (card->in_watch)

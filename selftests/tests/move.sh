@@ -17,16 +17,6 @@ up() { # N SERVER...
 	pids="$! $pids"
 }
 
-attached() {
-	for i in $(seq 300); do
-		[ "$(cat /sys/bus/mdev/devices/*/vfio_user/state | uniq)" != attached ] ||
-			return 0
-		sleep 0.1
-	done
-	echo "# not after $i tries"
-	return 1
-}
-
 device() { echo "vfio-pci,addr=5.0,enable-migration=on,sysfsdev=/sys/bus/mdev/devices/$(uuid "$1")"; }
 
 guest() {
@@ -47,7 +37,7 @@ vfio-user-mdevd 2>"$dir/helper.log" &
 pids=$!
 up 1 vum-virtio-blk --file "$dir/image" --stats
 up 2 vum-virtio-blk --file "$dir/image" --stats
-check "helper attaches both servers" attached
+check "helper attaches both servers" device_attached
 check "a guest runs to its end" guest
 sed 's/^/# guest: /' "$dir/guest"
 check "it was moved $hops times" moves

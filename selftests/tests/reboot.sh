@@ -35,16 +35,6 @@ talk() {
 	done
 }
 
-attached() {
-	for i in $(seq 300); do
-		[ "$(cat /sys/bus/mdev/devices/*/vfio_user/state | uniq)" != attached ] ||
-			return 0
-		sleep 0.1
-	done
-	echo "# not after $i tries"
-	return 1
-}
-
 guest() {
 	for n in 1 2 3 4; do
 		set -- "$@" -device "vfio-pci,sysfsdev=/sys/bus/mdev/devices/$(uuid $n)"
@@ -74,7 +64,7 @@ for n in 1 2; do
 done
 up 3 vum-serial
 up 4 vum-serial
-check "helper attaches four servers" attached
+check "helper attaches four servers" device_attached
 talk &
 talker=$!
 check "guest runs to its end, twice" guest
