@@ -342,8 +342,8 @@ const char *vum_handover_run(struct vum_device *dev, u32 session,
 }
 
 /*
- * Has a server loaded the state? Or, unless others are to be tried as well, has the
- * attachment after @session ended? If the helper is at it once more, it has.
+ * Has a server loaded the state, and is it attached? Or, unless others are to be tried as
+ * well, has the attachment after @session ended? If the helper is at it once more, it has.
  */
 static bool vum_handover_settled(struct vum_device *dev, u32 session, bool insist)
 {
@@ -351,7 +351,8 @@ static bool vum_handover_settled(struct vum_device *dev, u32 session, bool insis
 	bool settled;
 
 	vum_conn_lock(conn);
-	settled = conn->dead || dev->handover.loaded;
+	settled = conn->dead ||
+		  (dev->handover.loaded && conn->state != VUM_STATE_ATTACHING);
 	if (!insist && conn->session != session)
 		settled |= conn->session - session > 1 ||
 			   conn->state != VUM_STATE_ATTACHING;
