@@ -12,7 +12,6 @@
 #include <sys/signalfd.h>
 
 #include "ctl.h"
-#include "version-string.h"
 
 enum {
 	OPT_VERSION = 256,
@@ -181,7 +180,7 @@ int main(int argc, char **argv)
 			fputs(help, stdout);
 			return EXIT_SUCCESS;
 		case OPT_VERSION:
-			puts("vfio-user-mdevctl " VUM_VERSION);
+			puts("vfio-user-mdevctl " VUM_RELEASE);
 			return EXIT_SUCCESS;
 		case OPT_JSON:
 			args.json = true;

@@ -20,7 +20,6 @@
 #include "notify.h"
 #include "options.h"
 #include "relay.h"
-#include "version-string.h"
 
 #define DUMP_ATTEMPTS 8
 
@@ -221,7 +220,7 @@ static int run(void)
 	if (start_netlink())
 		return EXIT_FAILURE;
 
-	log_msg(LOG_LEVEL_DEBUG, "version " VUM_VERSION " is ready");
+	log_msg(LOG_LEVEL_DEBUG, "version " VUM_RELEASE " is ready");
 	notify_manager("READY=1");
 	code = loop_run(devices_reap);
 	notify_manager("STOPPING=1");

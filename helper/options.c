@@ -8,7 +8,7 @@
 
 #include "log.h"
 #include "options.h"
-#include "version-string.h"
+#include "../uapi/vfio_user_mdev.h"
 
 #define EXIT_USAGE 2
 
@@ -122,7 +122,7 @@ static int parse_one(struct options *o, int c)
 		fputs(help, stdout);
 		return EXIT_SUCCESS;
 	case OPT_VERSION:
-		puts("vfio-user-mdevd " VUM_VERSION);
+		puts("vfio-user-mdevd " VUM_RELEASE);
 		return EXIT_SUCCESS;
 	case 'v':
 		log_more();

@@ -201,4 +201,8 @@ module_init(vum_init);
 module_exit(vum_exit);
 
 MODULE_LICENSE("GPL");
+MODULE_AUTHOR("vfio-user-mdev maintainers");
+MODULE_VERSION(VUM_RELEASE);
+/* Without type1, consumers have no container to put their groups into. */
+MODULE_SOFTDEP("pre: vfio_iommu_type1 mdev");
 MODULE_DESCRIPTION("mdevs served by vfio-user servers");

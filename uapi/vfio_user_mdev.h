@@ -36,8 +36,14 @@
 #endif
 
 /*
+ * The release. The module's modinfo, the programs' --version and the packages all have it
+ * from this line.
+ */
+#define VUM_RELEASE		"0.2"
+
+/*
  * The version of everything in this file. Module and helper refuse each other unless
- * both have the same.
+ * both have the same; releases with the same one go together.
  */
 #define VUM_API_VERSION		3
 
