@@ -102,6 +102,7 @@ static struct vum_req *vum_req_new(enum vum_req_kind kind, u16 cmd, size_t paylo
 	req->echo = 0;
 	req->reply_fds = 0;
 	req->small = small;
+	req->sent = false;
 	req->timeout_ms = 0;
 	req->done = NULL;
 	req->reply = NULL;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* VFIO_DEVICE_FEATURE reaches the server, if that knows it. */
 
+#include <signal.h>
 #include <sys/ioctl.h>
 
 #include "../lib/dma.h"
@@ -117,6 +118,23 @@ TEST(sloppy_server)
 }
 
 /* A refusal costs nothing; nor does what the operator has switched off. */
+/* Without a server nothing is sent, so nothing can have broken a connection. */
+TEST(without_server)
+{
+	struct feature f = { 0 };
+	char text[64];
+
+	up();
+	for (int i = 0; i < 16; i++)
+		puppet_check(&c, 0);
+	world_kill(&w.server, SIGKILL);
+	CHECK_SOON(!world_state_is(&w, "attached"));
+	for (int i = 0; i < 16; i++)
+		CHECK_ERRNO(feature(&f, VFIO_DEVICE_FEATURE_PROBE | 0x7f01, 0), EIO);
+	world_attr_get(&w, "optional_commands", text, sizeof(text));
+	CHECK(!strcmp(text, "device_feature get_region_io_fds"));
+}
+
 TEST(switched_off)
 {
 	const uint32_t probe = VFIO_DEVICE_FEATURE_PROBE | PUPPET_FEATURE;
