@@ -232,6 +232,8 @@ int ctl_stats(struct vum_nl *nl, const struct ctl_args *args)
 	bool bad = false;
 	int err, code = EXIT_SUCCESS;
 
+	if (args->prometheus)
+		return ctl_prometheus(nl, args);
 	/* Figures do not have the module's version, which vum_nl_get() tells. */
 	err = vum_nl_get(nl, args->uuid, on_info, &bad);
 	if (bad)

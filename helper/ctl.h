@@ -16,14 +16,20 @@ struct json_object;
  * struct ctl_args - what a verb is to do
  * @json: print JSON, for programs
  * @uuid: of the mdev; NULL for all mdevs
- * @socket: path of a server's socket, or NULL
+ * @socket: path of a server's socket, or NULL; create: of --socket
  * @watch_ms: time between two prints, in ms; 0: print once
+ * @prometheus: print for Prometheus
+ * @settings: NAME=VALUE, @nr_settings of them
+ * @nr_settings: how many there are
  */
 struct ctl_args {
 	bool json;
 	const char *uuid;
 	const char *socket;
 	unsigned int watch_ms;
+	bool prometheus;
+	char **settings;
+	int nr_settings;
 };
 
 /* The verbs. @nl is open and resolved. They return the exit code. */
@@ -31,6 +37,10 @@ int ctl_list(struct vum_nl *nl, const struct ctl_args *args);
 int ctl_show(struct vum_nl *nl, const struct ctl_args *args);
 int ctl_monitor(struct vum_nl *nl, const struct ctl_args *args);
 int ctl_stats(struct vum_nl *nl, const struct ctl_args *args);
+int ctl_create(struct vum_nl *nl, const struct ctl_args *args);
+int ctl_set(struct vum_nl *nl, const struct ctl_args *args);
+int ctl_remove(struct vum_nl *nl, const struct ctl_args *args);
+int ctl_prometheus(struct vum_nl *nl, const struct ctl_args *args);
 int ctl_handover(struct vum_nl *nl, const struct ctl_args *args);
 
 /* Print "vfio-user-mdevctl: @what: ..." about -errno and return the exit code. */
@@ -54,6 +64,13 @@ void ctl_json_add(struct json_object *o, const char *key, struct json_object *va
 void ctl_json_add_text(struct json_object *o, const char *key, const char *text);
 /* Print @o, on one line if not @pretty, and free it. */
 void ctl_json_print(struct json_object *o, bool pretty);
+
+/* Print local time, from seconds since 1970. */
+void ctl_print_time(uint64_t seconds);
+
+/* Print the servers of an mdev, or add them to an array. Return 0 or -errno. */
+int ctl_print_servers(struct vum_nl *nl, const char *uuid);
+int ctl_json_servers(struct vum_nl *nl, const char *uuid, struct json_object *array);
 
 /* Returns how many ns @bucket's replies stayed below, or 0: the last has no bound. */
 uint64_t ctl_below_ns(unsigned int bucket);

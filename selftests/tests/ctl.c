@@ -12,6 +12,7 @@
 #include "../lib/test.h"
 
 #define MONITOR_LOG "/run/vum-test-monitor.log"
+#define REMOVE_LOG "/run/vum-test-remove.log"
 
 static struct world w;
 static struct consumer c;
@@ -80,6 +81,104 @@ TEST(show_what_is_not_there)
 	CHECK_EQ(ctl_run("show 11111111-2222-3333-4444-555555555555"), 1);
 	CHECK(strstr(ctl_out, "11111111-2222-3333-4444-555555555555"));
 	CHECK_EQ(ctl_run("show not-a-uuid"), 1);
+}
+
+static const char create_in_vain[] = "create %s dma_mode=share poll_us=%s";
+
+/* An mdev with attributes, which are set again, and its end. */
+TEST(create_set_remove)
+{
+	char uuid[64], value[128];
+
+	CHECK_EQ(ctl_run("create dma_mode=share --socket=/run/vum/a=b.sock poll_us=7"), 0);
+	CHECK_EQ(strcspn(ctl_out, "\n"), 36);
+	snprintf(w.uuid, sizeof(w.uuid), "%.36s", ctl_out);
+	snprintf(uuid, sizeof(uuid), "%s", w.uuid);
+	world_attr_get(&w, "dma_mode", value, sizeof(value));
+	CHECK(!strcmp(value, "share"));
+	world_attr_get(&w, "poll_us", value, sizeof(value));
+	CHECK(!strcmp(value, "7"));
+	world_attr_get(&w, "socket", value, sizeof(value));
+	CHECK(!strcmp(value, "/run/vum/a=b.sock"));
+	CHECK_EQ(ctl_run("set %s optional_commands= dma_mode=none", uuid), 0);
+	world_attr_get(&w, "optional_commands", value, sizeof(value));
+	CHECK(!strcmp(value, ""));
+	CHECK_EQ(ctl_run("create %s", uuid), 1);
+	CHECK(strstr(ctl_out, "exists already"));
+	CHECK_EQ(ctl_run("remove %s", uuid), 0);
+	CHECK_EQ(ctl_run("show %s", uuid), 1);
+	CHECK_EQ(ctl_run("remove %s", uuid), 1);
+	CHECK(strstr(ctl_out, "no such mdev"));
+	CHECK_EQ(ctl_run("set %s poll_us=1", uuid), 1);
+	CHECK(strstr(ctl_out, "no such mdev"));
+	CHECK_EQ(ctl_run("create not-a-uuid"), 1);
+	CHECK(strstr(ctl_out, "not a UUID"));
+}
+
+/* What is wrong is said with what would be right, and nothing is left of the mdev. */
+TEST(settings_that_make_no_sense)
+{
+	static const char uuid[] = "11111111-2222-3333-4444-555555555555";
+
+	CHECK_EQ(ctl_run(create_in_vain, uuid, "10001"), 1);
+	CHECK(strstr(ctl_out, "poll_us takes microseconds, 0 to 10000"));
+	CHECK_EQ(ctl_run("show %s", uuid), 1);
+	CHECK_EQ(ctl_run("create %s poll=7", uuid), 2);
+	CHECK(strstr(ctl_out, "dma_mode"));
+	CHECK_EQ(ctl_run("show %s", uuid), 1);
+	CHECK_EQ(ctl_run("set %s", uuid), 2);
+	CHECK_EQ(ctl_run("create a b"), 2);
+	CHECK_EQ(ctl_run("list --watch"), 2);
+	world_mdev(&w);
+	CHECK_EQ(ctl_run("set %s dma_mode=fast", w.uuid), 1);
+	CHECK(strstr(ctl_out, "dma_mode takes auto, mmap, file, message, none or share"));
+	CHECK_EQ(ctl_run("set %s socket=relative", w.uuid), 1);
+	CHECK(strstr(ctl_out, "an absolute path"));
+}
+
+/* A consumer has the device open: its socket is fixed, and remove waits and says so. */
+TEST(set_and_remove_in_use)
+{
+	const char *const args[] = { "remove", w.uuid, NULL };
+	pid_t pid;
+
+	world_up(&w, NULL);
+	consumer_open(&c, &w);
+	CHECK_EQ(ctl_run("set %s socket=/run/other.sock", w.uuid), 1);
+	CHECK(strstr(ctl_out, "handover"));
+	unlink(REMOVE_LOG);
+	pid = world_spawn(REMOVE_LOG, "vfio-user-mdevctl", args);
+	CHECK_SOON(file_count(REMOVE_LOG, "is asked to let go") == 1);
+	CHECK_EQ(ctl_run("show %s", w.uuid), 0);
+	consumer_close(&c);
+	CHECK_EQ(waitpid(pid, NULL, 0), pid);
+	CHECK_EQ(ctl_run("show %s", w.uuid), 1);
+}
+
+/* What promtool would check: names, types before samples, buckets that only grow. */
+TEST(prometheus)
+{
+	static const char *const lines[] = {
+		"# TYPE vfio_user_mdev_reply_seconds histogram",
+		"vfio_user_mdev_state{uuid=\"%s\",state=\"attached\"} 1",
+		"vfio_user_mdev_state{uuid=\"%s\",state=\"broken\"} 0",
+		"vfio_user_mdev_open{uuid=\"%s\"} 1",
+		"vfio_user_mdev_aborted_total{uuid=\"%s\"} 0",
+		"vfio_user_mdev_reply_seconds_bucket{uuid=\"%s\",command=\"REGION_READ\",le=\"+Inf\"} ",
+		"vfio_user_mdev_reply_seconds_count{uuid=\"%s\",command=\"REGION_READ\"} ",
+	};
+	char line[256];
+
+	world_up(&w, NULL);
+	consumer_open(&c, &w);
+	puppet_check(&c, 8);
+	CHECK_EQ(ctl_run("stats --prometheus"), 0);
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		snprintf(line, sizeof(line), lines[i], w.uuid);
+		if (!strstr(ctl_out, line))
+			FAIL("no line %s", line);
+	}
+	CHECK_EQ(ctl_run("stats --prometheus %s", w.uuid), 2);
 }
 
 TEST(usage)
