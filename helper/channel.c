@@ -48,6 +48,19 @@ int channel_resume(int fd, struct vum_attach *attach)
 	return channel_ioctl(fd, VUM_RESUME, attach);
 }
 
+int channel_end(int fd, bool broken, const char *why)
+{
+	char text[VUM_MAX_TEXT];
+	struct vum_end end = {
+		.argsz = sizeof(end),
+		.flags = broken ? VUM_END_BROKEN : 0,
+		.reason = (uintptr_t)text,
+	};
+
+	snprintf(text, sizeof(text), "%s", why);
+	return channel_ioctl(fd, VUM_END, &end);
+}
+
 int channel_carry(int fd)
 {
 	_Alignas(struct cmsghdr) char buf[CMSG_SPACE(VUM_MAX_MSG_FDS * sizeof(int))];

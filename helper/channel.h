@@ -6,6 +6,7 @@
 #ifndef HELPER_CHANNEL_H
 #define HELPER_CHANNEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "../uapi/vfio_user_mdev.h"
@@ -21,6 +22,12 @@ int channel_attach(int fd, const struct vum_attach *attach);
 
 /* Take over the attachment of a helper that has gone; it is stored in @attach. */
 int channel_resume(int fd, struct vum_attach *attach);
+
+/*
+ * Tell the kernel why the attachment ends, or why the server that was found is not attached:
+ * with @broken, the server is at fault. Of @why, VUM_MAX_TEXT bytes count.
+ */
+int channel_end(int fd, bool broken, const char *why);
 
 /* Have the kernel send and receive, in this process, what carries descriptors. */
 int channel_carry(int fd);

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/epoll.h>
@@ -24,6 +25,9 @@
 #define GOOD_MS			1000
 /* After one that lasted this long, messages are logged anew: see device_say(). */
 #define FORGIVEN_MS		10000
+
+/* The text that each server has to repeat, or NULL. */
+static const char *pledge;
 
 static bool open_channel(struct device *d);
 static void device_connect(struct device *d);
@@ -120,11 +124,8 @@ static void hung_up(struct device *d)
 			   "VERSION; trying again: its own log may say why", d->path);
 		return;
 	}
-	/* Log each loss of an attached server, and anew what follows from it. */
-	device_unsay(d);
-	device_log(d, LOG_LEVEL_WARNING, "the server at %s (%s) hung up: accesses fail until "
-		   "it is back; start it again if it does not come by itself", d->path,
-		   d->server);
+	/* The kernel's event then tells of it, see device_detached(). */
+	channel_end(d->relay.chan, false, VUM_WHY_HANGUP);
 }
 
 static void tell_end(struct device *d, enum relay_end end)
@@ -134,6 +135,7 @@ static void tell_end(struct device *d, enum relay_end end)
 		hung_up(d);
 		break;
 	case RELAY_BAD_SERVER:
+		channel_end(d->relay.chan, true, d->relay.why);
 		device_say(d, LOG_LEVEL_ERROR, "the server at %s (%s) is refused: %s; trying "
 			   "again: mend or replace the server", d->path, d->server,
 			   d->relay.why);
@@ -144,10 +146,9 @@ static void tell_end(struct device *d, enum relay_end end)
 			   "kernel's log say how", d->path, d->server, d->uuid);
 		break;
 	case RELAY_DETACHED:
-		/* Not a warning: if the server is at fault, device_broken() warns. */
-		device_say(d, LOG_LEVEL_INFO, "the kernel ended the attachment to the server at "
-			   "%s (%s); trying again: \"vfio-user-mdevctl show %s\" and the "
-			   "kernel's log say why", d->path, d->server, d->uuid);
+		/* device_detached() and device_broken() tell why. */
+		device_log(d, LOG_LEVEL_DEBUG, "the kernel ended the attachment to the server at "
+			   "%s (%s); trying again", d->path, d->server);
 		break;
 	default:
 		device_say(d, LOG_LEVEL_ERROR, "%s; dropped the server at %s, trying again",
@@ -278,6 +279,19 @@ static void wrong_version(struct device *d, int theirs)
 	loop_stop(1);
 }
 
+static uint32_t attach_flags(const struct version_caps *caps)
+{
+	uint32_t flags = VUM_ATTACH_SOCKET;
+
+	if (caps->migration)
+		flags |= VUM_ATTACH_MIGRATION;
+	if (caps->license_kind != LICENSE_UNREADABLE)
+		flags |= VUM_ATTACH_LICENSE;
+	if (caps->license_kind == LICENSE_GPL)
+		flags |= VUM_ATTACH_GPL;
+	return flags;
+}
+
 static enum relay_end device_attach(struct device *d, const struct version_caps *caps)
 {
 	const struct vum_attach attach = {
@@ -291,8 +305,9 @@ static enum relay_end device_attach(struct device *d, const struct version_caps 
 		.server_pid = d->peer.pid,
 		.server_uid = d->peer.uid,
 		.server_gid = d->peer.gid,
-		.flags = VUM_ATTACH_SOCKET | (caps->migration ? VUM_ATTACH_MIGRATION : 0),
+		.flags = attach_flags(caps),
 		.socket = d->relay.sock,
+		.license = caps->license[0] ? (uintptr_t)caps->license : 0,
 	};
 	int ret;
 
@@ -334,7 +349,7 @@ static enum relay_end on_version(struct relay *r, const uint8_t *msg, size_t siz
 
 	(void)fds;
 	(void)nr_fds;	/* VERSION has none; the relay closes what came */
-	if (!version_reply(msg, size, &caps, r->why, sizeof(r->why)))
+	if (!version_reply(msg, size, pledge, &caps, r->why, sizeof(r->why)))
 		return RELAY_BAD_SERVER;
 	set_peer(d, &r->sender);
 	setsockopt(r->sock, SOL_SOCKET, SO_PASSCRED, &off, sizeof(off));
@@ -347,20 +362,29 @@ static enum relay_end on_version(struct relay *r, const uint8_t *msg, size_t siz
 	d->attached_at = now_ms();
 	r->sink = relay_to_channel;
 	r->exact = false;
-	device_say(d, LOG_LEVEL_INFO, "attached to the server at %s (%s)", d->path,
-		   d->server);
-	device_log(d, LOG_LEVEL_DEBUG, "vfio-user 0.%u, max_msg_fds %u, max_data_xfer_size %u, "
-		   "max_dma_maps %u, pgsizes %#llx", caps.minor, caps.max_msg_fds,
+	/* Once the kernel has found the server in order, device_attached() tells. */
+	device_log(d, LOG_LEVEL_DEBUG, "attaching the server at %s (%s): vfio-user 0.%u, max_msg_fds %u, max_data_xfer_size %u, "
+		   "max_dma_maps %u, pgsizes %#llx, licence %s", d->path, d->server, caps.minor, caps.max_msg_fds,
 		   caps.max_data_xfer_size, caps.max_dma_maps,
-		   (unsigned long long)caps.pgsizes);
+		   (unsigned long long)caps.pgsizes,
+		   caps.license[0] ? caps.license : "not declared");
 	return RELAY_GOES_ON;
+}
+
+static bool send_version(int fd)
+{
+	size_t size;
+	uint8_t *request = version_request(pledge, &size);
+	/* A new socket has room for a small message as a whole. */
+	bool sent = request && send(fd, request, size, MSG_NOSIGNAL) == (ssize_t)size;
+
+	free(request);
+	return sent;
 }
 
 /* Send VERSION on @fd, a connected socket, which this function takes over. */
 static void device_negotiate(struct device *d, int fd)
 {
-	uint8_t request[VERSION_REQUEST_MAX];
-	size_t size = version_request(request);
 	struct ucred peer = { .pid = 0 };
 	socklen_t len = sizeof(peer);
 	int ret, on = 1;
@@ -371,8 +395,7 @@ static void device_negotiate(struct device *d, int fd)
 	/* Have the kernel say which process answers, since listen() may be systemd's. */
 	d->relay.sender = (struct ucred) { .uid = (uid_t)-1, .gid = (gid_t)-1 };
 	setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
-	/* A new socket has room for a small message as a whole. */
-	if (send(fd, request, size, MSG_NOSIGNAL) != (ssize_t)size) {
+	if (!send_version(fd)) {
 		hung_up(d);
 		close(fd);
 		lose_server(d);
@@ -567,6 +590,11 @@ static void on_timer(struct timer *t)
 	default:
 		break;
 	}
+}
+
+void devices_pledge(const char *text)
+{
+	pledge = text;
 }
 
 void device_init(struct device *d, void (*gone)(struct device *d))

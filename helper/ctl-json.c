@@ -15,6 +15,11 @@ void ctl_json_add_text(struct json_object *o, const char *key, const char *text)
 	ctl_json_add(o, key, text ? json_object_new_string(text) : NULL);
 }
 
+static const char *text_or_null(const char *text)
+{
+	return text && text[0] ? text : NULL;
+}
+
 static struct json_object *json_server(const struct vum_info *info)
 {
 	struct json_object *o;
@@ -26,6 +31,8 @@ static struct json_object *json_server(const struct vum_info *info)
 	ctl_json_add(o, "uid", json_object_new_int64(info->server_uid));
 	ctl_json_add(o, "gid", json_object_new_int64(info->server_gid));
 	ctl_json_add(o, "ended", json_object_new_boolean(info->server_ended));
+	ctl_json_add_text(o, "executable", text_or_null(info->server_exe));
+	ctl_json_add_text(o, "license", text_or_null(info->server_license));
 	return o;
 }
 
@@ -51,6 +58,7 @@ struct json_object *ctl_json(const struct vum_info *info)
 	ctl_json_add_text(o, "type", info->type);
 	ctl_json_add_text(o, "state", ctl_state(info));
 	ctl_json_add_text(o, "reason", info->reason);
+	ctl_json_add(o, "since", info->since ? json_object_new_uint64(info->since) : NULL);
 	ctl_json_add(o, "open", json_object_new_boolean(info->open));
 	ctl_json_add_text(o, "socket", info->socket);
 	ctl_json_add(o, "server", json_server(info));

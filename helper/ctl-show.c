@@ -4,10 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <json-c/json.h>
+
 #include "ctl.h"
 
 struct show {
 	bool json;
+	struct json_object *object;
 	bool bad;
 	bool done;
 };
@@ -26,12 +29,31 @@ static void print_server(const struct vum_info *info)
 	       info->server_ended ? "; has ended, and another process has its connection" : "");
 }
 
+/* What the operator can do about a device that has no server. */
+static void print_advice(const struct vum_info *info)
+{
+	if (info->state == VUM_STATE_ATTACHED)
+		return;
+	if (!info->helper)
+		printf("To do:     start vfio-user-mdevd: systemctl start vfio-user-mdevd\n");
+	else if (info->state == VUM_STATE_DETACHED)
+		printf("To do:     start a server on the socket; it is attached by itself\n");
+	else if (info->state == VUM_STATE_BROKEN)
+		printf("To do:     mend or replace the server; it is tried every second\n");
+}
+
 static void print_human(const struct vum_info *info)
 {
 	printf("UUID:      %s\n", info->uuid);
 	printf("Type:      %s\n", info->type ? info->type : "-");
-	printf("State:     %s%s%s\n", ctl_state(info), info->reason ? ": " : "",
+	printf("State:     %s%s%s", ctl_state(info), info->reason ? ": " : "",
 	       info->reason ? info->reason : "");
+	if (info->since) {
+		printf(", since ");
+		ctl_print_time(info->since);
+	}
+	putchar('\n');
+	print_advice(info);
 	printf("Open:      %s\n", info->open ? "yes" : "no");
 	printf("Socket:    %s\n", info->socket ? info->socket : "-");
 	print_server(info);
@@ -60,9 +82,23 @@ static void on_answer(const struct vum_info *info, void *arg)
 	if (!ctl_check_version(info))
 		show->bad = true;
 	else if (show->json)
-		ctl_json_print(ctl_json(info), true);
+		show->object = ctl_json(info);
 	else
 		print_human(info);
+}
+
+static int show_servers(struct vum_nl *nl, const char *uuid, struct show *show)
+{
+	struct json_object *array;
+	int err;
+
+	if (!show->json)
+		return ctl_print_servers(nl, uuid);
+	array = json_object_new_array();
+	err = ctl_json_servers(nl, uuid, array);
+	ctl_json_add(show->object, "servers", array);
+	ctl_json_print(show->object, true);
+	return err;
 }
 
 int ctl_show(struct vum_nl *nl, const struct ctl_args *args)
@@ -72,6 +108,8 @@ int ctl_show(struct vum_nl *nl, const struct ctl_args *args)
 
 	if (!err && !show.done)
 		err = -ENODEV;
+	if (!err && !show.bad)
+		err = show_servers(nl, args->uuid, &show);
 	if (err)
 		return ctl_fail(args->uuid, err);
 	return show.bad ? EXIT_FAILURE : EXIT_SUCCESS;

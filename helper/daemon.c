@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 
+#include "channel.h"
 #include "device.h"
 #include "log.h"
 #include "loop.h"
@@ -28,12 +29,29 @@ static struct {
 	struct vum_nl nl;
 	struct watch nl_watch;
 	struct watch signal_watch;
+	bool refused;	/* a module of another version */
 } vumd;
+
+/* The kernel's log is to say as well why this mdev has no helper. */
+static void tell_module(const char *uuid)
+{
+	struct vum_attach attach;
+	int fd = channel_open(uuid);
+
+	if (fd < 0)
+		return;
+	channel_resume(fd, &attach);
+	close(fd);
+}
 
 static bool check_version(const struct vum_info *info)
 {
 	if (info->api_version == VUM_API_VERSION)
 		return true;
+	if (vumd.refused)
+		return false;
+	vumd.refused = true;
+	tell_module(info->uuid);
 	log_msg(LOG_LEVEL_ERROR, "the module vfio_user_mdev speaks interface version %u, this "
 		"helper %u: install the two from the same release", info->api_version,
 		VUM_API_VERSION);
@@ -63,6 +81,16 @@ static void on_event(const struct vum_info *info, void *arg)
 		break;
 	case VUM_EVENT_BROKEN:
 		device_broken(info->uuid, info->reason);
+		break;
+	case VUM_EVENT_OPEN_FAILED:
+		device_open_failed(info->uuid, info->reason);
+		break;
+	case VUM_EVENT_ATTACHED:
+		device_attached(info->uuid, info->server_pid, info->server_uid,
+				info->server_exe, info->server_license);
+		break;
+	case VUM_EVENT_DETACHED:
+		device_detached(info->uuid, info->reason);
 		break;
 	default:
 		break;
@@ -207,6 +235,12 @@ static int run(void)
 {
 	int err, code;
 
+	/* Said now, and not of each mdev that comes. */
+	if (geteuid()) {
+		log_msg(LOG_LEVEL_ERROR, "not permitted: the channels in %s belong to root: run me as "
+			"root", VUM_CHANNEL_DIR);
+		return EXIT_FAILURE;
+	}
 	raise_nofile();
 	err = loop_init(vumd.options.poll_us);
 	if (!err)
@@ -217,6 +251,7 @@ static int run(void)
 		log_msg(LOG_LEVEL_ERROR, "cannot start: %s", strerror(-err));
 		return EXIT_FAILURE;
 	}
+	devices_pledge(vumd.options.pledge);
 	if (start_netlink())
 		return EXIT_FAILURE;
 

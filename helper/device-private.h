@@ -19,6 +19,22 @@
 #define NR_SAID 8
 
 /**
+ * struct said - a message of device_say()
+ * @hash: of its text
+ * @since: when @lines began to count, as now_ms()
+ * @lines: how often it was logged since then
+ * @held: how often it was not, since it had been so often
+ * @stale: something has changed since it was logged last
+ */
+struct said {
+	uint32_t hash;
+	uint64_t since;
+	unsigned int lines;
+	unsigned int held;
+	bool stale;
+};
+
+/**
  * enum device_state - how far a device has come
  * @DEVICE_OPENING: the channel is not open yet
  * @DEVICE_CONNECTING: the channel is open, no server has been found
@@ -51,7 +67,7 @@ enum device_state {
  * @timer: time of the next attempt; in DEVICE_NEGOTIATING, of giving up on the
  *	server; in DEVICE_ATTACHED, of trying VUM_CARRY again
  * @gone: called when the mdev is gone or cannot be served; calls device_close()
- * @said: hashes of the last messages of device_say(), a ring
+ * @said: the last messages of device_say(), a ring
  * @nr_said: how many messages have been put into @said
  */
 struct device {
@@ -71,7 +87,7 @@ struct device {
 	struct timer timer;
 	struct relay relay;
 	void (*gone)(struct device *d);
-	uint32_t said[NR_SAID];
+	struct said said[NR_SAID];
 	unsigned int nr_said;
 };
 
@@ -93,11 +109,15 @@ void device_close(struct device *d);
 __attribute__((format(printf, 3, 4)))
 void device_log(struct device *d, enum log_level level, const char *fmt, ...);
 
-/* Log as device_log(), but at level debug what was said lately. */
+/*
+ * Log as device_log(), but at level debug what has been said and still holds; and what comes
+ * and goes again and again: after three times, once a minute, with a count. Messages that
+ * differ in numbers only, such as a pid, are the same.
+ */
 __attribute__((format(printf, 3, 4)))
 void device_say(struct device *d, enum log_level level, const char *fmt, ...);
 
-/* Have device_say() forget what it has said. */
+/* Tell device_say() that things have changed: what it has said may be true anew. */
 void device_unsay(struct device *d);
 
 #endif /* HELPER_DEVICE_PRIVATE_H */

@@ -110,8 +110,58 @@ void device_broken(const char *uuid, const char *reason)
 {
 	struct device *d = device_find(uuid);
 
-	if (d)
+	/* What this helper has told the kernel, it has told the operator as well. */
+	if (d && (!reason || strncmp(reason, d->relay.why, strlen(reason)) != 0))
 		device_say(d, LOG_LEVEL_WARNING, "broken: %s",
+			   reason ? reason : "the kernel does not say why");
+}
+
+void device_attached(const char *uuid, uint32_t pid, uint32_t uid, const char *exe,
+		     const char *license)
+{
+	struct device *d = device_find(uuid);
+	char number[16] = "unknown";
+
+	if (!d)
+		return;
+	if (pid)
+		snprintf(number, sizeof(number), "%u", pid);
+	device_say(d, LOG_LEVEL_INFO, "attached to the server at %s (pid %s, uid %u, %s), which "
+		   "declares %s%s", d->path, number, uid, exe && *exe ? exe : "unknown executable",
+		   license && *license ? "the licence " : "no licence", license ? license : "");
+}
+
+void device_open_failed(const char *uuid, const char *why)
+{
+	struct device *d = device_find(uuid);
+
+	if (!d)
+		return;
+	/* Each consumer's failure is news. */
+	device_unsay(d);
+	if (d->state == DEVICE_ATTACHED)
+		device_say(d, LOG_LEVEL_ERROR, "a consumer could not open the device (\"No such "
+			   "device\"): the server at %s (%s) does not answer: restart it", d->path,
+			   d->server);
+	else
+		device_say(d, LOG_LEVEL_ERROR, "a consumer could not open the device (\"No such "
+			   "device\"): no server is attached at %s%s%s: start one there, or change "
+			   "vfio_user/socket", d->path, why ? ": " : "", why ? why : "");
+}
+
+void device_detached(const char *uuid, const char *reason)
+{
+	struct device *d = device_find(uuid);
+
+	if (!d)
+		return;
+	/* Tell anew what follows from this. */
+	device_unsay(d);
+	if (reason && !strcmp(reason, VUM_WHY_HANGUP))
+		device_say(d, LOG_LEVEL_WARNING, "the server at %s hung up: accesses fail until "
+			   "it is back; start it again if it does not come by itself", d->path);
+	else
+		device_say(d, LOG_LEVEL_INFO, "the attachment to the server has ended: %s",
 			   reason ? reason : "the kernel does not say why");
 }
 

@@ -66,6 +66,7 @@ static const char * const event_names[] = {
 	[VUM_EVENT_CLOSED]	= "closed",
 	[VUM_EVENT_BROKEN]	= "broken",
 	[VUM_EVENT_CHANGED]	= "changed",
+	[VUM_EVENT_OPEN_FAILED]	= "open_failed",
 };
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -182,7 +183,10 @@ static bool parse_info(struct nlmsghdr *h, struct vum_info *info)
 		.server_uid = get_u32(a[VUM_ATTR_SERVER_UID]),
 		.server_gid = get_u32(a[VUM_ATTR_SERVER_GID]),
 		.server_ended = a[VUM_ATTR_SERVER_ENDED],
+		.server_exe = get_string(a[VUM_ATTR_SERVER_EXE]),
+		.server_license = get_string(a[VUM_ATTR_SERVER_LICENSE]),
 		.reason = get_string(a[VUM_ATTR_REASON]),
+		.since = get_u64(a[VUM_ATTR_SINCE]),
 		.requests = get_u64(a[VUM_ATTR_REQUESTS]),
 		.aborted = get_u64(a[VUM_ATTR_ABORTED]),
 		.errors = get_u64(a[VUM_ATTR_ERRORS]),

@@ -20,6 +20,7 @@
  * @state: enum vum_state
  * @open: a consumer has it open
  * @attached: a server is attached, and @server_* are valid
+ * @server_exe: NULL if no server is attached, as @server_license
  *
  * The rest is as in enum vum_attr. Strings are valid during the callback.
  */
@@ -36,7 +37,10 @@ struct vum_info {
 	uint32_t server_uid;
 	uint32_t server_gid;
 	bool server_ended;
+	const char *server_exe;
+	const char *server_license;
 	const char *reason;
+	uint64_t since;
 	uint64_t requests;
 	uint64_t aborted;
 	uint64_t errors;
@@ -81,6 +85,27 @@ typedef void (*vum_figures_fn)(const struct vum_figures *figures, void *arg);
 
 /* Called when the module, and its netlink family with it, was loaded or unloaded. */
 typedef void (*vum_family_fn)(bool there, void *arg);
+
+/**
+ * struct vum_past_server - a server that serves an mdev, or has
+ * @gpl: its licence is compatible with GPL-2.0
+ *
+ * The rest is as in enum vum_server_attr; no string is NULL. They are valid during the
+ * callback.
+ */
+struct vum_past_server {
+	uint32_t pid;
+	uint32_t uid;
+	uint32_t gid;
+	const char *exe;
+	const char *license;
+	bool gpl;
+	uint64_t from;
+	uint64_t until;
+	const char *why;
+};
+
+typedef void (*vum_server_fn)(const struct vum_past_server *server, void *arg);
 
 struct nl_sock;
 
@@ -131,6 +156,9 @@ int vum_nl_get(struct vum_nl *nl, const char *uuid, vum_info_fn fn, void *arg);
 
 /* Call @fn for the figures of one mdev; if @uuid is NULL, of all as vum_nl_dump(). */
 int vum_nl_figures(struct vum_nl *nl, const char *uuid, vum_figures_fn fn, void *arg);
+
+/* Call @fn for each server that has served an mdev, the present or last one first. */
+int vum_nl_servers(struct vum_nl *nl, const char *uuid, vum_server_fn fn, void *arg);
 
 /* Return NULL if the number is unknown. */
 const char *vum_state_name(uint32_t state);

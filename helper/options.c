@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "log.h"
 #include "options.h"
-#include "../uapi/vfio_user_mdev.h"
+#include "version.h"
 
 #define EXIT_USAGE 2
 
@@ -20,6 +22,7 @@ enum {
 	OPT_VERSION = 256,
 	OPT_LOG_LEVEL,
 	OPT_ONLY,
+	OPT_PLEDGE,
 	OPT_POLL_US,
 	OPT_WAIT,
 };
@@ -31,6 +34,7 @@ static const struct option long_options[] = {
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "only", required_argument, NULL, OPT_ONLY },
+	{ "pledge", required_argument, NULL, OPT_PLEDGE },
 	{ "poll-us", required_argument, NULL, OPT_POLL_US },
 	{ "wait", no_argument, NULL, OPT_WAIT },
 	{ NULL, 0, NULL, 0 },
@@ -43,6 +47,8 @@ static const char help[] =
 	"Runs in the foreground and serves every mdev that exists or appears.\n"
 	"\n"
 	"      --only=UUID        serve only this mdev; may be given several times\n"
+	"      --pledge=FILE      attach only servers that repeat the text in FILE, up to 2048\n"
+	"                         bytes, when they are asked for it in VERSION\n"
 	"      --poll-us=N        look for the next message for up to N microseconds before\n"
 	"                         sleeping, less where it does not pay; 0: sleep at once;\n"
 	"                         by default 500\n"
@@ -102,6 +108,42 @@ static int set_poll_us(struct options *o, const char *arg)
 	return -1;
 }
 
+/* What comes next of a file, up to @size bytes; or -1, with errno set. */
+static ssize_t read_file(const char *path, char *buf, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n, sum = 0;
+
+	if (fd < 0)
+		return -1;
+	while ((n = read(fd, buf + sum, size - (size_t)sum)) > 0)
+		sum += n;
+	close(fd);
+	return n < 0 ? n : sum;
+}
+
+/* The text of a file, without the end of its last line. */
+static int set_pledge(struct options *o, const char *path)
+{
+	char text[VERSION_PLEDGE_MAX + 2];
+	ssize_t n = read_file(path, text, sizeof(text));
+
+	if (n < 0) {
+		fprintf(stderr, "vfio-user-mdevd: --pledge=%s: %s\n", path, strerror(errno));
+		return EXIT_FAILURE;
+	}
+	if (n && text[n - 1] == '\n')
+		n--;
+	if (!n || n > VERSION_PLEDGE_MAX || memchr(text, 0, (size_t)n)) {
+		fprintf(stderr, "vfio-user-mdevd: --pledge=%s: must be a text of 1 to %u bytes\n",
+			path, VERSION_PLEDGE_MAX);
+		return EXIT_USAGE;
+	}
+	free(o->pledge);
+	o->pledge = strndup(text, (size_t)n);
+	return o->pledge ? -1 : EXIT_FAILURE;
+}
+
 static int set_level(const char *name)
 {
 	enum log_level level;
@@ -134,6 +176,8 @@ static int parse_one(struct options *o, int c)
 		return set_level(optarg);
 	case OPT_ONLY:
 		return add_only(o, optarg);
+	case OPT_PLEDGE:
+		return set_pledge(o, optarg);
 	case OPT_POLL_US:
 		return set_poll_us(o, optarg);
 	case OPT_WAIT:
@@ -174,4 +218,5 @@ bool options_want(const struct options *o, const char *uuid)
 void options_free(struct options *o)
 {
 	free((void *)o->only);
+	free(o->pledge);
 }

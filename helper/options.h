@@ -11,12 +11,14 @@
  * @poll_us: how long at most to poll for events before sleeping, in us; 0: not at all
  * @only: uuids of the mdevs to serve
  * @nr_only: number of these; 0 if all mdevs are to be served
+ * @pledge: the text that servers have to repeat, or NULL
  */
 struct options {
 	bool wait;
 	unsigned int poll_us;
 	char **only;
 	unsigned int nr_only;
+	char *pledge;
 };
 
 /* Parse options and set the log level. Returns -1, or the code to exit with. */

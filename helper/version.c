@@ -1,17 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <json-c/json.h>
 
 #include "version.h"
 #include "../uapi/vfio_user.h"
-#include "../uapi/vfio_user_mdev.h"
 
 #define VERSION_MSG_ID 0
 
-size_t version_request(uint8_t buf[VERSION_REQUEST_MAX])
+static struct json_object *client_caps(const char *pledge)
+{
+	struct json_object *caps = json_object_new_object();
+	struct json_object *migration = json_object_new_object();
+
+	json_object_object_add(caps, "max_msg_fds", json_object_new_int(VUM_MAX_MSG_FDS));
+	json_object_object_add(caps, "max_data_xfer_size",
+			       json_object_new_int(VUM_MAX_DATA_XFER_SIZE));
+	json_object_object_add(caps, "pgsizes", json_object_new_int(VFIO_USER_DEFAULT_PGSIZES));
+	json_object_object_add(migration, "pgsize",
+			       json_object_new_int(VFIO_USER_DEFAULT_PGSIZES));
+	json_object_object_add(caps, "migration", migration);
+	if (pledge)
+		json_object_object_add(caps, "pledge", json_object_new_string(pledge));
+	return caps;
+}
+
+uint8_t *version_request(const char *pledge, size_t *size)
 {
 	struct vfio_user_header h = {
 		.msg_id = VERSION_MSG_ID,
@@ -19,18 +37,24 @@ size_t version_request(uint8_t buf[VERSION_REQUEST_MAX])
 		.flags = VFIO_USER_F_TYPE_COMMAND,
 	};
 	struct vfio_user_version v = { .major = VFIO_USER_MAJOR, .minor = VFIO_USER_MINOR };
-	size_t at = sizeof(h) + sizeof(v);
+	struct json_object *top = json_object_new_object();
+	const char *text;
+	uint8_t *buf;
+	size_t len;
 
-	at += (size_t)snprintf((char *)buf + at, VERSION_REQUEST_MAX - at,
-			       "{\"capabilities\":{\"max_msg_fds\":%u,"
-			       "\"max_data_xfer_size\":%u,\"pgsizes\":%u,"
-			       "\"migration\":{\"pgsize\":%u}}}",
-			       VUM_MAX_MSG_FDS, VUM_MAX_DATA_XFER_SIZE,
-			       VFIO_USER_DEFAULT_PGSIZES, VFIO_USER_DEFAULT_PGSIZES);
-	h.msg_size = (uint32_t)at + 1;	/* the text includes its NUL */
-	memcpy(buf, &h, sizeof(h));
-	memcpy(buf + sizeof(h), &v, sizeof(v));
-	return h.msg_size;
+	json_object_object_add(top, "capabilities", client_caps(pledge));
+	text = json_object_to_json_string_ext(top, JSON_C_TO_STRING_PLAIN);
+	len = text ? strlen(text) + 1 : 0;	/* the text includes its NUL */
+	*size = sizeof(h) + sizeof(v) + len;
+	h.msg_size = (uint32_t)*size;
+	buf = len ? malloc(*size) : NULL;
+	if (buf) {
+		memcpy(buf, &h, sizeof(h));
+		memcpy(buf + sizeof(h), &v, sizeof(v));
+		memcpy(buf + sizeof(h) + sizeof(v), text, len);
+	}
+	json_object_put(top);
+	return buf;
 }
 
 struct reason {
@@ -91,12 +115,54 @@ static bool check_migration(struct json_object *caps, bool *migration, struct re
 	return true;
 }
 
+/*
+ * What licence does it declare? Something that is no text, or too long, is no licence, but
+ * is kept, as far as it can be printed, for people to see.
+ */
+static void read_license(struct json_object *caps, struct version_caps *out)
+{
+	struct json_object *o;
+	const char *text;
+	size_t len;
+
+	if (!json_object_object_get_ex(caps, "license", &o) || !o)
+		return;
+	text = json_object_is_type(o, json_type_string) ? json_object_get_string(o) :
+	       json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
+	len = strlen(text);
+	if (len >= sizeof(out->license))
+		len = sizeof(out->license) - 1;
+	for (size_t i = 0; i < len; i++)
+		out->license[i] = isprint((unsigned char)text[i]) ? text[i] : '?';
+	out->license[len] = '\0';
+	if (json_object_is_type(o, json_type_string) && !strcmp(text, out->license) &&
+	    (size_t)json_object_get_string_len(o) == len)
+		out->license_kind = license_read(out->license);
+}
+
+/* A server that serves this operator has to repeat the operator's text. */
+static bool check_pledge(struct json_object *caps, const char *pledge, struct reason *why)
+{
+	struct json_object *o;
+
+	if (!pledge)
+		return true;
+	if (!json_object_object_get_ex(caps, "pledge", &o))
+		return refuse(why, "it does not repeat the text that --pledge asks for, as \"pledge\" in its VERSION reply");
+	if (!json_object_is_type(o, json_type_string) ||
+	    (size_t)json_object_get_string_len(o) != strlen(pledge) ||
+	    strcmp(json_object_get_string(o), pledge) != 0)
+		return refuse(why, "\"pledge\" in its VERSION reply is not the text that --pledge asks for");
+	return true;
+}
+
 static uint64_t at_most(uint64_t value, uint64_t limit)
 {
 	return value < limit ? value : limit;
 }
 
-static bool read_caps(struct json_object *top, struct version_caps *caps, struct reason *why)
+static bool read_caps(struct json_object *top, const char *pledge, struct version_caps *caps,
+		      struct reason *why)
 {
 	uint64_t fds = caps->max_msg_fds, xfer = caps->max_data_xfer_size;
 	uint64_t maps = caps->max_dma_maps, pgsizes = caps->pgsizes;
@@ -105,7 +171,7 @@ static bool read_caps(struct json_object *top, struct version_caps *caps, struct
 	if (!json_object_is_type(top, json_type_object))
 		return refuse(why, "the JSON text in its VERSION reply is not an object");
 	if (!json_object_object_get_ex(top, "capabilities", &o))
-		return true;
+		return check_pledge(NULL, pledge, why);
 	if (!json_object_is_type(o, json_type_object))
 		return refuse(why, "\"capabilities\" in its VERSION reply is not an object");
 	if (!read_number(o, "max_msg_fds", &fds, why) ||
@@ -113,7 +179,8 @@ static bool read_caps(struct json_object *top, struct version_caps *caps, struct
 	    !read_number(o, "max_dma_maps", &maps, why) ||
 	    !read_number(o, "pgsizes", &pgsizes, why) ||
 	    !check_twin_socket(o, why) ||
-	    !check_migration(o, &caps->migration, why))
+	    !check_migration(o, &caps->migration, why) ||
+	    !check_pledge(o, pledge, why))
 		return false;
 	if (xfer < sizeof(uint64_t))
 		return refuse(why, "\"max_data_xfer_size\" in its VERSION reply is less than 8: its registers could not be accessed");
@@ -122,11 +189,12 @@ static bool read_caps(struct json_object *top, struct version_caps *caps, struct
 	caps->max_data_xfer_size = (uint32_t)at_most(xfer, VUM_MAX_DATA_XFER_SIZE);
 	caps->max_dma_maps = (uint32_t)at_most(maps, UINT32_MAX);
 	caps->pgsizes = pgsizes;
+	read_license(o, caps);
 	return true;
 }
 
-static bool read_json(const char *text, size_t size, struct version_caps *caps,
-		      struct reason *why)
+static bool read_json(const char *text, size_t size, const char *pledge,
+		      struct version_caps *caps, struct reason *why)
 {
 	struct json_tokener *tok;
 	struct json_object *top;
@@ -146,7 +214,7 @@ static bool read_json(const char *text, size_t size, struct version_caps *caps,
 		ok = refuse(why, "its VERSION reply is not JSON: %s",
 			    json_tokener_error_desc(err));
 	else
-		ok = read_caps(top, caps, why);
+		ok = read_caps(top, pledge, caps, why);
 	json_object_put(top);
 	json_tokener_free(tok);
 	return ok;
@@ -170,8 +238,8 @@ static bool check_header(const struct vfio_user_header *h, struct reason *why)
 	return true;
 }
 
-bool version_reply(const uint8_t *msg, size_t size, struct version_caps *caps,
-		   char *why_text, size_t why_size)
+bool version_reply(const uint8_t *msg, size_t size, const char *pledge,
+		   struct version_caps *caps, char *why_text, size_t why_size)
 {
 	struct reason why = { why_text, why_size };
 	struct vfio_user_header h;
@@ -197,6 +265,6 @@ bool version_reply(const uint8_t *msg, size_t size, struct version_caps *caps,
 		.pgsizes = VFIO_USER_DEFAULT_PGSIZES,
 	};
 	if (size == fixed)
-		return true;
-	return read_json((const char *)msg + fixed, size - fixed, caps, &why);
+		return check_pledge(NULL, pledge, &why);
+	return read_json((const char *)msg + fixed, size - fixed, pledge, caps, &why);
 }

@@ -7,6 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "license.h"
+#include "../uapi/vfio_user_mdev.h"
+
 /* The server's capabilities, with defaults filled in, limited to what can be used. */
 struct version_caps {
 	uint16_t minor;
@@ -15,19 +18,26 @@ struct version_caps {
 	uint32_t max_dma_maps;
 	uint64_t pgsizes;
 	bool migration;
+	/* What it declares, printable; empty if it declares none. */
+	char license[VUM_MAX_TEXT];
+	enum license license_kind;
 };
 
-#define VERSION_REQUEST_MAX 256
+/* The longest text that a server may be asked to repeat, in bytes. */
+#define VERSION_PLEDGE_MAX 2048
 
-/* Write a request to @buf and return its size. */
-size_t version_request(uint8_t buf[VERSION_REQUEST_MAX]);
+/*
+ * Return a request, for free(), and its size in @size; NULL if there is no memory. @pledge is
+ * the text that the server has to repeat, or NULL.
+ */
+uint8_t *version_request(const char *pledge, size_t *size);
 
 /*
  * Parse the reply to version_request(). @msg is one message, with a whole header and
- * as long as that says. Returns false, with the reason in @why, if the server is not
- * acceptable.
+ * as long as that says; @pledge is the request's. Returns false, with the reason in @why, if
+ * the server is not acceptable.
  */
-bool version_reply(const uint8_t *msg, size_t size, struct version_caps *caps,
-		   char *why, size_t why_size);
+bool version_reply(const uint8_t *msg, size_t size, const char *pledge,
+		   struct version_caps *caps, char *why, size_t why_size);
 
 #endif /* HELPER_VERSION_H */

@@ -17,6 +17,7 @@
 #include "attach.h"
 #include "device.h"
 #include "dma_window.h"
+#include "license.h"
 #include "migrate_state.h"
 #include "relay.h"
 #include "request.h"
@@ -395,7 +396,7 @@ static const char *vum_announce_dma(struct vum_asking *a)
 	fput(window);
 	if (!ret)
 		vum_announce_begin(a->dev, a->session, &aperture, !exact);
-	/* vum_conn_break() or vum_conn_end() has told why the attachment ended. */
+	/* vum_conn_break() or vum_conn_hangup() has told why the attachment ended. */
 	if (ret && !vum_conn_current(&a->dev->conn, a->session))
 		return NULL;
 	/* The server of a device that does no DMA may not know DMA_MAP. */
@@ -456,7 +457,7 @@ void vum_attach_work(struct work_struct *work)
 	/* A run for an earlier attachment may have begun late and served this one. */
 	attaching = dev->conn.state == VUM_STATE_ATTACHING;
 	vum_conn_unlock(&dev->conn);
-	if (attaching) {
+	if (attaching && vum_license_check(dev, a->session)) {
 		a->saved = vum_handover_saved(dev);
 		vum_ask_to_run(a);
 		flaw = vum_ask_shape(a) ?: vum_take_shape(a) ?:

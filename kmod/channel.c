@@ -68,10 +68,30 @@ static int vum_attach_from_user(struct vum_device *dev, struct vum_attach *a,
 	return copy_from_user(a, arg, sizeof(*a)) ? -EFAULT : 0;
 }
 
+/*
+ * Copy a text at the address that the helper has given. Returns the text, for kfree(); or
+ * an error.
+ */
+static char *vum_text_from_user(u64 address)
+{
+	char *text = strndup_user(u64_to_user_ptr(address), VUM_MAX_TEXT);
+	const char *p;
+
+	for (p = text; !IS_ERR(text) && *p; p++)
+		if (!isascii(*p) || !isprint(*p)) {
+			kfree(text);
+			return ERR_PTR(-EINVAL);
+		}
+	return text;
+}
+
 static int vum_attach_check(struct vum_attach *a)
 {
-	if (a->flags & ~(VUM_ATTACH_SOCKET | VUM_ATTACH_MIGRATION) || a->reserved || a->reserved2 ||
-	    a->reserved3 || (a->socket && !(a->flags & VUM_ATTACH_SOCKET)) ||
+	if (a->flags & ~(VUM_ATTACH_SOCKET | VUM_ATTACH_MIGRATION | VUM_ATTACH_LICENSE |
+			 VUM_ATTACH_GPL) ||
+	    (a->flags & VUM_ATTACH_LICENSE && !a->license) ||
+	    (a->flags & VUM_ATTACH_GPL && !(a->flags & VUM_ATTACH_LICENSE)) ||
+	    a->reserved || a->reserved2 || (a->socket && !(a->flags & VUM_ATTACH_SOCKET)) ||
 	    !a->max_msg_fds || a->max_data_xfer_size < sizeof(u64) ||
 	    a->minor > VFIO_USER_MINOR || a->server_pid < 0)
 		return -EINVAL;
@@ -96,11 +116,12 @@ static struct vum_transport *vum_attach_transport(struct vum_device *dev,
 
 /*
  * Swaps *@transport, *@memcg and *@server with the last attachment's. The caller closes
- * *@transport and puts the others.
+ * *@transport and puts the others. *@record becomes one of the device's; the caller frees
+ * what is there after that.
  */
 static int vum_attach_begin(struct vum_device *dev, const struct vum_attach *a,
 			    struct vum_transport **transport, struct mem_cgroup **memcg,
-			    struct pid **server)
+			    struct pid **server, struct vum_server **record)
 {
 	struct vum_conn *conn = &dev->conn;
 	int ret = 0;
@@ -126,6 +147,7 @@ static int vum_attach_begin(struct vum_device *dev, const struct vum_attach *a,
 		swap(conn->server, *server);
 		conn->peer = *a;
 		conn->peer.server_pid = pid_nr(conn->server);
+		*record = vum_servers_add(&conn->servers, *record);
 		conn->stats.attaches++;
 		vum_conn_swap_transport(conn, transport);
 		WRITE_ONCE(conn->state, VUM_STATE_ATTACHING);
@@ -137,34 +159,92 @@ static int vum_attach_begin(struct vum_device *dev, const struct vum_attach *a,
 	return ret;
 }
 
-static long vum_channel_attach(struct vum_device *dev,
-			       struct vum_attach __user *arg)
+/* Attach the server with this record. The caller frees what is in *@record after that. */
+static long vum_attach_server(struct vum_device *dev, struct vum_attach *a,
+			      struct pid *server, struct vum_server **record)
 {
-	struct vum_transport *transport;
+	struct vum_transport *transport = vum_attach_transport(dev, a);
 	struct mem_cgroup *memcg;
-	struct vum_attach a;
-	struct pid *server;
 	bool by_kernel;
 	int ret;
 
-	ret = vum_attach_from_user(dev, &a, arg) ?: vum_attach_check(&a);
-	if (ret)
-		return ret;
-	transport = vum_attach_transport(dev, &a);
 	if (IS_ERR(transport))
 		return PTR_ERR(transport);
 	by_kernel = transport->ops->path == VUM_PATH_KERNEL;
-	server = find_get_pid(a.server_pid);
+	get_pid(server);
 	/* By relay, it is the helper that hands the server's messages over. */
 	memcg = by_kernel ? vum_sock_memcg(transport, server) :
 			    get_mem_cgroup_from_mm(current->mm);
-	ret = vum_attach_begin(dev, &a, &transport, &memcg, &server);
+	ret = vum_attach_begin(dev, a, &transport, &memcg, &server, record);
 	mem_cgroup_put(memcg);
 	put_pid(server);
 	transport->ops->close(transport);
 	if (!ret && by_kernel)
-		vum_sock_own(dev, a.socket);
+		vum_sock_own(dev, a->socket);
 	return ret ?: by_kernel;
+}
+
+static long vum_channel_attach(struct vum_device *dev,
+			       struct vum_attach __user *arg)
+{
+	char *license = NULL;
+	struct vum_server *record;
+	struct vum_attach a;
+	struct pid *server;
+	long ret;
+
+	ret = vum_attach_from_user(dev, &a, arg) ?: vum_attach_check(&a);
+	if (ret)
+		return ret;
+	if (a.license)
+		license = vum_text_from_user(a.license);
+	if (IS_ERR(license))
+		return PTR_ERR(license);
+	a.license = 0;
+	server = find_get_pid(a.server_pid);
+	record = vum_server_new(&a, license ?: "", server);
+	ret = record ? vum_attach_server(dev, &a, server, &record) : -ENOMEM;
+	kfree(record);
+	put_pid(server);
+	kfree(license);
+	return ret;
+}
+
+static int vum_end_attachment(struct vum_device *dev, bool broken, const char *why)
+{
+	struct vum_conn *conn = &dev->conn;
+	u32 session;
+	bool ours;
+
+	vum_conn_lock(conn);
+	session = conn->session;
+	ours = conn->helper && vum_conn_alive(conn);
+	vum_conn_unlock(conn);
+	if (!ours)
+		return broken ? vum_conn_refuse(dev, why) : -ENOTCONN;
+	if (broken)
+		vum_conn_break(dev, session, "%s", why);
+	else
+		vum_conn_end(dev, session, why);
+	return 0;
+}
+
+static long vum_channel_end(struct vum_device *dev, struct vum_end __user *arg)
+{
+	struct vum_end end;
+	char *why;
+	int ret;
+
+	if (copy_from_user(&end, arg, sizeof(end)))
+		return -EFAULT;
+	if (end.argsz < sizeof(end) || end.flags & ~VUM_END_BROKEN)
+		return -EINVAL;
+	why = vum_text_from_user(end.reason);
+	if (IS_ERR(why))
+		return PTR_ERR(why);
+	ret = *why ? vum_end_attachment(dev, end.flags & VUM_END_BROKEN, why) : -EINVAL;
+	kfree(why);
+	return ret;
 }
 
 static long vum_channel_resume(struct vum_device *dev,
@@ -243,6 +323,9 @@ static long vum_channel_ioctl(struct file *file, unsigned int cmd,
 	case VUM_CARRY:
 		return vum_channel_carry(file->private_data,
 					 (void __user *)arg);
+	case VUM_END:
+		return vum_channel_end(file->private_data,
+				       (void __user *)arg);
 	case VUM_RECV:
 	case VUM_SEND:
 		break;
@@ -384,7 +467,7 @@ void vum_channel_del(struct vum_device *dev)
 	vum_conn_lock(conn);
 	conn->dead = true;
 	vum_conn_unlock(conn);
-	vum_conn_end(dev, READ_ONCE(conn->session));
+	vum_conn_end(dev, READ_ONCE(conn->session), "the mdev was removed");
 	wake_up_poll(&conn->helper_wait, EPOLLIN | EPOLLERR | EPOLLHUP);
 	put_device(&dev->channel.chrdev);
 }

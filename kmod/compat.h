@@ -50,6 +50,31 @@ static inline void vum_vm_flags_clear(struct vm_area_struct *vma, vm_flags_t fla
 }
 #endif
 
+/* Get the file that the processes of @mm execute, with a reference; NULL if there is none. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+static inline struct file *vum_mm_exe_file(struct mm_struct *mm)
+{
+	struct file *file;
+
+	rcu_read_lock();
+	file = get_file_rcu(&mm->exe_file);
+	rcu_read_unlock();
+	return file;
+}
+#else
+static inline struct file *vum_mm_exe_file(struct mm_struct *mm)
+{
+	struct file *file;
+
+	rcu_read_lock();
+	file = rcu_dereference(mm->exe_file);
+	if (file && !get_file_rcu(file))
+		file = NULL;
+	rcu_read_unlock();
+	return file;
+}
+#endif
+
 /* From 6.5 on, overlayfs marks the files of the filesystems below it. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
 static inline bool vum_file_is_backing(const struct file *file)

@@ -422,12 +422,13 @@ static void vum_conn_abort(struct vum_device *dev, struct list_head *dead)
  * @dev: device, whose connection is locked
  * @session: the attachment; nothing happens if it has ended
  * @state: the state that follows
+ * @why: why it ends, for vum_servers_end()
  * @dead: what the caller hands to vum_conn_stopped(), without the lock
  *
  * Return: true if the attachment has ended by this call.
  */
 bool vum_conn_stop(struct vum_device *dev, u32 session, enum vum_state state,
-		   struct list_head *dead)
+		   const char *why, struct list_head *dead)
 {
 	struct vum_conn *conn = &dev->conn;
 
@@ -435,6 +436,7 @@ bool vum_conn_stop(struct vum_device *dev, u32 session, enum vum_state state,
 	if (!vum_conn_current(conn, session))
 		return false;
 	WRITE_ONCE(conn->state, state);
+	vum_servers_end(&conn->servers, &conn->peer, why);
 	vum_conn_abort(dev, dead);
 	return true;
 }
@@ -453,7 +455,8 @@ bool vum_conn_readdress(struct vum_device *dev, const char *socket, struct list_
 
 	vum_conn_assert_held(&dev->conn);
 	strscpy(dev->socket, socket, sizeof(dev->socket));
-	stopped = vum_conn_stop(dev, dev->conn.session, VUM_STATE_DETACHED, dead);
+	stopped = vum_conn_stop(dev, dev->conn.session, VUM_STATE_DETACHED,
+				"the device has another socket", dead);
 	/* CHANGED goes first, or the helper would retry the old socket. */
 	vum_conn_event(dev, VUM_EVENT_CHANGED);
 	if (stopped)
@@ -505,10 +508,10 @@ void vum_conn_detach(struct vum_device *dev)
 }
 
 /* The first half of vum_conn_end(), with conn's lock held; see vum_conn_stop(). */
-static bool vum_conn_end_locked(struct vum_device *dev, u32 session,
+static bool vum_conn_end_locked(struct vum_device *dev, u32 session, const char *why,
 				struct list_head *dead)
 {
-	bool stopped = vum_conn_stop(dev, session, VUM_STATE_DETACHED, dead);
+	bool stopped = vum_conn_stop(dev, session, VUM_STATE_DETACHED, why, dead);
 
 	if (stopped)
 		vum_conn_event(dev, VUM_EVENT_DETACHED);
@@ -517,8 +520,10 @@ static bool vum_conn_end_locked(struct vum_device *dev, u32 session,
 
 static void vum_conn_ended(struct vum_device *dev, struct list_head *dead)
 {
-	if (READ_ONCE(dev->open))
-		vum_warn(dev, "server went away while the device is in use; accesses fail with EIO until one is back\n");
+	/* A server that ends again and again is told once a minute. */
+	if (READ_ONCE(dev->open) && __ratelimit(&dev->ends))
+		pr_warn("%s: server went away while the device is in use; accesses fail with EIO until one is back\n",
+			dev->uuid);
 	vum_conn_stopped(dev, dead);
 }
 
@@ -526,19 +531,67 @@ static void vum_conn_ended(struct vum_device *dev, struct list_head *dead)
  * vum_conn_end - end an attachment whose server is gone
  * @dev: device
  * @session: the attachment; nothing happens if it has ended
+ * @why: why it ends
  *
  * Requests in flight end with -EIO.
  */
-void vum_conn_end(struct vum_device *dev, u32 session)
+void vum_conn_end(struct vum_device *dev, u32 session, const char *why)
 {
 	LIST_HEAD(dead);
 	bool stopped;
 
 	vum_conn_lock(&dev->conn);
-	stopped = vum_conn_end_locked(dev, session, &dead);
+	stopped = vum_conn_end_locked(dev, session, why, &dead);
 	vum_conn_unlock(&dev->conn);
 	if (stopped)
 		vum_conn_ended(dev, &dead);
+}
+
+/**
+ * vum_conn_hangup - end an attachment whose server has closed its socket
+ * @dev: device
+ * @session: the attachment; nothing happens if it has ended
+ */
+void vum_conn_hangup(struct vum_device *dev, u32 session)
+{
+	vum_conn_end(dev, session, VUM_WHY_HANGUP);
+}
+
+/**
+ * vum_conn_refuse - show why a server that the helper has found is not attached
+ * @dev: device
+ * @why: why
+ *
+ * Return: 0; -ENODEV if the mdev is gone, -EISCONN if a server is attached, -EREMOTEIO if
+ * the device has failed, which is of more importance.
+ */
+int vum_conn_refuse(struct vum_device *dev, const char *why)
+{
+	struct vum_conn *conn = &dev->conn;
+	bool news = false;
+	int ret = 0;
+
+	vum_conn_lock(conn);
+	if (conn->dead) {
+		ret = -ENODEV;
+	} else if (vum_conn_alive(conn)) {
+		ret = -EISCONN;
+	} else if (conn->failed) {
+		ret = -EREMOTEIO;
+	} else {
+		/* The helper tries the server again: that is told once. */
+		news = conn->state != VUM_STATE_BROKEN || strcmp(conn->reason, why);
+		WRITE_ONCE(conn->state, VUM_STATE_BROKEN);
+		strscpy(conn->reason, why, sizeof(conn->reason));
+		if (news)
+			vum_conn_event(dev, VUM_EVENT_BROKEN);
+	}
+	vum_conn_unlock(conn);
+	if (news)
+		vum_err(dev, "server refused: %s\n", why);
+	/* A handover waits for what becomes of the server. */
+	wake_up_all(&conn->changed);
+	return ret;
 }
 
 /* The body of vum_conn_break() and, with @failed, of vum_conn_fail(). */
@@ -555,7 +608,7 @@ vum_conn_vbreak(struct vum_device *dev, u32 session, bool failed, const char *fm
 	vscnprintf(reason, sizeof(reason), fmt, args);
 	vum_conn_lock(conn);
 	pid = conn->peer.server_pid;
-	stopped = vum_conn_stop(dev, session, VUM_STATE_BROKEN, &dead);
+	stopped = vum_conn_stop(dev, session, VUM_STATE_BROKEN, reason, &dead);
 	if (stopped) {
 		repeated = !strcmp(conn->reason, reason);
 		strscpy(conn->reason, reason, sizeof(conn->reason));
@@ -653,7 +706,8 @@ void vum_conn_orphan(struct vum_device *dev)
 	vum_conn_lock(conn);
 	conn->helper = false;
 	if (conn->path != VUM_PATH_KERNEL || conn->state != VUM_STATE_ATTACHED) {
-		stopped = vum_conn_end_locked(dev, conn->session, &dead);
+		stopped = vum_conn_end_locked(dev, conn->session, "the helper has ended",
+					      &dead);
 	} else {
 		for (; (entry = vum_ids_next(&conn->ids, &id)); id++) {
 			req = entry;
@@ -697,6 +751,7 @@ void vum_conn_init(struct vum_conn *conn, struct vum_transport *transport,
 	lockdep_set_class_and_name(&vum_conn_lock_of(conn), &key, "vum_conn");
 	INIT_LIST_HEAD(&conn->out);
 	INIT_LIST_HEAD(&conn->commands);
+	vum_servers_init(&conn->servers);
 	init_waitqueue_head(&conn->helper_wait);
 	init_waitqueue_head(&conn->changed);
 	conn->transport = transport;
@@ -714,5 +769,6 @@ void vum_conn_exit(struct vum_conn *conn)
 	vum_ids_exit(&conn->ids);
 	mem_cgroup_put(conn->memcg);
 	put_pid(conn->server);
+	vum_servers_exit(&conn->servers);
 	free_percpu(conn->latency);
 }

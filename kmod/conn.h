@@ -16,6 +16,7 @@
 #include "ids.h"
 #include "message.h"
 #include "notes.h"
+#include "servers.h"
 #include "stats.h"
 #include "transport.h"
 
@@ -54,6 +55,7 @@
  * @reason: why @state is VUM_STATE_BROKEN, or last was; empty once a server
  *	has been found in order
  * @notes: what the device goes without
+ * @servers: who has served the device
  * @stats: counters
  * @latency: how long replies took, from the first consumer on
  * @commands: the server's commands that have not been executed
@@ -90,8 +92,9 @@ struct vum_conn {
 	bool dead;
 	struct vum_attach peer;
 	struct pid *server;
-	char reason[128];
+	char reason[VUM_MAX_TEXT];
 	struct vum_notes notes;
+	struct vum_servers servers;
 	struct vum_stats stats;
 	struct vum_latency __percpu *latency;
 	struct list_head commands;
@@ -141,10 +144,12 @@ void vum_conn_event(struct vum_device *dev, enum vum_event event);
 int vum_conn_check_helper(const struct vum_conn *conn);
 int vum_conn_wait_settled(struct vum_conn *conn);
 bool vum_conn_stop(struct vum_device *dev, u32 session, enum vum_state state,
-		   struct list_head *dead);
+		   const char *why, struct list_head *dead);
 bool vum_conn_readdress(struct vum_device *dev, const char *socket, struct list_head *dead);
 void vum_conn_stopped(struct vum_device *dev, struct list_head *dead);
-void vum_conn_end(struct vum_device *dev, u32 session);
+void vum_conn_end(struct vum_device *dev, u32 session, const char *why);
+void vum_conn_hangup(struct vum_device *dev, u32 session);
+int vum_conn_refuse(struct vum_device *dev, const char *why);
 void vum_conn_orphan(struct vum_device *dev);
 void vum_conn_detach(struct vum_device *dev);
 void vum_conn_break(struct vum_device *dev, u32 session, const char *fmt, ...)

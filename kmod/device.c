@@ -56,6 +56,7 @@ static void vum_device_explain(struct vum_device *dev)
 	pid = conn->peer.server_pid;
 	strscpy(socket, dev->socket, sizeof(socket));
 	strscpy(reason, conn->reason, sizeof(reason));
+	vum_conn_event(dev, VUM_EVENT_OPEN_FAILED);
 	vum_conn_unlock(conn);
 
 	if (alive)
@@ -248,6 +249,7 @@ static int vum_device_init(struct vfio_device *vdev)
 	ratelimit_state_init(&dev->ratelimit, DEFAULT_RATELIMIT_INTERVAL,
 			     DEFAULT_RATELIMIT_BURST);
 	ratelimit_set_flags(&dev->ratelimit, RATELIMIT_MSG_ON_RELEASE);
+	ratelimit_state_init(&dev->ends, 60 * HZ, 1);
 	dev->attach_timeout_ms = VUM_ATTACH_TIMEOUT_MS;
 	dev->optional_commands = BIT(VUM_NR_OPTIONAL) - 1;
 	dev->posted_writes = true;

@@ -45,6 +45,7 @@
 #include "handover.h"
 #include "ioeventfd.h"
 #include "irq.h"
+#include "license.h"
 #include "migrate.h"
 #include "optional.h"
 #include "region_mmap.h"
@@ -77,7 +78,9 @@
  * @mig: how far its migration is
  * @handover: how it is handed from one server to another
  * @ratelimit: of log messages about the device
+ * @ends: of those about a server that ends
  * @socket: where the server listens; conn's lock guards it
+ * @license_policy: which servers are taken, by the licence that they declare
  * @optional_commands: which commands are sent that a server need not know: a bitmap of
  *	enum vum_optional
  * @in_step: for each of these, the last attachment whose server has dealt with it and has
@@ -107,7 +110,9 @@ struct vum_device {
 	struct vum_mig mig;
 	struct vum_handover handover;
 	struct ratelimit_state ratelimit;
+	struct ratelimit_state ends;
 	char socket[UNIX_PATH_MAX];
+	enum vum_license_policy license_policy;
 	unsigned long optional_commands;
 	u32 in_step[VUM_NR_OPTIONAL];
 	bool posted_writes;

@@ -181,7 +181,7 @@ static void vum_dma_answered(struct vum_device *dev, struct vum_msg *msg, int er
 	vum_conn_let_go(conn, msg);
 	vum_conn_unlock(conn);
 	if (error == -EPIPE || error == -ECONNRESET)
-		vum_conn_end(dev, msg->session);
+		vum_conn_hangup(dev, msg->session);
 	else if (error)
 		vum_conn_break(dev, msg->session, "cannot answer its command %u: error %d",
 			       msg->hdr.cmd, error);

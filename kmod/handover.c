@@ -343,7 +343,8 @@ const char *vum_handover_run(struct vum_device *dev, u32 session,
 
 /*
  * Has a server loaded the state, and is it attached? Or, unless others are to be tried as
- * well, has the attachment after @session ended? If the helper is at it once more, it has.
+ * well, has the attachment after @session ended, or the helper refused the server? If the
+ * helper is at it once more, it has.
  */
 static bool vum_handover_settled(struct vum_device *dev, u32 session, bool insist)
 {
@@ -353,7 +354,9 @@ static bool vum_handover_settled(struct vum_device *dev, u32 session, bool insis
 	vum_conn_lock(conn);
 	settled = conn->dead ||
 		  (dev->handover.loaded && conn->state != VUM_STATE_ATTACHING);
-	if (!insist && conn->session != session)
+	if (!insist && conn->session == session)
+		settled |= conn->state == VUM_STATE_BROKEN;
+	else if (!insist)
 		settled |= conn->session - session > 1 ||
 			   conn->state != VUM_STATE_ATTACHING;
 	vum_conn_unlock(conn);
@@ -381,6 +384,7 @@ static bool vum_handover_connect(struct vum_device *dev, const char *socket, boo
 	dev->channel.stale = true;
 	conn->reason[0] = '\0';
 	stopped = vum_conn_readdress(dev, socket, &dead);
+	WRITE_ONCE(conn->state, VUM_STATE_DETACHED);
 	vum_conn_unlock(conn);
 	if (stopped)
 		vum_conn_stopped(dev, &dead);
@@ -497,7 +501,7 @@ static void vum_handover_lost(struct vum_handover_order *order, const char *why)
 	struct vum_handover *ho = &dev->handover;
 	char also[sizeof(ho->why)];
 
-	vum_conn_end(dev, READ_ONCE(dev->conn.session));
+	vum_conn_end(dev, READ_ONCE(dev->conn.session), "it lacks the device's state");
 	/* Not rate-limited, since nothing else tells it. */
 	pr_err("%s: the device's state is lost: server on %s: %s; server on %s: %s\n",
 	       dev->uuid, ho->socket, why, order->old_socket, ho->why);

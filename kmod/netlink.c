@@ -10,8 +10,9 @@
 #include "device.h"
 #include "netlink.h"
 
-/* A reply with the latencies of every command fits into this. */
+/* A reply with the latencies of every command, or with all servers, fits into this. */
 #define VUM_GENL_SIZE	SZ_8K
+static_assert(VUM_NR_SERVERS * (3 * VUM_MAX_TEXT + 100) < VUM_GENL_SIZE);
 
 static struct genl_family vum_genl;
 
@@ -19,37 +20,6 @@ static struct genl_family vum_genl;
 static LIST_HEAD(vum_devices);
 static unsigned int vum_devices_seq = 1;
 static DEFINE_MUTEX(vum_netlink_lock);	/* guards both */
-
-/* What is told of a device, copied with conn's lock held to be consistent. */
-struct vum_snapshot {
-	enum vum_state state;
-	bool open;
-	bool helper;
-	enum vum_data_path path;
-	struct vum_attach peer;
-	bool server_ended;
-	struct vum_stats stats;
-	char socket[UNIX_PATH_MAX];
-	char reason[sizeof_field(struct vum_conn, reason)];
-	struct vum_notes notes;
-};
-
-static void vum_snapshot_take(const struct vum_device *dev, struct vum_snapshot *s)
-{
-	const struct vum_conn *conn = &dev->conn;
-
-	vum_conn_assert_held(conn);
-	s->state = conn->state;
-	s->open = dev->open;
-	s->helper = dev->channel.opened;
-	s->path = conn->path;
-	s->peer = conn->peer;
-	s->server_ended = vum_conn_server_ended(conn);
-	s->stats = conn->stats;
-	memcpy(s->socket, dev->socket, sizeof(s->socket));
-	memcpy(s->reason, conn->reason, sizeof(s->reason));
-	s->notes = conn->notes;
-}
 
 /* How many pages have been evicted: work that faults and accesses wait for. */
 static int vum_put_evicted(struct sk_buff *skb, const struct vum_dma *dma)
@@ -70,16 +40,38 @@ static int vum_put_counters(struct sk_buff *skb, const struct vum_stats *stats)
 				 VUM_ATTR_PAD);
 }
 
-static int vum_put_server(struct sk_buff *skb, const struct vum_snapshot *s)
+static int vum_put_server(struct sk_buff *skb, const struct vum_conn *conn)
 {
-	if (s->state != VUM_STATE_ATTACHING && s->state != VUM_STATE_ATTACHED)
+	const struct vum_server *server = vum_servers_last(&conn->servers);
+
+	if (!vum_conn_alive(conn))
 		return 0;
 	return nla_put_string(skb, VUM_ATTR_DATA_PATH,
-			      vum_data_path_names[s->path]) ?:
-	       nla_put_u32(skb, VUM_ATTR_SERVER_PID, s->peer.server_pid) ?:
-	       nla_put_u32(skb, VUM_ATTR_SERVER_UID, s->peer.server_uid) ?:
-	       nla_put_u32(skb, VUM_ATTR_SERVER_GID, s->peer.server_gid) ?:
-	       (s->server_ended ? nla_put_flag(skb, VUM_ATTR_SERVER_ENDED) : 0);
+			      vum_data_path_names[conn->path]) ?:
+	       nla_put_u32(skb, VUM_ATTR_SERVER_PID, conn->peer.server_pid) ?:
+	       nla_put_u32(skb, VUM_ATTR_SERVER_UID, conn->peer.server_uid) ?:
+	       nla_put_u32(skb, VUM_ATTR_SERVER_GID, conn->peer.server_gid) ?:
+	       nla_put_string(skb, VUM_ATTR_SERVER_EXE, server->exe) ?:
+	       nla_put_string(skb, VUM_ATTR_SERVER_LICENSE, server->license) ?:
+	       (vum_conn_server_ended(conn) ?
+		nla_put_flag(skb, VUM_ATTR_SERVER_ENDED) : 0);
+}
+
+/* Why there is no server, and since when; or since when there is one. */
+static int vum_put_end(struct sk_buff *skb, const struct vum_conn *conn)
+{
+	const struct vum_server *last = vum_servers_last(&conn->servers);
+	const char *why = last ? last->why : "";
+	int ret = 0;
+
+	if (conn->state == VUM_STATE_BROKEN)
+		why = conn->reason;
+	if (*why)
+		ret = nla_put_string(skb, VUM_ATTR_REASON, why);
+	if (!ret && last)
+		ret = nla_put_u64_64bit(skb, VUM_ATTR_SINCE, last->until ?: last->from,
+					VUM_ATTR_PAD);
+	return ret;
 }
 
 /*
@@ -136,37 +128,38 @@ static int vum_put_notes(struct sk_buff *skb, const struct vum_notes *notes)
 	return ret;
 }
 
-static int vum_put_snapshot(struct sk_buff *skb, struct vum_device *dev,
-			    const struct vum_snapshot *s)
+/* With conn's lock held, so that what is told fits together. */
+static int vum_put_state(struct sk_buff *skb, struct vum_device *dev)
 {
+	const struct vum_conn *conn = &dev->conn;
 	int ret;
 
+	vum_conn_assert_held(conn);
 	ret = nla_put_u32(skb, VUM_ATTR_API_VERSION, VUM_API_VERSION) ?:
 	      nla_put_string(skb, VUM_ATTR_UUID, dev->uuid) ?:
 	      nla_put_string(skb, VUM_ATTR_TYPE, "vfio-user-pci") ?:
-	      nla_put_string(skb, VUM_ATTR_SOCKET, s->socket) ?:
-	      nla_put_u32(skb, VUM_ATTR_STATE, s->state) ?:
-	      vum_put_server(skb, s) ?:
-	      vum_put_counters(skb, &s->stats) ?:
+	      nla_put_string(skb, VUM_ATTR_SOCKET, dev->socket) ?:
+	      nla_put_u32(skb, VUM_ATTR_STATE, conn->state) ?:
+	      vum_put_server(skb, conn) ?:
+	      vum_put_end(skb, conn) ?:
+	      vum_put_counters(skb, &conn->stats) ?:
 	      vum_put_dma(skb, dev) ?:
-	      vum_put_notes(skb, &s->notes);
-	if (!ret && s->open)
+	      vum_put_notes(skb, &conn->notes);
+	if (!ret && dev->open)
 		ret = nla_put_flag(skb, VUM_ATTR_OPEN);
-	if (!ret && s->helper)
+	if (!ret && dev->channel.opened)
 		ret = nla_put_flag(skb, VUM_ATTR_HELPER);
-	if (!ret && s->state == VUM_STATE_BROKEN)
-		ret = nla_put_string(skb, VUM_ATTR_REASON, s->reason);
 	return ret;
 }
 
 static int vum_put_device(struct sk_buff *skb, struct vum_device *dev)
 {
-	struct vum_snapshot s;
+	int ret;
 
 	vum_conn_lock(&dev->conn);
-	vum_snapshot_take(dev, &s);
+	ret = vum_put_state(skb, dev);
 	vum_conn_unlock(&dev->conn);
-	return vum_put_snapshot(skb, dev, &s);
+	return ret;
 }
 
 static int vum_put_latency(struct sk_buff *skb, const struct vum_conn *conn)
@@ -199,6 +192,46 @@ static int vum_put_stats(struct sk_buff *skb, struct vum_device *dev)
 	       vum_put_counters(skb, &stats) ?:
 	       vum_put_evicted(skb, &dev->dma) ?:
 	       vum_put_latency(skb, &dev->conn);
+}
+
+static int vum_put_past_server(struct sk_buff *skb, const struct vum_server *server)
+{
+	struct nlattr *nest = nla_nest_start(skb, VUM_SERVER);
+	int ret;
+
+	if (!nest)
+		return -EMSGSIZE;
+	ret = nla_put_u32(skb, VUM_SERVER_PID, server->pid) ?:
+	      nla_put_u32(skb, VUM_SERVER_UID, server->uid) ?:
+	      nla_put_u32(skb, VUM_SERVER_GID, server->gid) ?:
+	      nla_put_string(skb, VUM_SERVER_EXE, server->exe) ?:
+	      nla_put_string(skb, VUM_SERVER_LICENSE, server->license) ?:
+	      nla_put_u64_64bit(skb, VUM_SERVER_FROM, server->from, VUM_SERVER_PAD) ?:
+	      nla_put_u64_64bit(skb, VUM_SERVER_UNTIL, server->until, VUM_SERVER_PAD) ?:
+	      nla_put_string(skb, VUM_SERVER_WHY, server->why);
+	if (!ret && server->flags & VUM_ATTACH_GPL)
+		ret = nla_put_flag(skb, VUM_SERVER_GPL);
+	if (!ret)
+		nla_nest_end(skb, nest);
+	return ret;
+}
+
+static int vum_put_servers(struct sk_buff *skb, struct vum_device *dev)
+{
+	int ret = nla_put_string(skb, VUM_ATTR_UUID, dev->uuid);
+	struct nlattr *nest = nla_nest_start(skb, VUM_ATTR_SERVERS);
+	struct vum_conn *conn = &dev->conn;
+	const struct vum_server *server;
+
+	if (ret || !nest)
+		return -EMSGSIZE;
+	vum_conn_lock(conn);
+	list_for_each_entry(server, &conn->servers.list, node)
+		ret = ret ?: vum_put_past_server(skb, server);
+	vum_conn_unlock(conn);
+	if (!ret)
+		nla_nest_end(skb, nest);
+	return ret;
 }
 
 /* Appends to @skb what a command replies of one device. */
@@ -289,6 +322,11 @@ static int vum_dump_stats(struct sk_buff *skb, struct netlink_callback *cb)
 	return vum_dump(skb, cb, VUM_CMD_GET_STATS, vum_put_stats);
 }
 
+static int vum_get_servers(struct sk_buff *skb, struct genl_info *info)
+{
+	return vum_get(info, VUM_CMD_GET_SERVERS, vum_put_servers);
+}
+
 static const struct nla_policy vum_policy[] = {
 	[VUM_ATTR_UUID] = { .type = NLA_NUL_STRING, .len = UUID_STRING_LEN },
 };
@@ -303,6 +341,10 @@ static const struct genl_small_ops vum_genl_ops[] = {
 		.cmd	= VUM_CMD_GET_STATS,
 		.doit	= vum_get_stats,
 		.dumpit	= vum_dump_stats,
+	},
+	{
+		.cmd	= VUM_CMD_GET_SERVERS,
+		.doit	= vum_get_servers,
 	},
 };
 
@@ -334,17 +376,15 @@ static struct genl_family vum_genl __ro_after_init = {
 void vum_netlink_event(struct vum_device *dev, enum vum_event event)
 {
 	struct sk_buff *skb = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_ATOMIC);
-	struct vum_snapshot s;
 	void *hdr;
 
 	if (!skb) {
 		genl_set_err(&vum_genl, &init_net, 0, 0, -ENOBUFS);
 		return;
 	}
-	vum_snapshot_take(dev, &s);
 	hdr = genlmsg_put(skb, 0, 0, &vum_genl, 0, VUM_CMD_EVENT);
 	if (!hdr || nla_put_u32(skb, VUM_ATTR_EVENT, event) ||
-	    vum_put_snapshot(skb, dev, &s)) {
+	    vum_put_state(skb, dev)) {
 		nlmsg_free(skb);
 		genl_set_err(&vum_genl, &init_net, 0, 0, -ENOBUFS);
 		return;

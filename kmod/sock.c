@@ -68,7 +68,7 @@ static void vum_sock_work(struct work_struct *work)
 	}
 	/* A server that has hung up never reads the answers that its next command waits for. */
 	if (vum_conn_is_stuck(conn) && READ_ONCE(vs->socket->sk->sk_shutdown))
-		vum_conn_end(vs->dev, vs->session);
+		vum_conn_hangup(vs->dev, vs->session);
 }
 
 /*

@@ -322,7 +322,7 @@ int vum_sock_read_locked(struct vum_sock *vs, const struct vum_carrier *carrier)
 		return 0;
 	case -EPIPE:
 	case -ECONNRESET:
-		vum_conn_end(vs->dev, vs->session);
+		vum_conn_hangup(vs->dev, vs->session);
 		return 0;
 	default:
 		vum_conn_break(vs->dev, vs->session,

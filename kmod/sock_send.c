@@ -190,7 +190,7 @@ static int vum_sock_send_rest(struct vum_sock *vs)
 		break;
 	case -EPIPE:
 	case -ECONNRESET:
-		vum_conn_end(vs->dev, vs->session);
+		vum_conn_hangup(vs->dev, vs->session);
 		break;
 	default:
 		vum_conn_break(vs->dev, vs->session,

@@ -112,7 +112,7 @@ static ssize_t state_store(struct device *device, struct device_attribute *attr,
 
 	if (!sysfs_streq(buf, vum_state_names[VUM_STATE_DETACHED]))
 		return -EINVAL;
-	vum_conn_end(dev, READ_ONCE(dev->conn.session));
+	vum_conn_end(dev, READ_ONCE(dev->conn.session), "detached by way of vfio_user/state");
 	return count;
 }
 static DEVICE_ATTR_RW(state);
@@ -360,6 +360,28 @@ static ssize_t data_path_store(struct device *device,
 }
 static DEVICE_ATTR_RW(data_path);
 
+static ssize_t license_policy_show(struct device *device, struct device_attribute *attr,
+				   char *buf)
+{
+	struct vum_device *dev = vum_from_dev(device);
+
+	return sysfs_emit(buf, "%s\n",
+			  vum_license_policy_names[READ_ONCE(dev->license_policy)]);
+}
+
+/* The policy is for the next server. */
+static ssize_t license_policy_store(struct device *device, struct device_attribute *attr,
+				    const char *buf, size_t count)
+{
+	int policy = __sysfs_match_string(vum_license_policy_names, VUM_LICENSE_POLICIES, buf);
+
+	if (policy < 0)
+		return policy;
+	WRITE_ONCE(vum_from_dev(device)->license_policy, policy);
+	return count;
+}
+static DEVICE_ATTR_RW(license_policy);
+
 static ssize_t poll_us_show(struct device *device, struct device_attribute *attr,
 			    char *buf)
 {
@@ -421,6 +443,7 @@ static struct attribute *vum_mdev_attrs[] = {
 	&dev_attr_timeout_ms.attr,
 	&dev_attr_posted_writes.attr,
 	&dev_attr_optional_commands.attr,
+	&dev_attr_license_policy.attr,
 	&dev_attr_data_path.attr,
 	&dev_attr_poll_us.attr,
 	&dev_attr_dma_mode.attr,

@@ -45,7 +45,7 @@
  * The version of everything in this file. Module and helper refuse each other unless
  * both have the same; releases with the same one go together.
  */
-#define VUM_API_VERSION		3
+#define VUM_API_VERSION		4
 
 /* The path of an mdev's channel is this, followed by the mdev's uuid. */
 #define VUM_CHANNEL_DIR		"/dev/vfio-user/"
@@ -56,6 +56,8 @@
 /* The limits of this project as a client, which VFIO_USER_VERSION tells servers. */
 #define VUM_MAX_MSG_FDS		64
 #define VUM_MAX_DATA_XFER_SIZE	1048576
+/* The longest text in this interface, in bytes, with its NUL. */
+#define VUM_MAX_TEXT		128
 /* The longest message that the channel carries: data, and room for any header. */
 #define VUM_MAX_MSG_SIZE	(VUM_MAX_DATA_XFER_SIZE + 4096)
 
@@ -74,12 +76,16 @@
 #define VUM_ATTACH_SOCKET	(1 << 0)
 /* In vum_attach.flags: the server has the capability "migration". */
 #define VUM_ATTACH_MIGRATION	(1 << 1)
+/* In vum_attach.flags: @license is an SPDX expression. */
+#define VUM_ATTACH_LICENSE	(1 << 2)
+/* In vum_attach.flags, with VUM_ATTACH_LICENSE: one that is compatible with GPL-2.0. */
+#define VUM_ATTACH_GPL		(1 << 3)
 
 /**
  * struct vum_attach - a negotiated connection
  * @argsz: size of this struct
  * @api_version: the caller's VUM_API_VERSION
- * @flags: VUM_ATTACH_SOCKET and VUM_ATTACH_MIGRATION, or 0
+ * @flags: VUM_ATTACH_*, or'ed
  * @max_msg_fds: most descriptors that the server takes in one message
  * @max_data_xfer_size: most bytes in one data transfer message to the server; at
  *	least 8, or the registers of a device could not be accessed
@@ -96,7 +102,8 @@
  *	socket, from which nothing has been read beyond the VFIO_USER_VERSION
  *	reply; else 0
  * @reserved2: 0
- * @reserved3: 0
+ * @license: address of the licence that the server declares, a text of printable ASCII
+ *	characters, its NUL included no longer than VUM_MAX_TEXT; 0 if it declares none
  *
  * The values come from the server's reply to VFIO_USER_VERSION. Those that it does
  * not name have the specification's defaults.
@@ -116,7 +123,7 @@ struct vum_attach {
 	__u32 server_gid;
 	__s32 socket;
 	__u32 reserved2;
-	__u64 reserved3;
+	__aligned_u64 license;
 };
 
 static_assert(sizeof(struct vum_attach) == 64, "interface");
@@ -233,6 +240,38 @@ static_assert(sizeof(struct vum_carry) == 16, "interface");
  */
 #define VUM_RESUME		_IO(VUM_IOC_TYPE, 5)
 
+/* The reason for the end of an attachment whose server has closed its socket. */
+#define VUM_WHY_HANGUP		"the server hung up"
+
+/* In vum_end.flags: the server is at fault: the state is to be VUM_STATE_BROKEN. */
+#define VUM_END_BROKEN		(1 << 0)
+
+/**
+ * struct vum_end - why there is no attachment any more, or none yet
+ * @argsz: size of this struct
+ * @flags: VUM_END_BROKEN or 0
+ * @reason: address of a text of printable ASCII characters, not empty, its NUL included no
+ *	longer than VUM_MAX_TEXT
+ */
+struct vum_end {
+	__u32 argsz;
+	__u32 flags;
+	__aligned_u64 reason;
+};
+
+static_assert(sizeof(struct vum_end) == 16, "interface");
+
+/**
+ * VUM_END - end the attachment of this opener, or say why it does not attach a server
+ *
+ * Argument: struct vum_end. The reason is what VUM_ATTR_REASON and VUM_SERVER_WHY tell.
+ *
+ * Return: 0; EINVAL if a field is out of range; ENOTCONN if there is nothing to end, and
+ * VUM_END_BROKEN is not set; EISCONN if VUM_RESUME would find an attachment; EREMOTEIO as
+ * VUM_ATTACH; ENODEV if the mdev is gone; ENOMEM; EFAULT.
+ */
+#define VUM_END			_IO(VUM_IOC_TYPE, 6)
+
 /*
  * Generic netlink.
  */
@@ -258,15 +297,18 @@ static_assert(sizeof(struct vum_carry) == 16, "interface");
  *	attributes that VUM_CMD_GET_DEVICE replies
  * @VUM_CMD_GET_STATS: request: one mdev (VUM_ATTR_UUID), or all of them (dump);
  *	reply: VUM_ATTR_UUID, the counters, VUM_ATTR_DMA_EVICTED and VUM_ATTR_LATENCY
+ * @VUM_CMD_GET_SERVERS: request: one mdev (VUM_ATTR_UUID); reply: VUM_ATTR_UUID and
+ *	VUM_ATTR_SERVERS
  */
 enum vum_cmd {
 	VUM_CMD_UNSPEC,
 	VUM_CMD_GET_DEVICE,
 	VUM_CMD_EVENT,
 	VUM_CMD_GET_STATS,
+	VUM_CMD_GET_SERVERS,
 };
 
-#define VUM_CMD_MAX VUM_CMD_GET_STATS
+#define VUM_CMD_MAX VUM_CMD_GET_SERVERS
 
 /**
  * enum vum_attr - generic netlink attributes
@@ -284,7 +326,8 @@ enum vum_cmd {
  *	the data path "relay", the VERSION reply. 0 if it is not known
  * @VUM_ATTR_SERVER_UID: u32, while attached: that process's uid
  * @VUM_ATTR_SERVER_GID: u32, while attached: that process's gid
- * @VUM_ATTR_REASON: string, why the state is VUM_STATE_BROKEN
+ * @VUM_ATTR_REASON: string, why the state is VUM_STATE_BROKEN; or why the last attachment
+ *	has ended, if it is VUM_STATE_DETACHED and there was one
  * @VUM_ATTR_REQUESTS: u64, requests queued since the mdev was created
  * @VUM_ATTR_ABORTED: u64, requests that ended without a reply
  * @VUM_ATTR_ERRORS: u64, requests to which the server replied with an error
@@ -311,6 +354,12 @@ enum vum_cmd {
  * @VUM_ATTR_SERVER_ENDED: flag, that process has ended; another one has the connection
  * @VUM_ATTR_DMA_FILES: u32, how many of @VUM_ATTR_DMA_MAPPINGS have shown the server a
  *	file of the consumer's, as "share" does where the memory is in one
+ * @VUM_ATTR_SERVERS: nested VUM_SERVER, one for each of the last 16 servers that were
+ *	attached, or refused for their licence; the present or last one first
+ * @VUM_ATTR_SERVER_EXE: string, while attached: as VUM_SERVER_EXE
+ * @VUM_ATTR_SERVER_LICENSE: string, while attached: as VUM_SERVER_LICENSE
+ * @VUM_ATTR_SINCE: u64, when the attachment began, in seconds since 1970; or ended, if the
+ *	state is VUM_STATE_DETACHED or VUM_STATE_BROKEN. Missing if there was none
  */
 enum vum_attr {
 	VUM_ATTR_UNSPEC,
@@ -343,9 +392,13 @@ enum vum_attr {
 	VUM_ATTR_NOTES,
 	VUM_ATTR_SERVER_ENDED,
 	VUM_ATTR_DMA_FILES,
+	VUM_ATTR_SERVERS,
+	VUM_ATTR_SERVER_EXE,
+	VUM_ATTR_SERVER_LICENSE,
+	VUM_ATTR_SINCE,
 };
 
-#define VUM_ATTR_MAX VUM_ATTR_DMA_FILES
+#define VUM_ATTR_MAX VUM_ATTR_SINCE
 
 /**
  * enum vum_note_attr - attributes within VUM_ATTR_NOTES, and within VUM_NOTE
@@ -362,6 +415,40 @@ enum vum_note_attr {
 };
 
 #define VUM_NOTE_MAX VUM_NOTE_COUNT
+
+/**
+ * enum vum_server_attr - attributes within VUM_ATTR_SERVERS, and within VUM_SERVER
+ * @VUM_SERVER_UNSPEC: invalid
+ * @VUM_SERVER_PAD: padding
+ * @VUM_SERVER: nested, one server
+ * @VUM_SERVER_PID: u32, as VUM_ATTR_SERVER_PID, as of the attachment's end
+ * @VUM_SERVER_UID: u32, that process's uid
+ * @VUM_SERVER_GID: u32, that process's gid
+ * @VUM_SERVER_EXE: string, path of the executable of the process that answered VERSION, its
+ *	last 127 bytes; empty if it is not known
+ * @VUM_SERVER_LICENSE: string, the licence that the server declares; empty if it
+ *	declares none
+ * @VUM_SERVER_GPL: flag, that is an SPDX expression that is compatible with GPL-2.0
+ * @VUM_SERVER_FROM: u64, when it was attached, in seconds since 1970
+ * @VUM_SERVER_UNTIL: u64, when that ended; 0 if it has not
+ * @VUM_SERVER_WHY: string, why it ended; empty if it has not
+ */
+enum vum_server_attr {
+	VUM_SERVER_UNSPEC,
+	VUM_SERVER_PAD,
+	VUM_SERVER,
+	VUM_SERVER_PID,
+	VUM_SERVER_UID,
+	VUM_SERVER_GID,
+	VUM_SERVER_EXE,
+	VUM_SERVER_LICENSE,
+	VUM_SERVER_GPL,
+	VUM_SERVER_FROM,
+	VUM_SERVER_UNTIL,
+	VUM_SERVER_WHY,
+};
+
+#define VUM_SERVER_MAX VUM_SERVER_WHY
 
 /**
  * enum vum_latency_attr - attributes within VUM_ATTR_LATENCY
@@ -403,6 +490,8 @@ enum vum_state {
  * @VUM_EVENT_CLOSED: the consumer has closed the device
  * @VUM_EVENT_BROKEN: the server misbehaved; VUM_ATTR_REASON says how
  * @VUM_EVENT_CHANGED: VUM_ATTR_SOCKET has changed; connect to the new socket
+ * @VUM_EVENT_OPEN_FAILED: a consumer could not open the device, since no server was attached
+ *	in time
  */
 enum vum_event {
 	VUM_EVENT_CREATED,
@@ -413,6 +502,7 @@ enum vum_event {
 	VUM_EVENT_CLOSED,
 	VUM_EVENT_BROKEN,
 	VUM_EVENT_CHANGED,
+	VUM_EVENT_OPEN_FAILED,
 };
 
 #endif /* _UAPI_VFIO_USER_MDEV_H */

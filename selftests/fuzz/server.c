@@ -267,7 +267,7 @@ static void raw(struct fuzz_input *in)
 static void other_ioctl(struct fuzz_input *in)
 {
 	static const unsigned int cmds[] = {
-		VUM_GET_API_VERSION, VUM_RESUME, VUM_CARRY, VUM_RECV, VUM_SEND,
+		VUM_GET_API_VERSION, VUM_RESUME, VUM_CARRY, VUM_RECV, VUM_SEND, VUM_END,
 	};
 	uint8_t arg[sizeof(struct vum_attach)], which = fuzz_u8(in);
 
@@ -275,7 +275,7 @@ static void other_ioctl(struct fuzz_input *in)
 	/* Nothing that would have the kernel write to where this process has its data. */
 	((uint64_t *)arg)[2] &= 0xfff;
 	((uint64_t *)arg)[3] &= 0xfff;
-	ioctl(s.channel, which < 5 ? cmds[which] : fuzz_u32(in), arg);
+	ioctl(s.channel, which < 6 ? cmds[which] : fuzz_u32(in), arg);
 }
 
 static void resume(void)

@@ -18,6 +18,8 @@ enum {
 	OPT_MAJOR,
 	OPT_MINOR,
 	OPT_VERSION_JSON,
+	OPT_LICENSE,
+	OPT_PLEDGE,
 	OPT_VERSION_STALL,
 	OPT_STALL,
 	OPT_ONCE,
@@ -37,6 +39,10 @@ static const struct argp_option common_options[] = {
 	{ "minor", OPT_MINOR, "N", 0, "Answer VERSION with minor N", 0 },
 	{ "version-json", OPT_VERSION_JSON, "STRING", 0,
 	  "Answer VERSION with this text as it is", 0 },
+	{ "license", OPT_LICENSE, "SPDX", 0,
+	  "Declare this licence (default GPL-2.0-only); \"\" for none", 0 },
+	{ "pledge", OPT_PLEDGE, "TEXT", 0,
+	  "Repeat TEXT, if that is what the client asks for", 0 },
 	{ "version-stall", OPT_VERSION_STALL, NULL, 0,
 	  "Never answer VERSION", 0 },
 	{ "stall", OPT_STALL, "CMD", 0,
@@ -106,6 +112,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 				VFIO_USER_DEFAULT_MAX_DATA_XFER_SIZE,
 			.major = -1,
 			.minor = -1,
+			.license = "GPL-2.0-only",
 		};
 		break;
 	case OPT_SOCKET:
@@ -125,6 +132,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_VERSION_JSON:
 		opt->version_json = arg;
+		break;
+	case OPT_LICENSE:
+		opt->license = arg;
+		break;
+	case OPT_PLEDGE:
+		opt->pledge = arg;
 		break;
 	case OPT_VERSION_STALL:
 		opt->stall |= 1U << VFIO_USER_VERSION;

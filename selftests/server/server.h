@@ -62,6 +62,8 @@ enum vus_fork {
  * @major: what to answer in VERSION, -1 for the truth
  * @minor: likewise
  * @version_json: what to answer in VERSION instead of our capabilities
+ * @license: the licence to declare in VERSION, an SPDX expression; empty for none
+ * @pledge: the text to repeat in VERSION if the client asks for one, or NULL
  * @stall: bit n: never answer command n
  * @verbose: trace every message
  * @once: stop when the first client leaves
@@ -78,6 +80,8 @@ struct vus_options {
 	int major;
 	int minor;
 	const char *version_json;
+	const char *license;
+	const char *pledge;
 	__u32 stall;
 	bool verbose;
 	bool once;

@@ -25,7 +25,7 @@ static __u32 number_or(const struct json_object *caps, const char *name,
 static int read_capabilities(struct vus_server *srv, const char *text,
 			     size_t size)
 {
-	struct json_object *root, *caps;
+	struct json_object *root, *caps, *pledge;
 	int ret = -1;
 
 	if (!size)
@@ -46,6 +46,9 @@ static int read_capabilities(struct vus_server *srv, const char *text,
 					srv->client_max_fds);
 	srv->client_max_xfer = number_or(caps, "max_data_xfer_size",
 					 srv->client_max_xfer);
+	srv->pledges = srv->opt.pledge && json_object_object_get_ex(caps, "pledge", &pledge) &&
+		       json_object_is_type(pledge, json_type_string) &&
+		       !strcmp(json_object_get_string(pledge), srv->opt.pledge);
 out:
 	json_object_put(root);
 	return ret;
@@ -71,6 +74,12 @@ static char *write_capabilities(const struct vus_server *srv)
 		json_object_object_add(migration, "pgsize", json_object_new_int64(4096));
 		json_object_object_add(caps, "migration", migration);
 	}
+	if (*srv->opt.license)
+		json_object_object_add(caps, "license",
+				       json_object_new_string(srv->opt.license));
+	if (srv->pledges)
+		json_object_object_add(caps, "pledge",
+				       json_object_new_string(srv->opt.pledge));
 	json_object_object_add(root, "capabilities", caps);
 	text = strdup(json_object_to_json_string_ext(root, flags));
 	json_object_put(root);

@@ -91,6 +91,23 @@ TEST(version_handshake)
 	CHECK(world_state_is(&w, "detached"));
 }
 
+/* An ioctl refuses a text of the helper's that is none, or too long, or cannot be printed. */
+static void check_text(__u64 *text, unsigned long request, void *arg)
+{
+	char longest[VUM_MAX_TEXT + 1];
+
+	memset(longest, 'a', sizeof(longest));
+	longest[sizeof(longest) - 1] = '\0';
+	*text = (uintptr_t)longest;
+	CHECK_ERRNO(ioctl(fd, request, arg), EINVAL);
+	*text = (uintptr_t)"a line\n";
+	CHECK_ERRNO(ioctl(fd, request, arg), EINVAL);
+	*text = (uintptr_t)"\xe4";
+	CHECK_ERRNO(ioctl(fd, request, arg), EINVAL);
+	*text = (uintptr_t)test_bad_address();
+	CHECK_ERRNO(ioctl(fd, request, arg), EFAULT);
+}
+
 TEST(attach_refuses_nonsense)
 {
 	struct vum_attach a;
@@ -101,13 +118,18 @@ TEST(attach_refuses_nonsense)
 	a.argsz = 8;
 	CHECK_ERRNO(ioctl(fd, VUM_ATTACH, &a), EINVAL);
 	a = good_attach();
-	a.flags = 4;
+	a.flags = 16;
 	CHECK_ERRNO(ioctl(fd, VUM_ATTACH, &a), EINVAL);
+	/* A licence that means something, but is not there; or that is none. */
+	a.flags = VUM_ATTACH_LICENSE;
+	CHECK_ERRNO(ioctl(fd, VUM_ATTACH, &a), EINVAL);
+	a.license = (uintptr_t)"MIT";
+	a.flags = VUM_ATTACH_GPL;
+	CHECK_ERRNO(ioctl(fd, VUM_ATTACH, &a), EINVAL);
+	a.flags = 0;
+	check_text(&a.license, VUM_ATTACH, &a);
 	a = good_attach();
 	a.reserved = 1;
-	CHECK_ERRNO(ioctl(fd, VUM_ATTACH, &a), EINVAL);
-	a = good_attach();
-	a.reserved3 = 1;
 	CHECK_ERRNO(ioctl(fd, VUM_ATTACH, &a), EINVAL);
 	a = good_attach();
 	a.max_msg_fds = 0;
@@ -125,6 +147,50 @@ TEST(attach_refuses_nonsense)
 	a = good_attach();
 	CHECK(!ioctl(fd, VUM_ATTACH, &a));
 	CHECK_ERRNO(ioctl(fd, VUM_ATTACH, &a), EISCONN);
+}
+
+TEST(end_refuses_nonsense)
+{
+	struct vum_end end = { .argsz = sizeof(end), .reason = (uintptr_t)"for no reason" };
+
+	up();
+	CHECK_ERRNO(ioctl(fd, VUM_END, NULL), EFAULT);
+	CHECK_ERRNO(ioctl(fd, VUM_END, &end), ENOTCONN);
+	end.argsz = 8;
+	CHECK_ERRNO(ioctl(fd, VUM_END, &end), EINVAL);
+	end.argsz = sizeof(end);
+	end.flags = 2;
+	CHECK_ERRNO(ioctl(fd, VUM_END, &end), EINVAL);
+	end.flags = VUM_END_BROKEN;
+	end.reason = (uintptr_t)"";
+	CHECK_ERRNO(ioctl(fd, VUM_END, &end), EINVAL);
+	check_text(&end.reason, VUM_END, &end);
+	CHECK(world_state_is(&w, "detached"));
+}
+
+/* A reason before there is an attachment, and for the end of one. */
+TEST(end_tells_why)
+{
+	struct vum_end end = { .argsz = sizeof(end), .flags = VUM_END_BROKEN };
+	struct vum_attach a = good_attach();
+	char reason[VUM_MAX_TEXT];
+
+	up();
+	end.reason = (uintptr_t)"it speaks Latin";
+	CHECK(!ioctl(fd, VUM_END, &end));
+	CHECK(!ioctl(fd, VUM_END, &end));
+	CHECK(world_state_is(&w, "broken"));
+	CHECK_EQ(kernel_log_count(w.uuid, "it speaks Latin"), 1);
+	CHECK(!ioctl(fd, VUM_ATTACH, &a));
+	CHECK(world_state_is(&w, "attaching"));
+	end.flags = 0;
+	end.reason = (uintptr_t)"it has gone to Rome";
+	CHECK(!ioctl(fd, VUM_END, &end));
+	CHECK(world_state_is(&w, "detached"));
+	dma_show_text(&w, "reason", reason, sizeof(reason));
+	CHECK(!strcmp(reason, "it has gone to Rome"));
+	CHECK_ERRNO(ioctl(fd, VUM_END, &end), ENOTCONN);
+	CHECK_ERRNO(read(fd, reason, sizeof(reason)), EPIPE);
 }
 
 TEST(nothing_before_attach)

@@ -595,7 +595,7 @@ TEST(second_thoughts)
 	region_same(&c, region_mapped(&c, BAR0, 0, BAR0_SIZE), BAR0, 0);
 }
 
-#define ENDED	"the kernel ended the attachment"
+#define ENDED	"broken: server's device differs"
 #define DIFFERS	"server's device differs from the one that is in use"
 
 /* The helper as well, or it would take a second to try again. */

@@ -3,8 +3,10 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "../lib/dma.h"
 #include "../lib/puppet.h"
 #include "../lib/test.h"
 
@@ -22,12 +24,17 @@ static void start(const char *option, const char *value)
 
 static void refused(const char *option, const char *value, const char *message)
 {
+	char reason[128];
+
 	start(option, value);
 	CHECK_SOON(file_count(world_helper_log(), message) == 1);
 	/* It tries again, and does not say so again. */
 	test_sleep_ms(2500);
 	CHECK_EQ(file_count(world_helper_log(), message), 1);
-	CHECK(world_state_is(&w, "detached"));
+	CHECK(world_state_is(&w, "broken"));
+	dma_show_text(&w, "reason", reason, sizeof(reason));
+	CHECK(strstr(reason, message));
+	CHECK_EQ(kernel_log_count(w.uuid, "server refused"), 1);
 	CHECK_EQ(kill(w.helper, 0), 0);
 }
 

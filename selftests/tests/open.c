@@ -53,6 +53,7 @@ TEST(without_server)
 	fails_after(&w, 300);
 	CHECK_EQ(kernel_log_count(w.uuid, w.socket), 1);
 	CHECK_EQ(kernel_log_count(w.uuid, "no server on"), 1);
+	CHECK_SOON(file_count(world_helper_log(), "could not open the device") == 1);
 }
 
 TEST(without_patience)

@@ -7,7 +7,20 @@
 #include <vfio_user.h>
 #include <vfio_user_mdev.h>
 
+#define PLEDGE "I serve"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Would the module take what is said of the licence? */
+static bool license_fits(const struct version_caps *caps)
+{
+	if (!memchr(caps->license, 0, sizeof(caps->license)))
+		return false;
+	for (const char *p = caps->license; *p; p++)
+		if (*p < ' ' || *p > '~')
+			return false;
+	return caps->license[0] || caps->license_kind == LICENSE_UNREADABLE;
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -27,11 +40,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(&hdr, msg, sizeof(hdr));
 	hdr.msg_size = (uint32_t)size;
 	memcpy(msg, &hdr, sizeof(hdr));
-	good = version_reply(msg, size, &caps, why, sizeof(why));
+	good = version_reply(msg, size, size & 1 ? PLEDGE : NULL, &caps, why, sizeof(why));
 	/* What the kernel would refuse, or a refusal without a word. */
 	if (good ? !caps.max_msg_fds || caps.max_data_xfer_size < 8 ||
 		   caps.max_data_xfer_size > VUM_MAX_DATA_XFER_SIZE ||
-		   caps.minor > VFIO_USER_MINOR : !*why)
+		   caps.minor > VFIO_USER_MINOR || !license_fits(&caps) : !*why)
 		abort();
 	free(msg);
 	return 0;
