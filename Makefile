@@ -106,6 +106,19 @@ parts_of = $(if $(filter fuzz_%,$(1)),$(wildcard selftests/fuzz/*.c))
 $(foreach t,$(TESTS),$(eval $(call program,test-$(t),$(call objs,$(call source_of,$(t)) $(call parts_of,$(t)) $(lib)),-lpthread $$(NL_LIBS))))
 $(foreach r,$(ROWS),$(eval $(call program,bench-$(r),$(call objs,selftests/bench/rows/$(r).c $(wildcard selftests/bench/*.c) $(lib)),-lpthread -lm $$(NL_LIBS))))
 
+# Daemon and tool as of another interface version, for what module and helper say then.
+ifneq ($(filter helper,$(TESTS)),)
+NEXT := $(addprefix $(O)/bin/next-,$(HELPER))
+PROGRAMS += $(NEXT)
+$(NEXT): $(wildcard helper/*.[ch]) $(wildcard uapi/*.h)
+	@mkdir -p $(@D) $(O)/next/$(@F)
+	@echo "  CC      $@"
+	@cp -rp helper uapi $(O)/next/$(@F) && \
+	sed -i 's/\(define VUM_API_VERSION\).*/\1 9999/' $(O)/next/$(@F)/uapi/vfio_user_mdev.h && \
+	$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(LDFLAGS) -o $@ $(addprefix $(O)/next/$(@F)/,$(if \
+		$(findstring ctl,$@),$(ctl_only) $(shared),$(filter-out $(ctl_only),$(wildcard helper/*.c)))) $(NL_LIBS)
+endif
+
 # Runs in guests that have no libraries, and so without sanitizers.
 ifndef SAN
 PROGRAMS += $(O)/bin/guest-bench $(O)/bin/guest-move

@@ -40,6 +40,36 @@ TEST(usage)
 	CHECK(strstr(out, "must be error, warning"));
 }
 
+TEST(not_root)
+{
+	char command[256], out[512];
+
+	snprintf(command, sizeof(command), "setpriv --reuid=65534 --clear-groups %s 2>&1",
+		 world_bin("vfio-user-mdevd"));
+	CHECK_EQ(command_output(command, out, sizeof(out)), 1);
+	CHECK(strstr(out, "run me as root"));
+}
+
+/* The module and programs of another build: what each side says, and that none goes on. */
+TEST(another_interface_version)
+{
+	struct world w;
+	char command[256];
+
+	world_mdev(&w);
+	snprintf(command, sizeof(command), "%s 2>&1", world_bin("next-vfio-user-mdevd"));
+	CHECK_EQ(command_output(command, out, sizeof(out)), 1);
+	CHECK(strstr(out, "install the two from the same release"));
+	CHECK_EQ(strcspn(out, "\n") + 1, strlen(out));
+	CHECK(strstr(out, "this helper 9999"));
+	CHECK_EQ(kernel_log_count(w.uuid, "speaks interface version 9999, this module"), 1);
+	snprintf(command, sizeof(command), "%s show %s 2>&1", world_bin("next-vfio-user-mdevctl"),
+		 w.uuid);
+	CHECK_EQ(command_output(command, out, sizeof(out)), 1);
+	CHECK(strstr(out, "this tool 9999"));
+	CHECK(world_state_is(&w, "detached"));
+}
+
 TEST(bad_poll_us)
 {
 	static const char *const bad[] = { "", "-1", "1000001", "5s", "x" };
