@@ -285,6 +285,8 @@ static uint32_t attach_flags(const struct version_caps *caps)
 
 	if (caps->migration)
 		flags |= VUM_ATTACH_MIGRATION;
+	if (caps->write_multiple)
+		flags |= VUM_ATTACH_WRITE_MULTI;
 	if (caps->license_kind != LICENSE_UNREADABLE)
 		flags |= VUM_ATTACH_LICENSE;
 	if (caps->license_kind == LICENSE_GPL)

@@ -24,6 +24,7 @@ static struct json_object *client_caps(const char *pledge)
 	json_object_object_add(migration, "pgsize",
 			       json_object_new_int(VFIO_USER_DEFAULT_PGSIZES));
 	json_object_object_add(caps, "migration", migration);
+	json_object_object_add(caps, "write_multiple", json_object_new_boolean(true));
 	if (pledge)
 		json_object_object_add(caps, "pledge", json_object_new_string(pledge));
 	return caps;
@@ -156,6 +157,18 @@ static bool check_pledge(struct json_object *caps, const char *pledge, struct re
 	return true;
 }
 
+/* Does it take several writes in one message? */
+static bool check_write_multiple(struct json_object *caps, bool *multiple, struct reason *why)
+{
+	struct json_object *o;
+
+	*multiple = json_object_object_get_ex(caps, "write_multiple", &o) &&
+		    json_object_get_boolean(o);
+	if (*multiple && !json_object_is_type(o, json_type_boolean))
+		return refuse(why, "capability write_multiple in its VERSION reply is not a boolean");
+	return true;
+}
+
 static uint64_t at_most(uint64_t value, uint64_t limit)
 {
 	return value < limit ? value : limit;
@@ -180,6 +193,7 @@ static bool read_caps(struct json_object *top, const char *pledge, struct versio
 	    !read_number(o, "pgsizes", &pgsizes, why) ||
 	    !check_twin_socket(o, why) ||
 	    !check_migration(o, &caps->migration, why) ||
+	    !check_write_multiple(o, &caps->write_multiple, why) ||
 	    !check_pledge(o, pledge, why))
 		return false;
 	if (xfer < sizeof(uint64_t))

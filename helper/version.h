@@ -18,6 +18,7 @@ struct version_caps {
 	uint32_t max_dma_maps;
 	uint64_t pgsizes;
 	bool migration;
+	bool write_multiple;
 	/* What it declares, printable; empty if it declares none. */
 	char license[VUM_MAX_TEXT];
 	enum license license_kind;

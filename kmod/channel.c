@@ -88,7 +88,7 @@ static char *vum_text_from_user(u64 address)
 static int vum_attach_check(struct vum_attach *a)
 {
 	if (a->flags & ~(VUM_ATTACH_SOCKET | VUM_ATTACH_MIGRATION | VUM_ATTACH_LICENSE |
-			 VUM_ATTACH_GPL) ||
+			 VUM_ATTACH_GPL | VUM_ATTACH_WRITE_MULTI) ||
 	    (a->flags & VUM_ATTACH_LICENSE && !a->license) ||
 	    (a->flags & VUM_ATTACH_GPL && !(a->flags & VUM_ATTACH_LICENSE)) ||
 	    a->reserved || a->reserved2 || (a->socket && !(a->flags & VUM_ATTACH_SOCKET)) ||

@@ -20,9 +20,6 @@
 #include "trace.h"
 #include "work.h"
 
-/* Posted writes that may wait to be sent at a time. */
-#define VUM_MAX_POSTED	64
-
 const char *const vum_state_names[] = {
 	[VUM_STATE_DETACHED]	= "detached",
 	[VUM_STATE_ATTACHING]	= "attaching",
@@ -84,8 +81,8 @@ static int vum_conn_number(struct vum_conn *conn, struct vum_req *req)
  * @conn: connection, locked; the lock may be dropped for a while
  * @req: request, which the caller appends to conn->out or sends
  *
- * Return: 0, and the connection has a reference on @req; or an error as
- * vum_req_queue().
+ * Return: 0, and the connection has a reference on @req; VUM_CONN_GATHERED if there is
+ * nothing left to do; or an error as vum_req_queue().
  */
 int vum_conn_enqueue(struct vum_conn *conn, struct vum_req *req)
 {
@@ -96,9 +93,13 @@ int vum_conn_enqueue(struct vum_conn *conn, struct vum_req *req)
 		return ret;
 	if (req->kind == VUM_REQ_POSTED && conn->nr_posted < VUM_MAX_POSTED &&
 	    !conn->no_posting) {
+		conn->nr_posted++;
+		if (vum_posted_add(&conn->out, req, vum_posted_most(&conn->peer))) {
+			conn->stats.requests++;
+			return VUM_CONN_GATHERED;
+		}
 		req->msg.hdr.flags = VFIO_USER_F_NO_REPLY;
 		req->msg.hdr.msg_id = VUM_ID_POSTED;
-		conn->nr_posted++;
 		conn->posted = true;
 	} else {
 		/* With too many unsent, wait for this one, and so for all before it. */
@@ -125,7 +126,7 @@ void vum_conn_sent(struct vum_conn *conn, struct vum_req *req)
 	req->state = VUM_REQ_SENT;
 	req->sent = true;
 	if (req->kind == VUM_REQ_POSTED) {
-		conn->nr_posted--;
+		conn->nr_posted -= vum_posted_writes(req);
 	} else if (req->kind != VUM_REQ_ANSWER) {
 		if (req->reply_fds)
 			conn->fds_wanted++;

@@ -16,6 +16,7 @@
 #include "ids.h"
 #include "message.h"
 #include "notes.h"
+#include "posted.h"
 #include "servers.h"
 #include "stats.h"
 #include "transport.h"
@@ -35,7 +36,7 @@
  *	memory for a command until the answer has been sent
  * @stuck: bytes of the command that has to wait until @held is less; 0: none has to
  * @memcg: the memory cgroup that pays for what the server makes the kernel hold
- * @nr_posted: messages of kind VUM_REQ_POSTED in @out
+ * @nr_posted: posted writes in messages of kind VUM_REQ_POSTED in @out
  * @posted: the server has been sent a message of kind VUM_REQ_POSTED
  * @no_posting: it replies to these, so no more are sent
  * @waiter: a task that waits for a reply at present, or NULL
@@ -122,6 +123,8 @@ void vum_conn_exit(struct vum_conn *conn);
 void vum_conn_swap_transport(struct vum_conn *conn, struct vum_transport **transport);
 
 /* Requests on their way to the server and back. */
+/* From vum_conn_enqueue(): the write goes with a message that waits already. */
+#define VUM_CONN_GATHERED	1
 int vum_conn_enqueue(struct vum_conn *conn, struct vum_req *req);
 void vum_conn_sent(struct vum_conn *conn, struct vum_req *req);
 struct vum_req *vum_conn_take(struct vum_conn *conn);

@@ -47,7 +47,8 @@ static bool vum_reply_unasked(const struct vum_conn *conn,
 			      const struct vfio_user_header *hdr)
 {
 	return conn->posted && hdr->msg_id == VUM_ID_POSTED &&
-	       hdr->cmd == VFIO_USER_REGION_WRITE;
+	       (hdr->cmd == VFIO_USER_REGION_WRITE ||
+		hdr->cmd == VFIO_USER_REGION_WRITE_MULTI);
 }
 
 /*

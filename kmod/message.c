@@ -103,6 +103,7 @@ static struct vum_req *vum_req_new(enum vum_req_kind kind, u16 cmd, size_t paylo
 	req->reply_fds = 0;
 	req->small = small;
 	req->sent = false;
+	req->gathers = false;
 	req->timeout_ms = 0;
 	req->done = NULL;
 	req->reply = NULL;
@@ -148,6 +149,19 @@ struct vum_req *vum_req_alloc_nofail(enum vum_req_kind kind, u16 cmd,
 				     size_t payload)
 {
 	return vum_req_new(kind, cmd, payload, GFP_KERNEL | __GFP_NOFAIL);
+}
+
+/**
+ * vum_req_alloc_now - allocate a message to the server without waiting for memory
+ * @kind: who waits for the reply
+ * @cmd: enum vfio_user_command
+ * @payload: as for vum_req_alloc()
+ *
+ * Return: as vum_req_alloc().
+ */
+struct vum_req *vum_req_alloc_now(enum vum_req_kind kind, u16 cmd, size_t payload)
+{
+	return vum_req_new(kind, cmd, payload, GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN);
 }
 
 /**

@@ -109,6 +109,7 @@ enum vum_req_state {
  * @reply_fds: most descriptors that may come with the reply
  * @sent: the request has been handed to the transport
  * @small: the request is from the cache for small messages
+ * @gathers: a posted write that may go together with others in one message
  * @timeout_ms: how long to wait for the reply, if not as long as dev->timeout_ms says
  * @queued_at: ktime_get_ns() when the request was queued
  * @done: called without locks once a VUM_REQ_ASYNC has ended, with @reply or
@@ -131,6 +132,7 @@ struct vum_req {
 	u32 reply_fds;
 	bool sent;
 	bool small;
+	bool gathers;
 	u32 timeout_ms;
 	u64 queued_at;
 	void (*done)(struct vum_device *dev, const struct vum_req *req);
@@ -155,6 +157,7 @@ void vum_files_put(struct file **files, u32 nr);
 struct vum_req *vum_req_alloc(enum vum_req_kind kind, u16 cmd, size_t payload);
 struct vum_req *vum_req_alloc_nofail(enum vum_req_kind kind, u16 cmd,
 				     size_t payload);
+struct vum_req *vum_req_alloc_now(enum vum_req_kind kind, u16 cmd, size_t payload);
 void vum_req_keep_small(struct vum_req *req, const struct vum_msg *reply);
 void vum_req_free(struct vum_req *req);
 

@@ -165,6 +165,7 @@ static int vum_region_write_chunk(struct vum_device *dev, const char __user *buf
 	if (!req)
 		return -ENOMEM;
 	req->session = session;
+	req->gathers = req->kind == VUM_REQ_POSTED;
 	payload = (void *)req->msg.payload;
 	memcpy(payload, access, sizeof(*access));
 	req->echo = sizeof(*access);

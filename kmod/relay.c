@@ -72,7 +72,8 @@ static void vum_relay_unget(struct vum_conn *conn, u32 session,
 	vum_conn_lock(conn);
 	if (vum_conn_current(conn, session)) {
 		if (vum_req_one_way(req->kind)) {
-			conn->nr_posted += req->kind == VUM_REQ_POSTED;
+			if (req->kind == VUM_REQ_POSTED)
+				conn->nr_posted += vum_posted_writes(req);
 			list_add(&req->node, &conn->out);
 			req = NULL;
 		} else if (req->state == VUM_REQ_SENT) {

@@ -18,7 +18,7 @@
 /**
  * vum_req_queue - queue a request for the server
  * @dev: device
- * @req: request; on success the connection has a reference of its own
+ * @req: request; on success the connection has a reference of its own, if it needs one
  *
  * Requests reach the server in the order in which they were queued. If the
  * kernel has the server's socket, the request is sent at once where possible.
@@ -39,7 +39,7 @@ int vum_req_queue(struct vum_device *dev, struct vum_req *req)
 	ret = vum_conn_enqueue(conn, req);
 	if (ret) {
 		vum_conn_unlock(conn);
-		return ret;
+		return min(ret, 0);
 	}
 	trace_vum_submit(dev, req);
 	conn->transport->ops->queue(conn, req);

@@ -60,6 +60,7 @@ static void vum_sock_work(struct work_struct *work)
 
 	vum_conn_lock(conn);
 	vs->full = false;
+	vs->holds = false;
 	vum_sock_push(vs, false);
 	vum_conn_unlock(conn);
 	if (vum_sock_readable(vs) && vum_sock_current(vs)) {
@@ -130,7 +131,7 @@ static int vum_sock_event(wait_queue_entry_t *wait, unsigned int mode, int sync,
 	struct vum_conn *conn = vs->conn;
 	__poll_t events = key_to_poll(key);
 
-	if (READ_ONCE(vs->full))
+	if (READ_ONCE(vs->full) || READ_ONCE(vs->holds))
 		vum_sock_kick(vs);
 	if (events && !(events & (EPOLLIN | EPOLLHUP | EPOLLERR))) {
 		vum_sock_forewarn(vs, sync, key);

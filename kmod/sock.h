@@ -34,6 +34,8 @@
  * @sending: a task is sending. Set with conn's lock held; the task that has set it
  *	owns @rest and @sent, which conn's lock guards otherwise
  * @full: the socket takes no more; @work goes on when it does
+ * @holds: a posted write waits for others to go with it; @work goes on when the server has
+ *	read what it was sent before
  * @rest: the message that is being sent, with a reference, or NULL
  * @sent: bytes of @rest that the socket has taken
  * @lent: descriptors that were sent since the server had last read everything; belongs
@@ -66,6 +68,7 @@ struct vum_sock {
 	bool closed;
 	bool sending;
 	bool full;
+	bool holds;
 	struct vum_req *rest;
 	u32 sent;
 	u32 lent;

@@ -79,6 +79,13 @@ static noinline int vum_sock_send_files(struct vum_sock *vs, struct vum_req *req
 	return ret;
 }
 
+/* Is there anything that the server was sent and has not read? */
+static bool vum_sock_unread(const struct vum_sock *vs)
+{
+	/* The last byte of a message that is being freed does not matter. */
+	return sk_wmem_alloc_get(vs->socket->sk) >= SKB_TRUESIZE(1);
+}
+
 /*
  * May so many more descriptors be sent? The kernel counts descriptors that no process has
  * received yet against the helper's user, who has a limit for all devices together. So
@@ -86,8 +93,7 @@ static noinline int vum_sock_send_files(struct vum_sock *vs, struct vum_req *req
  */
 static bool vum_sock_may_lend(struct vum_sock *vs, u32 nr_files)
 {
-	/* The last byte of a message that is being freed does not matter. */
-	if (sk_wmem_alloc_get(vs->socket->sk) < SKB_TRUESIZE(1))
+	if (!vum_sock_unread(vs))
 		vs->lent = 0;
 	if (vs->lent + nr_files > VUM_MAX_MSG_FDS)
 		return false;
@@ -156,6 +162,29 @@ static bool vum_sock_needs_carrier(struct vum_sock *vs)
 	return req && vum_sock_for_carrier(req);
 }
 
+/* Would @req be read no sooner if it were sent now, so that others can go along with it? */
+static bool vum_sock_can_wait(const struct vum_sock *vs, const struct vum_req *req)
+{
+	return req->gathers && vum_posted_most(&vs->conn->peer) && vum_sock_unread(vs);
+}
+
+/* Does the only message that is left wait for others to go along with it? */
+static bool vum_sock_hold(struct vum_sock *vs)
+{
+	struct list_head *out = &vs->conn->out;
+	const struct vum_req *req = list_first_entry(out, struct vum_req, node);
+
+	if (!list_is_singular(out) || !vum_sock_can_wait(vs, req))
+		return false;
+	WRITE_ONCE(vs->holds, true);
+	/* Pairs with the lock of the socket's wait queue: vum_sock_event() sees @holds. */
+	smp_mb();
+	if (vum_sock_unread(vs))
+		return true;
+	WRITE_ONCE(vs->holds, false);
+	return false;
+}
+
 /* Make the next message vs->rest. Returns false if this task has none to send. */
 static bool vum_sock_next(struct vum_sock *vs, bool carrier)
 {
@@ -166,7 +195,7 @@ static bool vum_sock_next(struct vum_sock *vs, bool carrier)
 		return false;
 	if (vs->rest)
 		return true;
-	if (list_empty(&conn->out))
+	if (list_empty(&conn->out) || vum_sock_hold(vs))
 		return false;
 	vs->rest = vum_conn_take(conn);
 	vs->sent = 0;
@@ -247,7 +276,8 @@ static bool vum_sock_is_free(const struct vum_sock *vs, const struct vum_req *re
 	vum_conn_assert_held(vs->conn);
 	/* Pairs with vum_sock_send_first(), whose vs->rest is seen then. */
 	return !smp_load_acquire(&vs->sending) && !vs->full && !vs->rest &&
-	       list_empty(&vs->conn->out) && !vum_sock_for_carrier(req);
+	       list_empty(&vs->conn->out) && !vum_sock_for_carrier(req) &&
+	       !vum_sock_can_wait(vs, req);
 }
 
 /*

@@ -80,6 +80,8 @@
 #define VUM_ATTACH_LICENSE	(1 << 2)
 /* In vum_attach.flags, with VUM_ATTACH_LICENSE: one that is compatible with GPL-2.0. */
 #define VUM_ATTACH_GPL		(1 << 3)
+/* In vum_attach.flags: the server has the capability "write_multiple". */
+#define VUM_ATTACH_WRITE_MULTI	(1 << 4)
 
 /**
  * struct vum_attach - a negotiated connection

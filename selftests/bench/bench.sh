@@ -28,7 +28,8 @@ while [ $# -gt 0 ]; do
 done
 # In this order, as far as they are there.
 all_rows() {
-	for row in bar-read bar-read-busy bar-write irq floor bar-mmap dma scale poll split \
+	for row in bar-read bar-read-busy bar-write bar-write-bulk irq floor bar-mmap dma map \
+			mig-data scale poll split \
 			guest-read disk; do
 		[ ! -e "$bench/rows/$row.c" ] && [ ! -e "$bench/rows/$row.sh" ] ||
 			printf "%s " "$row"

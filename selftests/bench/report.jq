@@ -9,8 +9,8 @@ def round_to($digits): pow(10; $digits) as $f | . * $f | round / $f;
 # Later ones replace earlier ones, as two runs of one row may have come in.
 def index_by_key: reduce .[] as $s ({}; .[$s | key] = $s);
 
-# What a sample is compared with: the same, but direct, without polling, or with one
-# device.
+# What a sample is compared with: the same, but direct, without polling, with one device,
+# or with one write in a message.
 def base_of($s; $all):
 	if $s.name | test("^(scale-0-idle|split-.*)$") then
 		null
@@ -21,6 +21,10 @@ def base_of($s; $all):
 	elif $s.name == "bar-read-busy" then
 		if $s.variant == "" then null
 		else $all["\($s.name)/\($s.clock)/\($s.path)"] end
+	elif $s.name == "bar-write-bulk" then
+		$all["\($s.name)-single/\($s.clock)/\($s.path)/\($s.variant)"]
+	elif $s.name == "bar-write-bulk-single" then
+		null
 	else
 		$all["\($s.name)/\($s.clock)/direct/\($s.variant)"]
 		// $all["\($s.name)/\($s.clock)/direct"]

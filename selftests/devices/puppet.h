@@ -104,6 +104,7 @@ struct puppet_announced {
  *	client answered with data
  * @PUPPET_NR_READS: ro: reads of BAR0 and BAR1 so far
  * @PUPPET_NR_WRITES: ro: writes to BAR0 and BAR1 so far
+ * @PUPPET_NR_MULTI: ro: messages REGION_WRITE_MULTI so far
  * @PUPPET_LAST_COUNT: ro: bytes of the last access to BAR0
  * @PUPPET_RESETS_TO_RUN: ro: resets between the last stop and the run that followed
  * @PUPPET_DMA_DATA: ro: 16 bytes: what the last PUPPET_FAULT_DMA_READ brought
@@ -146,6 +147,7 @@ enum puppet_register {
 	PUPPET_NR_WRITES	= 0x40,
 	PUPPET_LAST_COUNT	= 0x44,
 	PUPPET_RESETS_TO_RUN	= 0x48,
+	PUPPET_NR_MULTI		= 0x4c,
 	PUPPET_DMA_DATA		= 0x50,
 	PUPPET_DMA_OP		= 0x80,
 	PUPPET_DMA_IOVA		= 0x84,

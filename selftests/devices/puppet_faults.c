@@ -433,6 +433,7 @@ enum vus_verdict puppet_filter(void *opaque, const struct vus_msg *msg)
 
 	if (msg->nr_fds > puppet->max_fds)
 		puppet->max_fds = msg->nr_fds;
+	puppet->nr_multi += msg->hdr.cmd == VFIO_USER_REGION_WRITE_MULTI;
 	if (msg->hdr.cmd == VFIO_USER_DEVICE_SET_IRQS)
 		puppet->nr_set_irqs++;
 	if (is_bar1_read(msg))

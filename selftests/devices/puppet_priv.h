@@ -172,6 +172,7 @@ struct puppet_timing {
  * @dma_data: PUPPET_DMA_DATA
  * @nr_reads: PUPPET_NR_READS
  * @nr_writes: PUPPET_NR_WRITES
+ * @nr_multi: PUPPET_NR_MULTI
  * @last_count: PUPPET_LAST_COUNT
  * @held: replies that are withheld, the latest first
  * @dma: the DMA engine
@@ -204,6 +205,7 @@ struct puppet {
 	__u8 dma_data[PUPPET_DMA_SIZE];
 	__u32 nr_reads;
 	__u32 nr_writes;
+	__u32 nr_multi;
 	__u32 last_count;
 	__u8 feature[PUPPET_FEATURE_SIZE];
 	int io_fds[2];

@@ -50,6 +50,8 @@ static __u32 read_register(struct puppet *puppet, __u64 offset)
 		return puppet->dma_result;
 	case PUPPET_NR_READS:
 		return puppet->nr_reads;
+	case PUPPET_NR_MULTI:
+		return puppet->nr_multi;
 	case PUPPET_NR_WRITES:
 		return puppet->nr_writes;
 	case PUPPET_LAST_COUNT:

@@ -196,6 +196,40 @@ static struct vus_reply *region_write(struct vus_server *srv,
 	return reply;
 }
 
+/* Return: 0, or a negative errno. */
+static int write_single(struct vus_server *srv, const struct vfio_user_write_single *single)
+{
+	const struct vus_region *region = find_region(srv, single->region);
+
+	if (!region || !(region->flags & VFIO_REGION_INFO_FLAG_WRITE) ||
+	    single->count > sizeof(single->data) || single->offset > region->size ||
+	    single->count > region->size - single->offset)
+		return -EINVAL;
+	return region->write(srv->dev->opaque, single->offset, &single->data, single->count);
+}
+
+/* The reply has the number of writes that were done, up to the first that fails. */
+static struct vus_reply *region_write_multi(struct vus_server *srv,
+					    const struct vus_msg *msg)
+{
+	const struct vfio_user_write_multi *in = msg->payload;
+	struct vfio_user_write_multi *out;
+	struct vus_reply *reply;
+	__u64 done = 0;
+
+	if (srv->opt.single_writes || msg->size < sizeof(*in) ||
+	    in->wr_cnt != (msg->size - sizeof(*in)) / sizeof(in->wrs[0]) ||
+	    (msg->size - sizeof(*in)) % sizeof(in->wrs[0]) ||
+	    msg->size > srv->opt.max_data_xfer_size)
+		return vus_reply_error(msg, EINVAL);
+	while (done < in->wr_cnt && !write_single(srv, &in->wrs[done]))
+		done++;
+	reply = vus_reply_new(msg, sizeof(*out));
+	out = vus_reply_payload(reply);
+	out->wr_cnt = done;
+	return reply;
+}
+
 static struct vus_reply *device_reset(struct vus_server *srv,
 				      const struct vus_msg *msg)
 {
@@ -247,6 +281,7 @@ static const handler_fn handlers[] = {
 	[VFIO_USER_DEVICE_SET_IRQS] = vus_set_irqs,
 	[VFIO_USER_REGION_READ] = region_read,
 	[VFIO_USER_REGION_WRITE] = region_write,
+	[VFIO_USER_REGION_WRITE_MULTI] = region_write_multi,
 	[VFIO_USER_DEVICE_RESET] = device_reset,
 	[VFIO_USER_DEVICE_FEATURE] = device_feature,
 	[VFIO_USER_MIG_DATA_READ] = vus_mig_read,

@@ -20,6 +20,7 @@ enum {
 	OPT_VERSION_JSON,
 	OPT_LICENSE,
 	OPT_PLEDGE,
+	OPT_SINGLE_WRITES,
 	OPT_VERSION_STALL,
 	OPT_STALL,
 	OPT_ONCE,
@@ -43,6 +44,8 @@ static const struct argp_option common_options[] = {
 	  "Declare this licence (default GPL-2.0-only); \"\" for none", 0 },
 	{ "pledge", OPT_PLEDGE, "TEXT", 0,
 	  "Repeat TEXT, if that is what the client asks for", 0 },
+	{ "single-writes", OPT_SINGLE_WRITES, NULL, 0,
+	  "Do not take several writes in one message", 0 },
 	{ "version-stall", OPT_VERSION_STALL, NULL, 0,
 	  "Never answer VERSION", 0 },
 	{ "stall", OPT_STALL, "CMD", 0,
@@ -138,6 +141,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_PLEDGE:
 		opt->pledge = arg;
+		break;
+	case OPT_SINGLE_WRITES:
+		opt->single_writes = true;
 		break;
 	case OPT_VERSION_STALL:
 		opt->stall |= 1U << VFIO_USER_VERSION;

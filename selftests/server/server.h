@@ -63,6 +63,7 @@ enum vus_fork {
  * @minor: likewise
  * @version_json: what to answer in VERSION instead of our capabilities
  * @license: the licence to declare in VERSION, an SPDX expression; empty for none
+ * @single_writes: do not take REGION_WRITE_MULTI
  * @pledge: the text to repeat in VERSION if the client asks for one, or NULL
  * @stall: bit n: never answer command n
  * @verbose: trace every message
@@ -81,6 +82,7 @@ struct vus_options {
 	int minor;
 	const char *version_json;
 	const char *license;
+	bool single_writes;
 	const char *pledge;
 	__u32 stall;
 	bool verbose;

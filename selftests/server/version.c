@@ -74,6 +74,8 @@ static char *write_capabilities(const struct vus_server *srv)
 		json_object_object_add(migration, "pgsize", json_object_new_int64(4096));
 		json_object_object_add(caps, "migration", migration);
 	}
+	if (!srv->opt.single_writes)
+		json_object_object_add(caps, "write_multiple", json_object_new_boolean(true));
 	if (*srv->opt.license)
 		json_object_object_add(caps, "license",
 				       json_object_new_string(srv->opt.license));

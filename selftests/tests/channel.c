@@ -118,7 +118,7 @@ TEST(attach_refuses_nonsense)
 	a.argsz = 8;
 	CHECK_ERRNO(ioctl(fd, VUM_ATTACH, &a), EINVAL);
 	a = good_attach();
-	a.flags = 16;
+	a.flags = 32;
 	CHECK_ERRNO(ioctl(fd, VUM_ATTACH, &a), EINVAL);
 	/* A licence that means something, but is not there; or that is none. */
 	a.flags = VUM_ATTACH_LICENSE;

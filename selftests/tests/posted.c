@@ -2,6 +2,7 @@
 /* Writes to memory BARs are posted: nobody waits for the server. Others wait. */
 
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -129,7 +130,9 @@ TEST(switched_off)
 /* A reply to what wants none is of no harm: the next write waits for its own. */
 TEST(server_replies_all_the_same)
 {
-	up();
+	const char *const args[] = { "--single-writes", NULL };
+
+	up_with(args);
 	puppet_fault(&c, VFIO_USER_REGION_WRITE, PUPPET_FAULT_REPLY, 2);
 	/* The third has a reply of its own to wait for, behind those of the others. */
 	for (uint32_t i = 0; i < 3; i++)
@@ -142,6 +145,132 @@ TEST(server_replies_all_the_same)
 	world_attr_set(&w, "state", "detached");
 	world_wait_state(&w, "attached");
 	is_posted(write_bar);
+}
+
+static void write_twenty(void)
+{
+	for (uint32_t i = 0; i < 20; i++)
+		region_write32(&c, VFIO_PCI_BAR0_REGION_INDEX, 4UL * i, 1000 + i);
+}
+
+/* How many messages with several writes twenty of them have made, all of them done. */
+static uint32_t bulk(void)
+{
+	uint32_t multi = puppet_get(&c, PUPPET_NR_MULTI);
+	uint32_t writes = puppet_get(&c, PUPPET_NR_WRITES);
+
+	is_posted(write_twenty);
+	CHECK_EQ(puppet_get(&c, PUPPET_NR_WRITES) - writes, 20);
+	for (uint32_t i = 0; i < 20; i++)
+		CHECK_EQ(region_read32(&c, VFIO_PCI_BAR0_REGION_INDEX, 4UL * i), 1000 + i);
+	return puppet_get(&c, PUPPET_NR_MULTI) - multi;
+}
+
+/* While the server is busy, writes gather; by relay, the helper takes what it can at once. */
+TEST(together)
+{
+	up();
+	if (world_relayed())
+		bulk();
+	else
+		CHECK_EQ(bulk(), 1);
+}
+
+TEST(one_by_one)
+{
+	const char *const args[] = { "--single-writes", NULL };
+
+	up_with(args);
+	CHECK_EQ(bulk(), 0);
+}
+
+/* Five fit into 128 bytes. */
+TEST(together_in_small_messages)
+{
+	const char *const args[] = { "--max-data-xfer-size", "128", NULL };
+
+	up_with(args);
+	if (world_relayed())
+		bulk();
+	else
+		CHECK_EQ(bulk(), 4);
+}
+
+static void write_sizes(void)
+{
+	static const char data[8] = "abcdefgh";
+
+	write_bar();
+	for (size_t size = 1; size <= 8; size *= 2)
+		CHECK_EQ(pwrite(c.device, data, size,
+				region_at(VFIO_PCI_BAR0_REGION_INDEX, 16 * size)), size);
+	write_bar();
+}
+
+TEST(together_of_all_sizes)
+{
+	char zero[256] = { 0 }, data[9] = "";
+
+	up();
+	CHECK_EQ(pwrite(c.device, zero, sizeof(zero), region_at(VFIO_PCI_BAR0_REGION_INDEX, 0)),
+		 sizeof(zero));
+	is_posted(write_sizes);
+	for (size_t size = 1; size <= 8; size *= 2) {
+		CHECK_EQ(pread(c.device, data, 8, region_at(VFIO_PCI_BAR0_REGION_INDEX,
+							    16 * size)), 8);
+		CHECK(!memcmp(data, "abcdefgh", size) && !memcmp(data + size, zero, 8 - size));
+	}
+}
+
+static void write_and_break_the_order(void)
+{
+	for (uint32_t i = 0; i < 6; i++)
+		region_write32(&c, VFIO_PCI_BAR0_REGION_INDEX, 0, i);
+	write_config();
+	for (uint32_t i = 6; i < 12; i++)
+		region_write32(&c, VFIO_PCI_BAR0_REGION_INDEX, 0, i);
+}
+
+/* What is not posted goes in between, and no write overtakes it. */
+TEST(together_around_another)
+{
+	up();
+	is_waited_for(write_and_break_the_order);
+	CHECK_EQ(region_read32(&c, VFIO_PCI_BAR0_REGION_INDEX, 0), 11);
+}
+
+/* A write that waits for others to go with it goes by itself if none comes. */
+TEST(nobody_else_writes)
+{
+	int fd = new_eventfd();
+	uint64_t n = 0, got;
+
+	up();
+	CHECK(!irq_set_eventfds(&c, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, &fd));
+	for (int round = 0; round < 200; round++) {
+		for (int i = 0; i < 3; i++)
+			puppet_set(&c, PUPPET_TRIGGER, VFIO_PCI_MSIX_IRQ_INDEX << 16);
+		for (n = 0; n < 3; n += got) {
+			struct pollfd p = { .fd = fd, .events = POLLIN };
+
+			CHECK_EQ(poll(&p, 1, TEST_SOON_MS), 1);
+			CHECK_EQ(read(fd, &got, sizeof(got)), sizeof(got));
+		}
+		CHECK_EQ(n, 3);
+	}
+}
+
+/* Such a server is known by its reply to several writes as well. */
+TEST(server_replies_to_several)
+{
+	if (world_relayed())
+		test_skip("by relay, it depends on the helper how many go together");
+	up();
+	puppet_fault(&c, VFIO_USER_REGION_WRITE_MULTI, PUPPET_FAULT_REPLY, 1);
+	CHECK_EQ(bulk(), 1);
+	CHECK_EQ(kernel_log_count(w.uuid, "no posted writes"), 1);
+	is_waited_for(write_bar);
+	CHECK(world_state_is(&w, "attached"));
 }
 
 /* Whoever writes and then reads, reads what he wrote. */
