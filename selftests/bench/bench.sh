@@ -30,7 +30,7 @@ done
 all_rows() {
 	for row in bar-read bar-read-busy bar-write bar-write-bulk irq floor bar-mmap dma map \
 			mig-data scale poll split \
-			guest-read disk; do
+			guest-read disk disk-direct; do
 		[ ! -e "$bench/rows/$row.c" ] && [ ! -e "$bench/rows/$row.sh" ] ||
 			printf "%s " "$row"
 	done

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Usage: bench/guest-row.sh read|disk
+# Usage: bench/guest-row.sh read|disk|disk-direct
 #
 # Outside, for the rows that are measured in a guest: gets everything ready for
 # guest.sh and runs it in a VM whose clock is the host's, then in one that counts

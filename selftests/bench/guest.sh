@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Usage: bench/guest.sh read|disk [SECONDS]
+# Usage: bench/guest.sh read|disk|disk-direct [SECONDS]
 #        bench/guest.sh --prepare
 #
 # Inside the test VM of a world whose QEMU has vfio-user-pci (backports): what a
@@ -13,8 +13,10 @@
 #   kernel	vfio-pci on an mdev, if the module has vfio_user/data_path
 #
 # stdout is a line of JSON for each row and path, all else goes to stderr. A row
-# takes SECONDS (15): there is one of "read", there are six of "disk". What the
-# clock of this VM is called is in VUM_BENCH_CLOCK (wall).
+# takes SECONDS (15): there is one of "read", there are six of "disk", and of "disk-direct",
+# where the servers move data by O_DIRECT between a filesystem and the guest's memory, which
+# the mdevs have with dma_mode=share. What the clock of this VM is called is in
+# VUM_BENCH_CLOCK (wall).
 #
 # unit ns: p50, p99, p999 and mean are of single accesses. unit iops: of blocks
 # of accesses, the p99 being what 99 % of the blocks reach, the mean that of all
@@ -30,15 +32,15 @@ case $what in
 --prepare)
 	# shellcheck disable=SC2086	# a list of words
 	exec selftests/vm/in-root.sh $guest --prepare ;;
-read | disk) ;;
-*) echo "usage: guest.sh read|disk [SECONDS]" >&2; exit 2 ;;
+read | disk | disk-direct) ;;
+*) echo "usage: guest.sh read|disk|disk-direct [SECONDS]" >&2; exit 2 ;;
 esac
 seconds=${2:-15}
 
 . selftests/load.sh
 type=/sys/class/mdev_bus/vfio-user/mdev_supported_types/vfio-user-pci
 dir=$(mktemp -d /dev/shm/bench.XXXXXX)
-mdevs='' pids='' devices=''
+mdevs='' pids='' devices='' images=$dir options=''
 say() { echo "# $*" >&2; }
 finish() {
 	for mdev in $mdevs; do
@@ -47,6 +49,7 @@ finish() {
 	# shellcheck disable=SC2086
 	kill $pids 2>/dev/null || :
 	wait
+	[ "$images" = "$dir" ] || umount "$images"
 	for log in "$dir"/*.log; do
 		sed "s/^/# $(basename "$log" .log): /" "$log" >&2
 	done
@@ -76,6 +79,18 @@ new_mdev() { # PATH: sets mdev and uuid
 	mdev=/sys/bus/mdev/devices/$uuid
 	mdevs="$mdevs $mdev"
 	[ ! -e "$mdev/vfio_user/data_path" ] || echo "$1" >"$mdev/vfio_user/data_path"
+	[ "$what" != disk-direct ] || echo share >"$mdev/vfio_user/dma_mode"
+}
+
+# A filesystem whose direct I/O takes hold of the memory, as tmpfs' does not.
+direct_images() {
+	images=$dir/images
+	mkdir "$images"
+	truncate -s 192M "$dir/filesystem"
+	modprobe -a loop ext4
+	/sbin/mkfs.ext4 -q -O ^has_journal "$dir/filesystem"
+	mount -o loop "$dir/filesystem" "$images"
+	options='--direct --odirect-probe'
 }
 
 # Holes in a file, and pages that are not there yet, would be another disk.
@@ -83,8 +98,10 @@ server() { # PATH SOCKET
 	if [ "$what" = read ]; then
 		background "$1" vum-puppet --socket "$2"
 	else
-		head -c 32M /dev/zero >"$dir/$1.image"
-		background "$1" vum-virtio-blk --socket "$2" --stats --file "$dir/$1.image"
+		head -c 32M /dev/zero >"$images/$1.image"
+		# shellcheck disable=SC2086	# a list of words
+		background "$1" vum-virtio-blk --socket "$2" --stats $options \
+			--file "$images/$1.image"
 	fi
 }
 
@@ -116,7 +133,7 @@ compare_clocks() { # GUEST'S
 
 run_guest() {
 	{
-		echo "what=$what name=${VUM_BENCH_CLOCK:-wall} seconds=$seconds"
+		echo "what=${what%-direct} name=${VUM_BENCH_CLOCK:-wall} seconds=$seconds"
 		cat selftests/guest/bench.sh
 	} >"$dir/script"
 	status=0
@@ -130,7 +147,7 @@ run_guest() {
 sort_out() {
 	while IFS= read -r line; do
 		case $line in
-		'{'*) echo "$line" ;;
+		'{'*) echo "$line" | sed "s/\"name\":\"disk-/\"name\":\"$what-/" ;;
 		'clock: '*) compare_clocks "${line#clock: }" ;;
 		'status: '*) return "${line#status: }" ;;
 		*) say "guest: $line" ;;
@@ -140,6 +157,7 @@ sort_out() {
 }
 
 say "$(uname -r), $(qemu-system-x86_64 --version | head -n 1)"
+[ "$what" != disk-direct ] || direct_images
 background helper vfio-user-mdevd
 device direct 10
 device relay 11
