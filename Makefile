@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# make          the module and the programs
+# make          the module, the daemon and the tool, for this host
+# make deps     installs the packages that this takes                 (root)
+# make install  daemon, tool, units, manual pages, ...; `make uninstall` undoes it
+# make modules_install the module; `make modules_uninstall` undoes it  (root)
+# make deb      Debian packages of all that, in .build/deb
 # make demo     the whole chain alive, in a VM                (root)
 # make check    every test in every world; TEST=name runs one (root)
 # make bench    the bridge against the socket: BENCH=, ACCEL=kvm      (root)
@@ -8,7 +12,7 @@
 # make soak     ROUNDS=1000 of accidents, on each data path; WORLD=      (root)
 # make shell    a test VM with everything loaded, interactive (root)
 # make lint     what the compilers and checkers have to say
-# make install  programs, manual pages, unit; `make modules_install` the module
+# make programs everything but the module: tests and their devices, too
 #
 # WORLD=        bookworm, trixie, backports, "two of them": the Debian to test on;
 #               default: check and lint take all, demo and shell bookworm. Or debug
@@ -54,35 +58,37 @@ objs = $(patsubst %.c,$(O)/obj/%.o,$(sort $(1)))
 ctl_only := $(wildcard helper/ctl*.c) helper/command-name.c
 shared := $(wildcard helper/netlink*.c)
 
-.PHONY: all module programs demo check bench fuzz soak shell lint clean install modules_install
-all: module programs
+.PHONY: all module helper programs demo check bench fuzz soak shell lint clean
+all: module helper
 
-# Packages: installed if root, named otherwise.
+# Packages are named if they are missing, and installed by `make deps` only. Headers are
+# those of the running kernel, if Debian has made it.
 
-BUILD_PACKAGES := gcc make pkg-config libnl-3-dev libnl-genl-3-dev libjson-c-dev
-.PHONY: deps-programs deps-module
-deps-programs:
-	@$(VM)/packages.sh $(BUILD_PACKAGES)
-deps-module:
-	@[ -n "$(KREL)" ] || $(VM)/packages.sh linux-headers-amd64
+BUILD_PACKAGES := gcc libc6-dev make pkg-config libnl-3-dev libnl-genl-3-dev libjson-c-dev
+HEADERS = $(if $(KREL),,linux-headers-$(or $(filter %-amd64,$(shell uname -r)),amd64))
+.PHONY: deps have
+deps:
+	@$(VM)/packages.sh $(BUILD_PACKAGES) $(HEADERS)
+have:
+	@$(VM)/packages.sh --check $(BUILD_PACKAGES) $(if $(filter-out helper programs \
+		install,$(or $(MAKECMDGOALS),all)),$(HEADERS))
 
 # The module is built in a copy of its sources, one for each kernel.
 
-module: deps-module
-	@[ -n "$(KREL)" ] || exec $(MAKE) --no-print-directory module; \
+module: | have
+	@if [ -z "$(KREL)" ]; then \
+		echo "make: no kernel headers in KDIR=$(KDIR), and so no module" >&2; exit 1; \
+	fi; \
 	mkdir -p $(MODULE_DIR) && \
 	cp -pu --parents Kbuild kmod/*.[ch] uapi/*.h $(MODULE_DIR) && \
 	$(MAKE) --no-print-directory -C $(KDIR) M=$(CURDIR)/$(MODULE_DIR) \
 		$(MODULE_ARGS) modules && \
 	echo "  MODULE  $(MODULE)"
 
-modules_install: module
-	$(MAKE) -C $(KDIR) M=$(CURDIR)/$(MODULE_DIR) modules_install
+helper: $(addprefix $(O)/bin/,$(HELPER))
+programs: $(PROGRAMS)
 
-programs: deps-programs
-	@$(MAKE) --no-print-directory $(PROGRAMS)
-
-$(O)/obj/%.o: %.c
+$(O)/obj/%.o: %.c | have
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
 	@$(CC) $(CFLAGS) -c -o $@ $<
@@ -150,14 +156,7 @@ shell:
 lint:
 	@selftests/lint.sh $(WORLD)
 
-PREFIX ?= /usr/local
-UNITDIR ?= /lib/systemd/system
-install: programs
-	install -D -t $(DESTDIR)$(PREFIX)/sbin $(addprefix $(O)/bin/,$(HELPER))
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 helper/*.8
-	install -d $(DESTDIR)$(UNITDIR)
-	sed 's|/usr/sbin|$(PREFIX)/sbin|' helper/vfio-user-mdevd.service \
-		>$(DESTDIR)$(UNITDIR)/vfio-user-mdevd.service
+include helper/install.mk
 
 clean:
 	rm -rf $(B)

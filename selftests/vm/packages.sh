@@ -1,10 +1,18 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Usage: packages.sh package...
+# Usage: packages.sh [--check] package...
 #
 # Makes sure that Debian packages are installed: at once if they are, by apt
-# if not and root, else names what is missing and fails.
+# if not and root, else names what is missing and fails. With --check it never
+# installs; and it is content where there is no dpkg, whose packages have other names.
 set -eu
+
+check=''
+if [ "${1-}" = --check ]; then
+	check=1
+	shift
+	command -v dpkg-query >/dev/null || exit 0
+fi
 
 missing=
 for p; do
@@ -17,7 +25,7 @@ for p; do
 done
 [ -n "$missing" ] || exit 0
 
-if [ "$(id -u)" != 0 ]; then
+if [ "$check" ] || [ "$(id -u)" != 0 ]; then
 	echo "Missing packages; as root: apt-get install --no-install-recommends$missing" >&2
 	exit 1
 fi
