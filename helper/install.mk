@@ -7,10 +7,14 @@ SBINDIR ?= $(PREFIX)/sbin
 SHAREDIR ?= $(PREFIX)/share
 DOCDIR ?= $(SHAREDIR)/doc/vfio-user-mdev
 UNITDIR ?= /lib/systemd/system
+UDEVDIR ?= /lib/udev/rules.d
+SYSUSERSDIR ?= /usr/lib/sysusers.d
+TMPFILESDIR ?= /usr/lib/tmpfiles.d
+CALLOUTDIR ?= /usr/lib/mdevctl/scripts.d/callouts
 
 # The files that name the daemon's directory, as they are installed.
 H := $(O)/host
-UNITS := vfio-user-mdevd.service
+UNITS := vfio-user-mdevd.service vfio-user-mdevs.service
 EXAMPLES := $(notdir $(wildcard helper/examples/*))
 COMPLETION := $(wildcard helper/vfio-user-mdevctl.bash)
 
@@ -19,22 +23,31 @@ INSTALLED := \
 	$(foreach f,$(HELPER),755,$(O)/bin/$(f),$(SBINDIR)/$(f)) \
 	$(foreach f,$(notdir $(wildcard helper/*.8)),644,helper/$(f),$(SHAREDIR)/man/man8/$(f)) \
 	$(foreach f,$(UNITS),644,$(H)/$(f),$(UNITDIR)/$(f)) \
+	644,helper/host/vfio-user-mdev.rules,$(UDEVDIR)/60-vfio-user-mdev.rules \
+	644,helper/host/vfio-user-mdev.sysusers,$(SYSUSERSDIR)/vfio-user-mdev.conf \
+	644,helper/host/vfio-user-mdev.tmpfiles,$(TMPFILESDIR)/vfio-user-mdev.conf \
+	755,helper/host/mdevctl-callout.sh,$(CALLOUTDIR)/vfio-user-mdev \
 	$(foreach f,$(COMPLETION),644,$(f),$(SHAREDIR)/bash-completion/completions/vfio-user-mdevctl) \
 	644,README.md,$(DOCDIR)/README.md \
 	$(foreach f,$(EXAMPLES),644,helper/examples/$(f),$(DOCDIR)/examples/$(f))
 
+# mdevctl before 1.3 looks for callouts below /etc only, and later ones below /etc as well.
+LINK := $(CALLOUTDIR)/vfio-user-mdev
+LINK_AT := /etc/mdevctl.d/scripts.d/callouts/vfio-user-mdev
+
 comma := ,
 part = $(word $(1),$(subst $(comma), ,$(2)))
 
-# $(newline) between commands, so that the first that fails is the last.
+# Between commands, so that the first that fails is the last.
 define newline
 
 
 endef
 
-# tidy DIRECTORY...: remove those that are empty, and those above them below DESTDIR; on the
-# host itself, only those that are of this project alone.
-ours := $(DOCDIR)/examples $(DOCDIR)
+# Remove directories that are empty now: all below DESTDIR; on the host itself those that
+# nothing but this project and mdevctl has.
+ours := $(DOCDIR)/examples $(DOCDIR) /etc/mdevctl.d/scripts.d/callouts \
+	/etc/mdevctl.d/scripts.d $(CALLOUTDIR) $(CALLOUTDIR)/.. $(CALLOUTDIR)/../..
 tidy = $(if $(DESTDIR),\
 	[ ! -d "$(DESTDIR)" ] || find "$(DESTDIR)" -mindepth 1 -depth -type d -empty -delete,\
 	rmdir --ignore-fail-on-non-empty $(wildcard $(ours)) 2>/dev/null || :)
@@ -47,9 +60,11 @@ install: helper
 	done
 	$(foreach f,$(INSTALLED),install -D -m $(call part,1,$(f)) $(call part,2,$(f)) \
 		$(DESTDIR)$(call part,3,$(f))$(newline))
+	mkdir -p $(dir $(DESTDIR)$(LINK_AT))
+	ln -sf $(LINK) $(DESTDIR)$(LINK_AT)
 
 uninstall:
-	rm -f $(foreach f,$(INSTALLED),$(DESTDIR)$(call part,3,$(f)))
+	rm -f $(foreach f,$(INSTALLED),$(DESTDIR)$(call part,3,$(f))) $(DESTDIR)$(LINK_AT)
 	@$(tidy)
 
 # The kernel's own way, with two things told: where to, which not all kernels agree on, and
