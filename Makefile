@@ -71,7 +71,7 @@ deps:
 	@$(VM)/packages.sh $(BUILD_PACKAGES) $(HEADERS)
 have:
 	@$(VM)/packages.sh --check $(BUILD_PACKAGES) $(if $(filter-out helper programs \
-		install,$(or $(MAKECMDGOALS),all)),$(HEADERS))
+		install deb,$(or $(MAKECMDGOALS),all)),$(HEADERS))
 
 # The module is built in a copy of its sources, one for each kernel.
 
@@ -156,7 +156,7 @@ shell:
 lint:
 	@selftests/lint.sh $(WORLD)
 
-include helper/install.mk
+include helper/install.mk helper/deb.mk
 
 clean:
 	rm -rf $(B)
