@@ -4,7 +4,7 @@
 # make deps     installs the packages that this takes                 (root)
 # make install  daemon, tool, units, manual pages, ...; `make uninstall` undoes it
 # make modules_install the module; `make modules_uninstall` undoes it  (root)
-# make deb      Debian packages of all that, in .build/deb
+# make deb      Debian packages of all that, in .build/deb; `make deps deb`
 # make demo     the whole chain alive, in a VM                (root)
 # make check    every test in every world; TEST=name runs one (root)
 # make bench    the bridge against the socket: BENCH=, ACCEL=kvm      (root)
@@ -16,7 +16,8 @@
 #
 # WORLD=        bookworm, trixie, backports, "two of them": the Debian to test on;
 #               default: check and lint take all, demo and shell bookworm. Or debug
-#               or race, which are trixie with a kernel that tells
+#               or race, which are trixie with a kernel that tells. Or host, an
+#               operator's, for check only: packages, reboot, libvirt, ...
 # KDIR=         kernel headers to build the module for; by default those of the
 #               running kernel, else the newest installed
 # SAN=1         programs with AddressSanitizer and UBSan (`make check` does)
@@ -68,10 +69,13 @@ BUILD_PACKAGES := gcc libc6-dev make pkg-config libnl-3-dev libnl-genl-3-dev lib
 HEADERS = $(if $(KREL),,linux-headers-$(or $(filter %-amd64,$(shell uname -r)),amd64))
 .PHONY: deps have
 deps:
-	@$(VM)/packages.sh $(BUILD_PACKAGES) $(HEADERS)
-have:
+	@$(VM)/packages.sh $(BUILD_PACKAGES) $(HEADERS) \
+		$(if $(filter deb,$(MAKECMDGOALS)),$(DEB_PACKAGES))
+# In `make deps deb`, this is looked at after that.
+have: $(filter deps,$(MAKECMDGOALS))
 	@$(VM)/packages.sh --check $(BUILD_PACKAGES) $(if $(filter-out helper programs \
-		install deb,$(or $(MAKECMDGOALS),all)),$(HEADERS))
+		install deb,$(or $(MAKECMDGOALS),all)),$(HEADERS)) \
+		$(if $(filter deb,$(MAKECMDGOALS)),$(DEB_PACKAGES))
 
 # The module is built in a copy of its sources, one for each kernel.
 
