@@ -50,6 +50,20 @@ static struct json_object *json_notes(const struct vum_info *info)
 	return notes;
 }
 
+static struct json_object *json_refused(const struct vum_info *info)
+{
+	struct json_object *all = json_object_new_object();
+
+	for (unsigned int i = 0; i < info->nr_refused; i++) {
+		struct json_object *one = json_object_new_object();
+
+		ctl_json_add(one, "count", json_object_new_int64(info->refused[i].count));
+		ctl_json_add(one, "errno", json_object_new_int64(info->refused[i].error_no));
+		ctl_json_add(all, ctl_command(info->refused[i].cmd), one);
+	}
+	return all;
+}
+
 struct json_object *ctl_json(const struct vum_info *info)
 {
 	struct json_object *o = json_object_new_object();
@@ -60,6 +74,8 @@ struct json_object *ctl_json(const struct vum_info *info)
 	ctl_json_add_text(o, "reason", info->reason);
 	ctl_json_add(o, "since", info->since ? json_object_new_uint64(info->since) : NULL);
 	ctl_json_add(o, "open", json_object_new_boolean(info->open));
+	ctl_json_add(o, "consumer_pid",
+		     info->consumer_pid ? json_object_new_int64(info->consumer_pid) : NULL);
 	ctl_json_add_text(o, "socket", info->socket);
 	ctl_json_add(o, "server", json_server(info));
 	ctl_json_add(o, "helper", json_object_new_boolean(info->helper));
@@ -76,6 +92,7 @@ struct json_object *ctl_json(const struct vum_info *info)
 	ctl_json_add(o, "dma_mappings", json_object_new_int64(info->mappings));
 	ctl_json_add(o, "dma_shared", json_object_new_int64(info->shared));
 	ctl_json_add_text(o, "dma_inexact", info->inexact);
+	ctl_json_add(o, "refused", json_refused(info));
 	ctl_json_add(o, "without", json_notes(info));
 	return o;
 }

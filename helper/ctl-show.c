@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <json-c/json.h>
 
@@ -54,7 +55,8 @@ static void print_human(const struct vum_info *info)
 	}
 	putchar('\n');
 	print_advice(info);
-	printf("Open:      %s\n", info->open ? "yes" : "no");
+	fputs("Open:      ", stdout);
+	ctl_print_consumer(info);
 	printf("Socket:    %s\n", info->socket ? info->socket : "-");
 	print_server(info);
 	printf("Helper:    %s\n", info->helper ? "yes" : "no");
@@ -69,6 +71,11 @@ static void print_human(const struct vum_info *info)
 	printf("Announced: %s, %" PRIu32 " mappings, %" PRIu32 " by their files%s%s\n",
 	       info->announce ? info->announce : "-", info->mappings, info->shared,
 	       info->inexact ? ", not exact since " : "", info->inexact ? info->inexact : "");
+	for (unsigned int i = 0; i < info->nr_refused; i++)
+		printf("Refused:   %s (count %" PRIu32 ", the last with %s)\n",
+		       ctl_command(info->refused[i].cmd), info->refused[i].count,
+		       info->refused[i].error_no ? strerror((int)info->refused[i].error_no) :
+						   "no errno");
 	for (unsigned int i = 0; i < info->nr_notes; i++)
 		printf("Without:   %s (count %" PRIu32 ")\n", info->notes[i].text,
 		       info->notes[i].count);

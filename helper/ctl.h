@@ -68,6 +68,9 @@ void ctl_json_print(struct json_object *o, bool pretty);
 /* Print local time, from seconds since 1970. */
 void ctl_print_time(uint64_t seconds);
 
+/* Print who has an mdev open, and the end of that line. */
+void ctl_print_consumer(const struct vum_info *info);
+
 /* Print the servers of an mdev, or add them to an array. Return 0 or -errno. */
 int ctl_print_servers(struct vum_nl *nl, const char *uuid);
 int ctl_json_servers(struct vum_nl *nl, const char *uuid, struct json_object *array);

@@ -13,7 +13,7 @@
 
 #include "netlink-private.h"
 
-/* An event is less than 1 KiB: room for a few thousand mdevs created at once. */
+/* An event is less than 3 KiB, and most are less than one: room for a few thousand mdevs created at once. */
 #define HEAR_BUFFER (4 << 20)
 
 static struct nla_policy policy[VUM_ATTR_MAX + 1] = {
@@ -43,6 +43,17 @@ static struct nla_policy policy[VUM_ATTR_MAX + 1] = {
 	[VUM_ATTR_DMA_EVICTED]	= { .type = NLA_U64 },
 	[VUM_ATTR_NOTES]	= { .type = NLA_NESTED },
 	[VUM_ATTR_DMA_FILES]	= { .type = NLA_U32 },
+	[VUM_ATTR_CONSUMER_PID]	= { .type = NLA_U32 },
+	[VUM_ATTR_REFUSED]	= { .type = NLA_NESTED },
+	[VUM_ATTR_SERVER_EXE]	= { .type = NLA_STRING },
+	[VUM_ATTR_SERVER_LICENSE] = { .type = NLA_STRING },
+	[VUM_ATTR_SINCE]	= { .type = NLA_U64 },
+};
+
+static struct nla_policy refused_policy[VUM_REFUSED_MAX + 1] = {
+	[VUM_REFUSED_CMD]	= { .type = NLA_U32 },
+	[VUM_REFUSED_COUNT]	= { .type = NLA_U32 },
+	[VUM_REFUSED_ERRNO]	= { .type = NLA_U32 },
 };
 
 static struct nla_policy note_policy[VUM_NOTE_MAX + 1] = {
@@ -163,6 +174,26 @@ static void parse_notes(struct nlattr *notes, struct vum_info *info)
 	}
 }
 
+static void parse_refused(struct nlattr *all, struct vum_info *info)
+{
+	struct nlattr *nest, *a[VUM_REFUSED_MAX + 1];
+	int left;
+
+	if (!all)
+		return;
+	nla_for_each_nested(nest, all, left) {
+		if (info->nr_refused == VUM_LATENCY_CMDS ||
+		    nla_parse_nested(a, VUM_REFUSED_MAX, nest, refused_policy) < 0 ||
+		    !a[VUM_REFUSED_CMD] || !a[VUM_REFUSED_COUNT] || !a[VUM_REFUSED_ERRNO])
+			continue;
+		info->refused[info->nr_refused++] = (struct vum_info_refused) {
+			.cmd = nla_get_u32(a[VUM_REFUSED_CMD]),
+			.count = nla_get_u32(a[VUM_REFUSED_COUNT]),
+			.error_no = nla_get_u32(a[VUM_REFUSED_ERRNO]),
+		};
+	}
+}
+
 /* Returns false if the message is malformed or names no mdev. */
 static bool parse_info(struct nlmsghdr *h, struct vum_info *info)
 {
@@ -201,8 +232,10 @@ static bool parse_info(struct nlmsghdr *h, struct vum_info *info)
 		.inexact = get_string(a[VUM_ATTR_DMA_INEXACT]),
 		.data_path = get_string(a[VUM_ATTR_DATA_PATH]),
 		.helper = a[VUM_ATTR_HELPER],
+		.consumer_pid = get_u32(a[VUM_ATTR_CONSUMER_PID]),
 	};
 	parse_notes(a[VUM_ATTR_NOTES], info);
+	parse_refused(a[VUM_ATTR_REFUSED], info);
 	return true;
 }
 

@@ -55,11 +55,18 @@ struct vum_info {
 	const char *inexact;
 	const char *data_path;
 	bool helper;
+	uint32_t consumer_pid;
 	unsigned int nr_notes;
 	struct vum_info_note {
 		const char *text;
 		uint32_t count;
 	} notes[VUM_INFO_NOTES];
+	unsigned int nr_refused;
+	struct vum_info_refused {
+		uint32_t cmd;
+		uint32_t count;
+		uint32_t error_no;
+	} refused[VUM_LATENCY_CMDS];
 };
 
 typedef void (*vum_info_fn)(const struct vum_info *info, void *arg);

@@ -34,6 +34,7 @@ static bool vum_device_claim(struct vum_device *dev)
 		!dev->going;
 	if (ready) {
 		dev->open = true;
+		dev->consumer = get_pid(task_tgid(current));
 		vum_conn_event(dev, VUM_EVENT_OPENED);
 	}
 	vum_conn_unlock(conn);
@@ -123,6 +124,8 @@ static void vum_device_close(struct vfio_device *vdev)
 	vum_announce_withdraw(dev);
 	vum_conn_lock(&dev->conn);
 	dev->open = false;
+	put_pid(dev->consumer);
+	dev->consumer = NULL;
 	dev->conn.failed = false;
 	vum_conn_event(dev, VUM_EVENT_CLOSED);
 	vum_conn_unlock(&dev->conn);

@@ -67,6 +67,7 @@
  * @channel: the helper's door
  * @attach: work item that runs vum_attach_work()
  * @open: a consumer has the device open; conn's lock guards it
+ * @consumer: the process that has opened it, while @open; conn's lock guards it
  * @going: the mdev is to be removed as soon as it is not open; conn's lock guards it
  * @shape: what the server's device looks like; fixed while @open
  * @irqs: what the consumer has set of interrupts
@@ -99,6 +100,7 @@ struct vum_device {
 	struct vum_channel channel;
 	struct work_struct attach;
 	bool open;
+	struct pid *consumer;
 	bool going;
 	struct vum_shape *shape;
 	struct vum_irqs irqs;

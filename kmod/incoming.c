@@ -76,7 +76,7 @@ static const char *vum_reply_match(struct vum_device *dev, struct vum_msg *reply
 	if (flaw)
 		return flaw;
 	if (reply->hdr.flags & VFIO_USER_F_ERROR)
-		conn->stats.errors++;
+		vum_stats_refused(&conn->stats, &reply->hdr);
 	if (small)
 		vum_req_keep_small(req, reply);
 	else

@@ -100,6 +100,27 @@ static int vum_put_dma(struct sk_buff *skb, struct vum_device *dev)
 	       (why ? nla_put_string(skb, VUM_ATTR_DMA_INEXACT, why) : 0);
 }
 
+static int vum_put_refused(struct sk_buff *skb, const struct vum_stats *stats)
+{
+	struct nlattr *all = nla_nest_start(skb, VUM_ATTR_REFUSED), *nest;
+	u32 cmd;
+
+	for (cmd = 0; all && cmd < VUM_LATENCY_CMDS; cmd++) {
+		if (!stats->refused[cmd].count)
+			continue;
+		nest = nla_nest_start(skb, VUM_REFUSED);
+		if (!nest || nla_put_u32(skb, VUM_REFUSED_CMD, cmd) ||
+		    nla_put_u32(skb, VUM_REFUSED_COUNT, stats->refused[cmd].count) ||
+		    nla_put_u32(skb, VUM_REFUSED_ERRNO, stats->refused[cmd].error_no))
+			return -EMSGSIZE;
+		nla_nest_end(skb, nest);
+	}
+	if (!all)
+		return -EMSGSIZE;
+	nla_nest_end(skb, all);
+	return 0;
+}
+
 static int vum_put_note(struct sk_buff *skb, const char *text, u32 count)
 {
 	struct nlattr *nest;
@@ -144,9 +165,11 @@ static int vum_put_state(struct sk_buff *skb, struct vum_device *dev)
 	      vum_put_end(skb, conn) ?:
 	      vum_put_counters(skb, &conn->stats) ?:
 	      vum_put_dma(skb, dev) ?:
-	      vum_put_notes(skb, &conn->notes);
+	      vum_put_notes(skb, &conn->notes) ?:
+	      vum_put_refused(skb, &conn->stats);
 	if (!ret && dev->open)
-		ret = nla_put_flag(skb, VUM_ATTR_OPEN);
+		ret = nla_put_flag(skb, VUM_ATTR_OPEN) ?:
+		      nla_put_u32(skb, VUM_ATTR_CONSUMER_PID, pid_nr(dev->consumer));
 	if (!ret && dev->channel.opened)
 		ret = nla_put_flag(skb, VUM_ATTR_HELPER);
 	return ret;

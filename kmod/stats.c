@@ -11,6 +11,18 @@
 #include "stats.h"
 
 /**
+ * vum_stats_refused - count a reply with an error
+ * @stats: counters
+ * @reply: the reply's header, of a command that the module knows
+ */
+void vum_stats_refused(struct vum_stats *stats, const struct vfio_user_header *reply)
+{
+	stats->errors++;
+	stats->refused[reply->cmd].count++;
+	stats->refused[reply->cmd].error_no = reply->error_no;
+}
+
+/**
  * vum_latency_begin - allocate latency counters, unless that has been done
  * @latency: where the counters are kept
  *

@@ -7,6 +7,7 @@
 
 #include <linux/percpu.h>
 
+#include "vfio_user.h"
 #include "vfio_user_mdev.h"
 
 /**
@@ -23,14 +24,20 @@ struct vum_latency {
  * @aborted: requests that ended without a reply
  * @errors: replies with an error
  * @attaches: servers attached
+ * @refused: of @errors, by command: how many, and the errno of the last
  */
 struct vum_stats {
 	u64 requests;
 	u64 aborted;
 	u64 errors;
 	u64 attaches;
+	struct {
+		u32 count;
+		u32 error_no;
+	} refused[VUM_LATENCY_CMDS];
 };
 
+void vum_stats_refused(struct vum_stats *stats, const struct vfio_user_header *reply);
 int vum_latency_begin(struct vum_latency __percpu **latency);
 void vum_latency_add(struct vum_latency __percpu *latency, u16 cmd, u64 since);
 bool vum_latency_sum(const struct vum_latency __percpu *latency, u32 cmd,

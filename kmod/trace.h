@@ -14,6 +14,42 @@
 
 #include "device.h"
 
+#define VUM_COMMAND_NAMES						\
+	{ VFIO_USER_DMA_MAP, "DMA_MAP" },				\
+	{ VFIO_USER_DMA_UNMAP, "DMA_UNMAP" },				\
+	{ VFIO_USER_DEVICE_GET_INFO, "DEVICE_GET_INFO" },		\
+	{ VFIO_USER_DEVICE_GET_REGION_INFO, "DEVICE_GET_REGION_INFO" },	\
+	{ VFIO_USER_DEVICE_GET_REGION_IO_FDS, "DEVICE_GET_REGION_IO_FDS" }, \
+	{ VFIO_USER_DEVICE_GET_IRQ_INFO, "DEVICE_GET_IRQ_INFO" },	\
+	{ VFIO_USER_DEVICE_SET_IRQS, "DEVICE_SET_IRQS" },		\
+	{ VFIO_USER_REGION_READ, "REGION_READ" },			\
+	{ VFIO_USER_REGION_WRITE, "REGION_WRITE" },			\
+	{ VFIO_USER_DMA_READ, "DMA_READ" },				\
+	{ VFIO_USER_DMA_WRITE, "DMA_WRITE" },				\
+	{ VFIO_USER_DEVICE_RESET, "DEVICE_RESET" },			\
+	{ VFIO_USER_REGION_WRITE_MULTI, "REGION_WRITE_MULTI" },		\
+	{ VFIO_USER_DEVICE_FEATURE, "DEVICE_FEATURE" },			\
+	{ VFIO_USER_MIG_DATA_READ, "MIG_DATA_READ" },			\
+	{ VFIO_USER_MIG_DATA_WRITE, "MIG_DATA_WRITE" }
+
+/* For programs that read the format, and do not know the enum. */
+TRACE_DEFINE_ENUM(VFIO_USER_DMA_MAP);
+TRACE_DEFINE_ENUM(VFIO_USER_DMA_UNMAP);
+TRACE_DEFINE_ENUM(VFIO_USER_DEVICE_GET_INFO);
+TRACE_DEFINE_ENUM(VFIO_USER_DEVICE_GET_REGION_INFO);
+TRACE_DEFINE_ENUM(VFIO_USER_DEVICE_GET_REGION_IO_FDS);
+TRACE_DEFINE_ENUM(VFIO_USER_DEVICE_GET_IRQ_INFO);
+TRACE_DEFINE_ENUM(VFIO_USER_DEVICE_SET_IRQS);
+TRACE_DEFINE_ENUM(VFIO_USER_REGION_READ);
+TRACE_DEFINE_ENUM(VFIO_USER_REGION_WRITE);
+TRACE_DEFINE_ENUM(VFIO_USER_DMA_READ);
+TRACE_DEFINE_ENUM(VFIO_USER_DMA_WRITE);
+TRACE_DEFINE_ENUM(VFIO_USER_DEVICE_RESET);
+TRACE_DEFINE_ENUM(VFIO_USER_REGION_WRITE_MULTI);
+TRACE_DEFINE_ENUM(VFIO_USER_DEVICE_FEATURE);
+TRACE_DEFINE_ENUM(VFIO_USER_MIG_DATA_READ);
+TRACE_DEFINE_ENUM(VFIO_USER_MIG_DATA_WRITE);
+
 DECLARE_EVENT_CLASS(vum_message,
 	TP_PROTO(const struct vum_device *dev, const struct vum_req *req),
 	TP_ARGS(dev, req),
@@ -35,8 +71,9 @@ DECLARE_EVENT_CLASS(vum_message,
 		__entry->files = req->msg.nr_files;
 		__entry->error = req->error;
 	),
-	TP_printk("%s session=%u id=%u cmd=%u size=%u files=%u error=%d",
-		  __entry->uuid, __entry->session, __entry->id, __entry->cmd,
+	TP_printk("%s session=%u id=%u cmd=%s size=%u files=%u error=%d",
+		  __entry->uuid, __entry->session, __entry->id,
+		  __print_symbolic(__entry->cmd, VUM_COMMAND_NAMES),
 		  __entry->size, __entry->files, __entry->error)
 );
 

@@ -358,6 +358,10 @@ enum vum_cmd {
  *	file of the consumer's, as "share" does where the memory is in one
  * @VUM_ATTR_SERVERS: nested VUM_SERVER, one for each of the last 16 servers that were
  *	attached, or refused for their licence; the present or last one first
+ * @VUM_ATTR_CONSUMER_PID: u32, while VUM_ATTR_OPEN: pid, in the initial PID namespace, of the
+ *	process that has opened the device
+ * @VUM_ATTR_REFUSED: nested VUM_REFUSED, one for each command to which a server has replied
+ *	with an error since the mdev was created
  * @VUM_ATTR_SERVER_EXE: string, while attached: as VUM_SERVER_EXE
  * @VUM_ATTR_SERVER_LICENSE: string, while attached: as VUM_SERVER_LICENSE
  * @VUM_ATTR_SINCE: u64, when the attachment began, in seconds since 1970; or ended, if the
@@ -395,6 +399,8 @@ enum vum_attr {
 	VUM_ATTR_SERVER_ENDED,
 	VUM_ATTR_DMA_FILES,
 	VUM_ATTR_SERVERS,
+	VUM_ATTR_CONSUMER_PID,
+	VUM_ATTR_REFUSED,
 	VUM_ATTR_SERVER_EXE,
 	VUM_ATTR_SERVER_LICENSE,
 	VUM_ATTR_SINCE,
@@ -417,6 +423,24 @@ enum vum_note_attr {
 };
 
 #define VUM_NOTE_MAX VUM_NOTE_COUNT
+
+/**
+ * enum vum_refused_attr - attributes within VUM_ATTR_REFUSED, and within VUM_REFUSED
+ * @VUM_REFUSED_UNSPEC: invalid
+ * @VUM_REFUSED: nested, one command
+ * @VUM_REFUSED_CMD: u32, enum vfio_user_command
+ * @VUM_REFUSED_COUNT: u32, how often it was refused
+ * @VUM_REFUSED_ERRNO: u32, the errno of the last refusal; 0 if the server named none
+ */
+enum vum_refused_attr {
+	VUM_REFUSED_UNSPEC,
+	VUM_REFUSED,
+	VUM_REFUSED_CMD,
+	VUM_REFUSED_COUNT,
+	VUM_REFUSED_ERRNO,
+};
+
+#define VUM_REFUSED_MAX VUM_REFUSED_ERRNO
 
 /**
  * enum vum_server_attr - attributes within VUM_ATTR_SERVERS, and within VUM_SERVER

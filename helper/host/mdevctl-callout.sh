@@ -21,7 +21,7 @@ done
 mdev=/sys/bus/mdev/devices/$uuid
 
 names="socket attach_timeout_ms timeout_ms data_path poll_us posted_writes optional_commands
-	license_policy pledge dma_mode dma_announce dma_aperture dma_fault dma_fault_timeout_ms
+	license_policy dma_mode dma_announce dma_aperture dma_fault dma_fault_timeout_ms
 	dma_max_pinned"
 
 # refuse NAME VALUE WHAT: what is allowed instead
@@ -77,7 +77,6 @@ validate() {
 			one_of "$name" "$word" device_feature get_region_io_fds
 		done ;;
 	vfio_user/license_policy) one_of "$name" "$2" any declared gpl ;;
-	vfio_user/pledge) ;;
 	vfio_user/dma_mode) one_of "$name" "$2" auto mmap file message none share ;;
 	vfio_user/dma_announce) one_of "$name" "$2" exact aperture ;;
 	vfio_user/dma_fault) one_of "$name" "$2" absorb sigbus ;;

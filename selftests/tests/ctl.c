@@ -43,8 +43,8 @@ TEST(list_many)
 
 TEST(show)
 {
-	char pid[16];
-	struct json_object *json;
+	char pid[32];
+	struct json_object *json, *refused;
 	uint32_t value;
 
 	world_up(&w, NULL);
@@ -56,11 +56,18 @@ TEST(show)
 	CHECK(strstr(json_object_to_json_string(json), pid));
 	CHECK_EQ(json_get_number(json, "errors"), 1);
 	CHECK_EQ(json_get_number(json, "aborted"), 0);
+	CHECK_EQ(json_get_number(json, "consumer_pid"), getpid());
+	refused = json_get(json_get(json, "refused"), "REGION_READ");
+	CHECK_EQ(json_get_number(refused, "count"), 1);
+	CHECK_EQ(json_get_number(refused, "errno"), ENXIO);
 	CHECK_EQ(json_get_number(json, "attaches"), 1);
 	CHECK(json_get_number(json, "requests") > 10);
 	CHECK(!strcmp(json_get_text(json, "open"), "true"));
 	CHECK_EQ(ctl_run("show %s", w.uuid), 0);
 	CHECK(strstr(ctl_out, pid));
+	CHECK(strstr(ctl_out, "Refused:   REGION_READ (count 1, the last with No such device or address)"));
+	snprintf(pid, sizeof(pid), "by pid %d (", getpid());
+	CHECK(strstr(ctl_out, pid) && strstr(ctl_out, " KiB locked"));
 }
 
 TEST(show_why_it_is_broken)

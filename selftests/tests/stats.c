@@ -421,7 +421,7 @@ static const char *traced(const char *event)
 	snprintf(head, sizeof(head), " %s: %s ", event, w.uuid);
 	while ((p = strstr(p, head))) {
 		const char *end = strchrnul(p, '\n');
-		const char *cmd = strstr(p, " cmd=9 ");
+		const char *cmd = strstr(p, " cmd=REGION_READ ");
 
 		if (cmd && cmd < end) {
 			if (*found)
