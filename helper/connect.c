@@ -55,6 +55,7 @@ void device_close(struct device *d)
 {
 	close_socket(d);
 	close_channel(d);
+	device_log_close(d);
 	d->state = DEVICE_DEAD;
 }
 
@@ -120,6 +121,7 @@ static void end_attachment(struct device *d)
 static void hung_up(struct device *d)
 {
 	if (d->state != DEVICE_ATTACHED) {
+		channel_end(d->relay.chan, true, VERSION_HANGUP);
 		device_say(d, LOG_LEVEL_WARNING, "the server at %s hung up instead of answering "
 			   "VERSION; trying again: its own log may say why", d->path);
 		return;
@@ -151,6 +153,7 @@ static void tell_end(struct device *d, enum relay_end end)
 			   "%s (%s); trying again", d->path, d->server);
 		break;
 	default:
+		channel_end(d->relay.chan, false, d->relay.why);
 		device_say(d, LOG_LEVEL_ERROR, "%s; dropped the server at %s, trying again",
 			   d->relay.why, d->path);
 	}
@@ -577,6 +580,7 @@ static void on_timer(struct timer *t)
 		device_connect(d);
 		break;
 	case DEVICE_NEGOTIATING:
+		channel_end(d->relay.chan, true, VERSION_UNANSWERED);
 		device_say(d, LOG_LEVEL_WARNING, "the server at %s (%s) does not answer VERSION; "
 			   "trying again: is it stuck, or busy with another client?", d->path,
 			   d->server);
@@ -594,6 +598,11 @@ static void on_timer(struct timer *t)
 	}
 }
 
+static void on_held_timer(struct timer *t)
+{
+	device_say_held(container_of(t, struct device, held_timer));
+}
+
 void devices_pledge(const char *text)
 {
 	pledge = text;
@@ -606,6 +615,7 @@ void device_init(struct device *d, void (*gone)(struct device *d))
 	d->sock.fd = -1;
 	d->sock.fn = on_socket;
 	d->timer.fn = on_timer;
+	d->held_timer.fn = on_held_timer;
 	d->relay.chan = -1;
 	d->relay.sock = -1;
 	d->gone = gone;

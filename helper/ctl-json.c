@@ -31,7 +31,6 @@ static struct json_object *json_server(const struct vum_info *info)
 	ctl_json_add(o, "uid", json_object_new_int64(info->server_uid));
 	ctl_json_add(o, "gid", json_object_new_int64(info->server_gid));
 	ctl_json_add(o, "ended", json_object_new_boolean(info->server_ended));
-	ctl_json_add_text(o, "executable", text_or_null(info->server_exe));
 	ctl_json_add_text(o, "license", text_or_null(info->server_license));
 	return o;
 }

@@ -3,6 +3,7 @@
  * create, set, remove: what can be done to an mdev by hand in sysfs, with messages that say
  * what is wrong. mdevctl does the same for mdevs that are to survive a reboot.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -188,6 +189,21 @@ static int create_failed(const char *uuid, int err)
 	return EXIT_FAILURE;
 }
 
+/* Write a UUID to @made as the kernel writes it, in lower case. Returns false if it is none. */
+static bool same_as_kernel(const char *uuid, char made[37])
+{
+	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+	size_t i;
+
+	for (i = 0; form[i]; i++) {
+		if (form[i] == '-' ? uuid[i] != '-' : !isxdigit((unsigned char)uuid[i]))
+			return false;
+		made[i] = (char)tolower((unsigned char)uuid[i]);
+	}
+	made[i] = '\0';
+	return !uuid[i];
+}
+
 int ctl_create(struct vum_nl *nl, const struct ctl_args *args)
 {
 	const char *uuid = args->uuid;
@@ -198,10 +214,12 @@ int ctl_create(struct vum_nl *nl, const struct ctl_args *args)
 	code = check_settings(args);
 	if (code)
 		return code;
-	if (!uuid) {
+	if (uuid && !same_as_kernel(uuid, made))
+		err = -EINVAL;
+	else if (!uuid)
 		err = new_uuid(made);
+	if (err != -EINVAL)
 		uuid = made;
-	}
 	if (!err)
 		err = write_text(CREATE, uuid);
 	if (err)

@@ -47,9 +47,8 @@ static void print_line(const struct vum_info *info, const char *now)
 		printf("  socket=%s", info->socket ? info->socket : "-");
 		break;
 	case VUM_EVENT_ATTACHED:
-		printf("  pid=%u uid=%u exe=%s license=\"%s\" socket=%s", info->server_pid,
-		       info->server_uid, info->server_exe ? info->server_exe : "",
-		       info->server_license ? info->server_license : "",
+		printf("  pid=%u uid=%u license=\"%s\" socket=%s", info->server_pid,
+		       info->server_uid, info->server_license ? info->server_license : "",
 		       info->socket ? info->socket : "-");
 		break;
 	case VUM_EVENT_BROKEN:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Which servers have served an mdev, and when. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -31,7 +32,10 @@ static void print_server(const struct vum_past_server *server, void *arg)
 	printf(" to ");
 	if (server->until) {
 		ctl_print_time(server->until);
-		printf(": %s\n", server->why);
+		printf(": %s", server->why);
+		if (server->times > 1)
+			printf(", %" PRIu32 " times in a row", server->times);
+		putchar('\n');
 	} else {
 		puts("now");
 	}
@@ -54,6 +58,7 @@ static void add_server(const struct vum_past_server *server, void *arg)
 	ctl_json_add(o, "gpl_compatible", json_object_new_boolean(server->gpl));
 	ctl_json_add(o, "from", json_object_new_uint64(server->from));
 	ctl_json_add(o, "until", server->until ? json_object_new_uint64(server->until) : NULL);
+	ctl_json_add(o, "times", json_object_new_int64(server->times));
 	ctl_json_add_text(o, "why", server->why[0] ? server->why : NULL);
 	json_object_array_add(arg, o);
 }

@@ -66,9 +66,27 @@ static void on_listed(const struct vum_info *info, void *arg)
 		device_present(info->uuid, info->socket);
 }
 
+struct attached {
+	const struct vum_info *info;
+	bool told;
+};
+
+/* The first is the present one, unless it has gone already. */
+static void on_served(const struct vum_past_server *server, void *arg)
+{
+	struct attached *attached = arg;
+
+	if (attached->told)
+		return;
+	attached->told = true;
+	device_attached(attached->info->uuid, server->pid, server->uid, server->exe,
+			server->license);
+}
+
 static void on_event(const struct vum_info *info, void *arg)
 {
 	const char *name = vum_event_name(info->event);
+	struct attached attached = { info, false };
 
 	log_msg(LOG_LEVEL_DEBUG, "%s: kernel event \"%s\"", info->uuid, name ? name : "unknown");
 	switch (info->event) {
@@ -86,8 +104,7 @@ static void on_event(const struct vum_info *info, void *arg)
 		device_open_failed(info->uuid, info->reason);
 		break;
 	case VUM_EVENT_ATTACHED:
-		device_attached(info->uuid, info->server_pid, info->server_uid,
-				info->server_exe, info->server_license);
+		vum_nl_servers(&vumd.nl, info->uuid, on_served, &attached);
 		break;
 	case VUM_EVENT_DETACHED:
 		device_detached(info->uuid, info->reason);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Log messages about a device. */
-#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "device-private.h"
 
@@ -26,69 +27,97 @@ static uint32_t hash_of(const char *text)
 	uint32_t hash = 2166136261U;	/* FNV-1a */
 
 	for (; *text; text++)
-		if (!isdigit((unsigned char)*text))
-			hash = (hash ^ (uint8_t)*text) * 16777619U;
+		hash = (hash ^ (uint8_t)*text) * 16777619U;
 	return hash;
 }
 
-/* The entry of a message, which may be a new one. */
-static struct said *find_said(struct device *d, uint32_t hash)
+/* The entry of a message. If all are taken, another's that was begun first. */
+static struct said *find_said(struct device *d, const char *fmt)
 {
-	unsigned int known = d->nr_said < NR_SAID ? d->nr_said : NR_SAID;
-	struct said *s;
+	struct said *oldest = d->said;
 
-	for (s = d->said; s < d->said + known; s++)
-		if (s->hash == hash)
+	for (struct said *s = d->said; s < d->said + NR_SAID; s++) {
+		if (s->fmt == fmt)
 			return s;
-	s = &d->said[d->nr_said++ % NR_SAID];
-	*s = (struct said) { .hash = hash, .since = now_ms(), .stale = true };
-	return s;
+		if (s->since < oldest->since)
+			oldest = s;
+	}
+	free(oldest->held_text);
+	*oldest = (struct said) { .fmt = fmt };
+	return oldest;
 }
 
-/* Is the message to be logged now? Sets *@held to how often it was not since it last was. */
-static bool is_news(struct said *s, unsigned int *held)
+static void hold_back(struct device *d, struct said *s, enum log_level level, const char *text)
 {
-	uint64_t now = now_ms();
-
-	*held = 0;
-	if (!s->stale)
-		return false;
-	if (s->lines == BURST && now - s->since < MINUTE_MS) {
-		s->held++;
-		return false;
-	}
-	if (now - s->since >= MINUTE_MS) {
-		/* Where some were held back, one line is enough for the next minute. */
-		s->lines = s->held ? BURST - 1 : 0;
-		s->since = now;
-	}
-	*held = s->held;
-	s->held = 0;
-	s->lines++;
-	s->stale = false;
-	return true;
+	free(s->held_text);
+	s->held_text = strdup(text);
+	s->level = level;
+	s->held++;
+	if (!d->held_timer.armed)
+		timer_start(&d->held_timer, MINUTE_MS);
 }
 
 void device_say(struct device *d, enum log_level level, const char *fmt, ...)
 {
-	unsigned int held;
+	uint64_t now = now_ms();
+	struct said *s = find_said(d, fmt);
 	char text[1024];
+	uint32_t hash;
 	va_list ap;
-	bool news;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	news = is_news(find_said(d, hash_of(text)), &held);
+	hash = hash_of(text);
+	if (s->lines && !s->stale && s->hash == hash) {
+		log_msg(LOG_LEVEL_DEBUG, "%s: %s", d->uuid, text);
+		return;
+	}
+	s->hash = hash;
+	s->stale = false;
+	if (now - s->since >= MINUTE_MS && !s->held) {
+		s->since = now;
+		s->lines = 0;
+	}
+	if (s->held || s->lines == BURST) {
+		hold_back(d, s, level, text);
+		log_msg(LOG_LEVEL_DEBUG, "%s: %s", d->uuid, text);
+		return;
+	}
+	s->lines++;
+	log_msg(level, "%s: %s", d->uuid, text);
+}
+
+void device_say_held(struct device *d)
+{
+	bool held = false;
+
+	for (struct said *s = d->said; s < d->said + NR_SAID; s++) {
+		if (!s->held)
+			continue;
+		log_msg(s->level, "%s: %s (%u times in the last minute)", d->uuid,
+			s->held_text ? s->held_text : s->fmt, s->held);
+		held = true;
+		/* One line a minute, from now on, as long as it goes on. */
+		s->held = 0;
+		s->since = now_ms();
+		s->lines = BURST;
+	}
 	if (held)
-		log_msg(level, "%s: %s (and %u times more in the last minute)", d->uuid, text,
-			held);
-	else
-		log_msg(news ? level : LOG_LEVEL_DEBUG, "%s: %s", d->uuid, text);
+		timer_start(&d->held_timer, MINUTE_MS);
 }
 
 void device_unsay(struct device *d)
 {
-	for (unsigned int i = 0; i < NR_SAID; i++)
-		d->said[i].stale = true;
+	for (struct said *s = d->said; s < d->said + NR_SAID; s++)
+		s->stale = true;
+}
+
+void device_log_close(struct device *d)
+{
+	timer_stop(&d->held_timer);
+	for (struct said *s = d->said; s < d->said + NR_SAID; s++) {
+		free(s->held_text);
+		s->held_text = NULL;
+	}
 }

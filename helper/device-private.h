@@ -15,22 +15,32 @@
 
 #define UUID_LEN 36
 
-/* How many messages device_say() remembers for each device. */
-#define NR_SAID 8
+/* Why a server is refused that has no fault in its VERSION reply, since there is none. */
+#define VERSION_UNANSWERED	"it does not answer VERSION"
+#define VERSION_HANGUP		"it hung up instead of answering VERSION"
+
+/* How many messages device_say() remembers for each device: as many as there are. */
+#define NR_SAID 24
 
 /**
  * struct said - a message of device_say()
- * @hash: of its text
+ * @fmt: its format, which stands for it
+ * @hash: of its last text
  * @since: when @lines began to count, as now_ms()
  * @lines: how often it was logged since then
  * @held: how often it was not, since it had been so often
- * @stale: something has changed since it was logged last
+ * @held_text: the last of these, or NULL
+ * @level: the level of that
+ * @stale: something has changed since it was said last
  */
 struct said {
+	const char *fmt;
 	uint32_t hash;
 	uint64_t since;
 	unsigned int lines;
 	unsigned int held;
+	char *held_text;
+	enum log_level level;
 	bool stale;
 };
 
@@ -56,6 +66,7 @@ enum device_state {
  * @link: entry in device.c's list of devices, or of dead ones
  * @path: of the server's socket
  * @seen: the sweep that is under way has listed the mdev
+ * @served: the kernel has found the server in order
  * @linked: in DEVICE_ATTACHED: the data path is "kernel": the kernel has the
  *	server's socket, and the helper only calls VUM_CARRY
  * @waiting: the log has said that there is no server yet
@@ -67,8 +78,8 @@ enum device_state {
  * @timer: time of the next attempt; in DEVICE_NEGOTIATING, of giving up on the
  *	server; in DEVICE_ATTACHED, of trying VUM_CARRY again
  * @gone: called when the mdev is gone or cannot be served; calls device_close()
- * @said: the last messages of device_say(), a ring
- * @nr_said: how many messages have been put into @said
+ * @said: the last messages of device_say()
+ * @held_timer: time to log which of these came more often
  */
 struct device {
 	TAILQ_ENTRY(device) link;
@@ -76,6 +87,7 @@ struct device {
 	char *path;
 	enum device_state state;
 	bool seen;
+	bool served;
 	bool linked;
 	bool waiting;
 	unsigned int delay;
@@ -88,7 +100,7 @@ struct device {
 	struct relay relay;
 	void (*gone)(struct device *d);
 	struct said said[NR_SAID];
-	unsigned int nr_said;
+	struct timer held_timer;
 };
 
 /* connect.c */
@@ -110,12 +122,18 @@ __attribute__((format(printf, 3, 4)))
 void device_log(struct device *d, enum log_level level, const char *fmt, ...);
 
 /*
- * Log as device_log(), but at level debug what has been said and still holds; and what comes
- * and goes again and again: after three times, once a minute, with a count. Messages that
- * differ in numbers only, such as a pid, are the same.
+ * Log as device_log(), but at level debug what has been said and still holds. Of what comes
+ * and goes again and again, three are logged, then the last of each minute with a count.
+ * Messages are told apart by @fmt, since a server has a hand in their texts.
  */
 __attribute__((format(printf, 3, 4)))
 void device_say(struct device *d, enum log_level level, const char *fmt, ...);
+
+/* Log what device_say() has held back: the timer's function. */
+void device_say_held(struct device *d);
+
+/* Free what the functions above have allocated. */
+void device_log_close(struct device *d);
 
 /* Tell device_say() that things have changed: what it has said may be true anew. */
 void device_unsay(struct device *d);

@@ -106,12 +106,29 @@ void device_absent(const char *uuid)
 		device_forget(d);
 }
 
+/* What was said of the server, and what follows now, is news from here on. */
+static void lost_server(struct device *d)
+{
+	if (d->served)
+		device_unsay(d);
+	d->served = false;
+}
+
+static bool device_told(const struct device *d, const char *reason)
+{
+	return !strncmp(reason, d->relay.why, strlen(reason)) ||
+	       !strcmp(reason, VERSION_HANGUP) || !strcmp(reason, VERSION_UNANSWERED);
+}
+
 void device_broken(const char *uuid, const char *reason)
 {
 	struct device *d = device_find(uuid);
 
+	if (!d)
+		return;
+	lost_server(d);
 	/* What this helper has told the kernel, it has told the operator as well. */
-	if (d && (!reason || strncmp(reason, d->relay.why, strlen(reason)) != 0))
+	if (!reason || !device_told(d, reason))
 		device_say(d, LOG_LEVEL_WARNING, "broken: %s",
 			   reason ? reason : "the kernel does not say why");
 }
@@ -124,6 +141,7 @@ void device_attached(const char *uuid, uint32_t pid, uint32_t uid, const char *e
 
 	if (!d)
 		return;
+	d->served = true;
 	if (pid)
 		snprintf(number, sizeof(number), "%u", pid);
 	device_say(d, LOG_LEVEL_INFO, "attached to the server at %s (pid %s, uid %u, %s), which "
@@ -155,8 +173,7 @@ void device_detached(const char *uuid, const char *reason)
 
 	if (!d)
 		return;
-	/* Tell anew what follows from this. */
-	device_unsay(d);
+	lost_server(d);
 	if (reason && !strcmp(reason, VUM_WHY_HANGUP))
 		device_say(d, LOG_LEVEL_WARNING, "the server at %s hung up: accesses fail until "
 			   "it is back; start it again if it does not come by itself", d->path);

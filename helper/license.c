@@ -13,19 +13,33 @@
 #include "license.h"
 
 /*
- * Licences under which code can become part of a work under GPL-2.0-only. The source is the
- * Free Software Foundation's list "Various Licenses and Comments about Them"
- * (https://www.gnu.org/licenses/license-list.html), of November 2026: those it calls
- * compatible with the GNU GPL, without those it calls so for version 3 alone (Apache-2.0,
- * LGPL-3.0 and others). The kernel's LICENSES/preferred and LICENSES/deprecated agree.
+ * Licences under which code can become part of a work under GPL-2.0-only: a selection, so
+ * that one which is missing counts as not known to be. The first source is the kernel's
+ * own LICENSES/preferred and LICENSES/deprecated; the second the Free Software Foundation's
+ * list "Various Licenses and Comments about Them"
+ * (https://www.gnu.org/licenses/license-list.html), of which those are left out that it calls
+ * compatible with version 3 of the GPL alone, such as Apache-2.0 and LGPL-3.0.
  */
 static const char *const compatible[] = {
-	"0BSD", "Artistic-2.0", "BSD-2-Clause", "BSD-2-Clause-Patent", "BSD-3-Clause",
-	"BSD-3-Clause-Clear", "BSL-1.0", "CC0-1.0", "GPL-1.0-or-later", "GPL-2.0",
-	"GPL-2.0-only", "GPL-2.0-or-later", "ISC", "LGPL-2.0", "LGPL-2.0-only",
-	"LGPL-2.0-or-later", "LGPL-2.1", "LGPL-2.1-only", "LGPL-2.1-or-later", "MIT",
-	"MIT-0", "MPL-2.0", "NCSA", "Unlicense", "UPL-1.0", "X11", "Zlib",
+	/* the kernel */
+	"0BSD", "BSD-2-Clause", "BSD-3-Clause", "BSD-3-Clause-Clear", "CC0-1.0", "GPL-1.0+",
+	"GPL-1.0-or-later", "GPL-2.0", "GPL-2.0+", "GPL-2.0-only", "GPL-2.0-or-later", "ISC",
+	"LGPL-2.0", "LGPL-2.0+", "LGPL-2.0-only", "LGPL-2.0-or-later", "LGPL-2.1", "LGPL-2.1+",
+	"LGPL-2.1-only", "LGPL-2.1-or-later", "Linux-OpenIB", "MIT", "X11", "Zlib",
+	/* the Free Software Foundation */
+	"Artistic-2.0", "BSL-1.0", "CECILL-2.0", "EFL-2.0", "FSFAP", "HPND", "IJG", "Imlib2",
+	"Intel", "MPL-2.0", "NCSA", "OLDAP-2.7", "Python-2.0", "Ruby", "SGI-B-2.0", "SMLNJ",
+	"Sleepycat", "UPL-1.0", "Unlicense", "Vim", "W3C", "WTFPL", "ZPL-2.0", "ZPL-2.1",
 };
+
+/* Exceptions that only permit more: those in the kernel's LICENSES, and compilers'. */
+static const char *const exceptions[] = {
+	"Classpath-exception-2.0", "GCC-exception-2.0", "GCC-exception-3.1", "LLVM-exception",
+	"Linux-syscall-note",
+};
+
+/* What SPDX has for "no licence" and "nothing is said". */
+static const char *const nothing[] = { "NOASSERTION", "NONE" };
 
 /* What is left of the text, and what the part of it that has been read permits. */
 struct reader {
@@ -70,21 +84,33 @@ static bool read_operator(struct reader *r, const char *op)
 	return true;
 }
 
-static bool is_compatible(const char *id, size_t len)
+static bool is_among(const char *id, size_t len, const char *const *list, size_t nr)
 {
-	for (size_t i = 0; i < sizeof(compatible) / sizeof(compatible[0]); i++)
-		if (strlen(compatible[i]) == len && !strncasecmp(compatible[i], id, len))
+	for (size_t i = 0; i < nr; i++)
+		if (strlen(list[i]) == len && !strncasecmp(list[i], id, len))
 			return true;
 	return false;
 }
 
-/* Only a reference into another document has a colon. */
+#define IS_AMONG(id, len, list) is_among(id, len, list, sizeof(list) / sizeof((list)[0]))
+
+/* A colon stands only between a document and a licence in there. */
+static bool is_reference(const char *at, size_t len)
+{
+	static const char document[] = "DocumentRef-", licence[] = "LicenseRef-";
+	const char *colon = memchr(at, ':', len);
+	size_t left = colon ? len - (size_t)(colon + 1 - at) : 0;
+
+	return !colon || (!strncmp(at, document, sizeof(document) - 1) &&
+			  left >= sizeof(licence) &&
+			  !strncmp(colon + 1, licence, sizeof(licence) - 1) &&
+			  !memchr(colon + 1, ':', left));
+}
+
 static bool is_identifier(const char *at, size_t len)
 {
-	static const char other[] = "DocumentRef-";
-
-	return len && !is_operator(at, len) &&
-	       (!memchr(at, ':', len) || !strncmp(at, other, sizeof(other) - 1));
+	return len && isalnum((unsigned char)at[0]) && !is_operator(at, len) &&
+	       !IS_AMONG(at, len, nothing) && is_reference(at, len);
 }
 
 /* Go past an identifier and return its length; or 0 if there is none. */
@@ -102,21 +128,22 @@ static size_t read_identifier(struct reader *r)
 	return len;
 }
 
-/*
- * A licence, perhaps with '+' for later versions, which takes nothing away; and perhaps
- * with an exception, which the specification has as more permission: it takes nothing
- * away either.
- */
+/* A licence, perhaps with '+' for later versions, and perhaps with an exception. */
 static bool read_licence(struct reader *r)
 {
-	size_t len = read_identifier(r);
-	bool good = is_compatible(r->at - len, len);
+	size_t len = read_identifier(r), with;
+	const char *id = r->at - len;
+	bool good = IS_AMONG(id, len, compatible);
 
-	if (*r->at == '+')
+	if (*r->at == '+') {
+		good |= IS_AMONG(id, len + 1, compatible);
 		r->at++;
-	if (!r->failed && read_operator(r, "WITH"))
-		read_identifier(r);
-	return good;
+		r->failed |= *r->at && !strchr(" )", *r->at);
+	}
+	if (r->failed || !read_operator(r, "WITH"))
+		return good;
+	with = read_identifier(r);
+	return good && IS_AMONG(r->at - with, with, exceptions);
 }
 
 static bool read_operand(struct reader *r)

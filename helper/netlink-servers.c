@@ -15,6 +15,7 @@ static struct nla_policy policy[VUM_SERVER_MAX + 1] = {
 	[VUM_SERVER_GPL]	= { .type = NLA_FLAG },
 	[VUM_SERVER_FROM]	= { .type = NLA_U64 },
 	[VUM_SERVER_UNTIL]	= { .type = NLA_U64 },
+	[VUM_SERVER_TIMES]	= { .type = NLA_U32 },
 	[VUM_SERVER_WHY]	= { .type = NLA_STRING },
 };
 
@@ -42,6 +43,7 @@ static bool parse_server(struct nlattr *nest, struct vum_past_server *server)
 		.gpl = a[VUM_SERVER_GPL],
 		.from = nla_get_u64(a[VUM_SERVER_FROM]),
 		.until = nla_get_u64(a[VUM_SERVER_UNTIL]),
+		.times = nla_get_u32(a[VUM_SERVER_TIMES]),
 		.why = nla_get_string(a[VUM_SERVER_WHY]),
 	};
 	return true;

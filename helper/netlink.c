@@ -45,7 +45,6 @@ static struct nla_policy policy[VUM_ATTR_MAX + 1] = {
 	[VUM_ATTR_DMA_FILES]	= { .type = NLA_U32 },
 	[VUM_ATTR_CONSUMER_PID]	= { .type = NLA_U32 },
 	[VUM_ATTR_REFUSED]	= { .type = NLA_NESTED },
-	[VUM_ATTR_SERVER_EXE]	= { .type = NLA_STRING },
 	[VUM_ATTR_SERVER_LICENSE] = { .type = NLA_STRING },
 	[VUM_ATTR_SINCE]	= { .type = NLA_U64 },
 };
@@ -214,7 +213,6 @@ static bool parse_info(struct nlmsghdr *h, struct vum_info *info)
 		.server_uid = get_u32(a[VUM_ATTR_SERVER_UID]),
 		.server_gid = get_u32(a[VUM_ATTR_SERVER_GID]),
 		.server_ended = a[VUM_ATTR_SERVER_ENDED],
-		.server_exe = get_string(a[VUM_ATTR_SERVER_EXE]),
 		.server_license = get_string(a[VUM_ATTR_SERVER_LICENSE]),
 		.reason = get_string(a[VUM_ATTR_REASON]),
 		.since = get_u64(a[VUM_ATTR_SINCE]),

@@ -20,7 +20,6 @@
  * @state: enum vum_state
  * @open: a consumer has it open
  * @attached: a server is attached, and @server_* are valid
- * @server_exe: NULL if no server is attached, as @server_license
  *
  * The rest is as in enum vum_attr. Strings are valid during the callback.
  */
@@ -37,7 +36,6 @@ struct vum_info {
 	uint32_t server_uid;
 	uint32_t server_gid;
 	bool server_ended;
-	const char *server_exe;
 	const char *server_license;
 	const char *reason;
 	uint64_t since;
@@ -109,6 +107,7 @@ struct vum_past_server {
 	bool gpl;
 	uint64_t from;
 	uint64_t until;
+	uint32_t times;
 	const char *why;
 };
 

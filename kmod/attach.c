@@ -429,6 +429,7 @@ static void vum_attach_ready(struct vum_device *dev, u32 session)
 	if (conn->session == session && conn->state == VUM_STATE_ATTACHING) {
 		WRITE_ONCE(conn->state, VUM_STATE_ATTACHED);
 		conn->reason[0] = '\0';
+		vum_servers_last(&conn->servers)->served = true;
 		vum_conn_event(dev, VUM_EVENT_ATTACHED);
 		ready = true;
 	}

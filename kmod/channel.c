@@ -147,6 +147,7 @@ static int vum_attach_begin(struct vum_device *dev, const struct vum_attach *a,
 		swap(conn->server, *server);
 		conn->peer = *a;
 		conn->peer.server_pid = pid_nr(conn->server);
+		conn->when = (*record)->from;
 		*record = vum_servers_add(&conn->servers, *record);
 		conn->stats.attaches++;
 		vum_conn_swap_transport(conn, transport);

@@ -13,6 +13,7 @@
 #include <linux/memcontrol.h>
 #include <linux/pid.h>
 #include <linux/sched/signal.h>
+#include <linux/timekeeping.h>
 #include <linux/uidgid.h>
 
 #include "compat.h"
@@ -105,6 +106,7 @@ int vum_conn_enqueue(struct vum_conn *conn, struct vum_req *req)
 		/* With too many unsent, wait for this one, and so for all before it. */
 		if (req->kind == VUM_REQ_POSTED)
 			req->kind = VUM_REQ_CONSUMER;
+		req->gathers = false;
 		ret = vum_conn_number(conn, req);
 		if (ret)
 			return ret;
@@ -307,6 +309,8 @@ void vum_conn_served(struct vum_conn *conn, u32 session)
 		conn->peer.server_pid = pid_nr(conn->server);
 		conn->peer.server_uid = from_kuid_munged(&init_user_ns, current_uid());
 		conn->peer.server_gid = from_kgid_munged(&init_user_ns, current_gid());
+		if (vum_conn_alive(conn))
+			vum_servers_serve(&conn->servers, &conn->peer);
 	}
 	vum_conn_unlock(conn);
 	put_pid(pid);
@@ -331,6 +335,21 @@ bool vum_conn_server_ended(const struct vum_conn *conn)
 	}
 	rcu_read_unlock();
 	return ended;
+}
+
+/**
+ * vum_conn_bypass - note that the consumer reaches the server beside the connection
+ * @conn: connection, not locked
+ *
+ * From now on no posted write waits for others, or a store to a mapped region could
+ * overtake it, or an eventfd that the server listens to.
+ */
+void vum_conn_bypass(struct vum_conn *conn)
+{
+	vum_conn_lock(conn);
+	WRITE_ONCE(conn->bypassed, true);
+	conn->transport->ops->kick(conn);
+	vum_conn_unlock(conn);
 }
 
 /*
@@ -437,6 +456,7 @@ bool vum_conn_stop(struct vum_device *dev, u32 session, enum vum_state state,
 	if (!vum_conn_current(conn, session))
 		return false;
 	WRITE_ONCE(conn->state, state);
+	conn->when = ktime_get_real_seconds();
 	vum_servers_end(&conn->servers, &conn->peer, why);
 	vum_conn_abort(dev, dead);
 	return true;
@@ -456,6 +476,8 @@ bool vum_conn_readdress(struct vum_device *dev, const char *socket, struct list_
 
 	vum_conn_assert_held(&dev->conn);
 	strscpy(dev->socket, socket, sizeof(dev->socket));
+	/* The helper may have connected to the old one, and not have attached it yet. */
+	dev->channel.stale = true;
 	stopped = vum_conn_stop(dev, dev->conn.session, VUM_STATE_DETACHED,
 				"the device has another socket", dead);
 	/* CHANGED goes first, or the helper would retry the old socket. */
@@ -563,8 +585,9 @@ void vum_conn_hangup(struct vum_device *dev, u32 session)
  * @dev: device
  * @why: why
  *
- * Return: 0; -ENODEV if the mdev is gone, -EISCONN if a server is attached, -EREMOTEIO if
- * the device has failed, which is of more importance.
+ * Return: 0; -ENODEV if the mdev is gone; -EISCONN if a server is attached, or the server is
+ * one of a socket that the device had before; -EREMOTEIO if the device has failed, which is
+ * of more importance.
  */
 int vum_conn_refuse(struct vum_device *dev, const char *why)
 {
@@ -575,7 +598,7 @@ int vum_conn_refuse(struct vum_device *dev, const char *why)
 	vum_conn_lock(conn);
 	if (conn->dead) {
 		ret = -ENODEV;
-	} else if (vum_conn_alive(conn)) {
+	} else if (vum_conn_alive(conn) || dev->channel.stale) {
 		ret = -EISCONN;
 	} else if (conn->failed) {
 		ret = -EREMOTEIO;
@@ -584,8 +607,10 @@ int vum_conn_refuse(struct vum_device *dev, const char *why)
 		news = conn->state != VUM_STATE_BROKEN || strcmp(conn->reason, why);
 		WRITE_ONCE(conn->state, VUM_STATE_BROKEN);
 		strscpy(conn->reason, why, sizeof(conn->reason));
-		if (news)
+		if (news) {
+			conn->when = ktime_get_real_seconds();
 			vum_conn_event(dev, VUM_EVENT_BROKEN);
+		}
 	}
 	vum_conn_unlock(conn);
 	if (news)

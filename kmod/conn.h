@@ -38,6 +38,7 @@
  * @memcg: the memory cgroup that pays for what the server makes the kernel hold
  * @nr_posted: posted writes in messages of kind VUM_REQ_POSTED in @out
  * @posted: the server has been sent a message of kind VUM_REQ_POSTED
+ * @bypassed: the consumer has a region mapped, or an ioeventfd
  * @no_posting: it replies to these, so no more are sent
  * @waiter: a task that waits for a reply at present, or NULL
  * @spin_ns: how long a task polls for a reply before it sleeps
@@ -57,6 +58,7 @@
  *	has been found in order
  * @notes: what the device goes without
  * @servers: who has served the device
+ * @when: when @state was set last, but for VUM_STATE_ATTACHED, in seconds since 1970
  * @stats: counters
  * @latency: how long replies took, from the first consumer on
  * @commands: the server's commands that have not been executed
@@ -81,6 +83,7 @@ struct vum_conn {
 	unsigned int nr_posted;
 	bool posted;
 	bool no_posting;
+	bool bypassed;
 	struct task_struct *waiter;
 	u64 spin_ns;
 	u32 since;
@@ -96,6 +99,7 @@ struct vum_conn {
 	char reason[VUM_MAX_TEXT];
 	struct vum_notes notes;
 	struct vum_servers servers;
+	time64_t when;
 	struct vum_stats stats;
 	struct vum_latency __percpu *latency;
 	struct list_head commands;
@@ -141,6 +145,8 @@ void vum_conn_delivered(struct vum_conn *conn, struct vum_req *req);
 struct mem_cgroup *vum_conn_memcg(struct vum_conn *conn);
 void vum_conn_served(struct vum_conn *conn, u32 session);
 bool vum_conn_server_ended(const struct vum_conn *conn);
+
+void vum_conn_bypass(struct vum_conn *conn);
 
 /* The life of an attachment. */
 void vum_conn_event(struct vum_device *dev, enum vum_event event);

@@ -124,6 +124,7 @@ static void vum_device_close(struct vfio_device *vdev)
 	vum_announce_withdraw(dev);
 	vum_conn_lock(&dev->conn);
 	dev->open = false;
+	dev->conn.bypassed = false;
 	put_pid(dev->consumer);
 	dev->consumer = NULL;
 	dev->conn.failed = false;

@@ -82,6 +82,7 @@
  * @ends: of those about a server that ends
  * @socket: where the server listens; conn's lock guards it
  * @license_policy: which servers are taken, by the licence that they declare
+ * @tainted: the kernel is tainted because of one of the device's servers
  * @optional_commands: which commands are sent that a server need not know: a bitmap of
  *	enum vum_optional
  * @in_step: for each of these, the last attachment whose server has dealt with it and has
@@ -115,6 +116,7 @@ struct vum_device {
 	struct ratelimit_state ends;
 	char socket[UNIX_PATH_MAX];
 	enum vum_license_policy license_policy;
+	bool tainted;
 	unsigned long optional_commands;
 	u32 in_step[VUM_NR_OPTIONAL];
 	bool posted_writes;

@@ -380,8 +380,6 @@ static bool vum_handover_connect(struct vum_device *dev, const char *socket, boo
 		vum_conn_unlock(conn);
 		return false;
 	}
-	/* The helper may have connected to the old one, and not have attached it yet. */
-	dev->channel.stale = true;
 	conn->reason[0] = '\0';
 	stopped = vum_conn_readdress(dev, socket, &dead);
 	WRITE_ONCE(conn->state, VUM_STATE_DETACHED);

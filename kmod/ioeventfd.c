@@ -314,6 +314,7 @@ static void vum_ioeventfd_link(struct vum_device *dev, struct vum_ioeventfd *io)
 
 	lockdep_assert_held(&dev->ioeventfds.lock);
 	list_add(&io->node, &dev->ioeventfds.list);
+	vum_conn_bypass(&dev->conn);
 	list_for_each_entry(other, &dev->ioeventfds.list, node) {
 		vum_ioeventfd_part(io, other);
 		vum_ioeventfd_part(other, io);

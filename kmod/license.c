@@ -55,8 +55,10 @@ static void vum_license_refuse(struct vum_device *dev, u32 session,
 static void vum_license_taint(struct vum_device *dev, s32 pid, u32 flags,
 			      const char *license)
 {
-	if (!READ_ONCE(vum_taint) || flags & VUM_ATTACH_GPL)
+	if (!READ_ONCE(vum_taint) || flags & VUM_ATTACH_GPL || dev->tainted)
 		return;
+	/* Once for each device: a server may come and go all the time. */
+	dev->tainted = true;
 	pr_notice("%s: server (pid %d) declares %s%s, no licence compatible with the GPL: the kernel is tainted, as taint=1 says\n",
 		  dev->uuid, pid, *license ? "" : "nothing", license);
 	add_taint(TAINT_USER, LOCKDEP_STILL_OK);
@@ -67,22 +69,24 @@ static void vum_license_taint(struct vum_device *dev, s32 pid, u32 flags,
  * @dev: device
  * @session: the attachment, which ends if its server is refused
  *
- * Return: true if the server is taken.
+ * Return: true if the server is taken, false also if the attachment has ended.
  */
 bool vum_license_check(struct vum_device *dev, u32 session)
 {
 	enum vum_license_policy policy = READ_ONCE(dev->license_policy);
 	struct vum_conn *conn = &dev->conn;
-	char license[VUM_MAX_TEXT] = "";
-	u32 flags = 0;
-	s32 pid = 0;
+	char license[VUM_MAX_TEXT];
+	u32 flags;
+	s32 pid;
 
 	vum_conn_lock(conn);
-	if (conn->session == session) {
-		strscpy(license, vum_servers_last(&conn->servers)->license, sizeof(license));
-		flags = conn->peer.flags;
-		pid = conn->peer.server_pid;
+	if (!vum_conn_current(conn, session)) {
+		vum_conn_unlock(conn);
+		return false;
 	}
+	strscpy(license, vum_servers_last(&conn->servers)->license, sizeof(license));
+	flags = conn->peer.flags;
+	pid = conn->peer.server_pid;
 	vum_conn_unlock(conn);
 	if (!vum_license_suits(policy, flags)) {
 		vum_license_refuse(dev, session, policy, flags, license);

@@ -51,7 +51,6 @@ static int vum_put_server(struct sk_buff *skb, const struct vum_conn *conn)
 	       nla_put_u32(skb, VUM_ATTR_SERVER_PID, conn->peer.server_pid) ?:
 	       nla_put_u32(skb, VUM_ATTR_SERVER_UID, conn->peer.server_uid) ?:
 	       nla_put_u32(skb, VUM_ATTR_SERVER_GID, conn->peer.server_gid) ?:
-	       nla_put_string(skb, VUM_ATTR_SERVER_EXE, server->exe) ?:
 	       nla_put_string(skb, VUM_ATTR_SERVER_LICENSE, server->license) ?:
 	       (vum_conn_server_ended(conn) ?
 		nla_put_flag(skb, VUM_ATTR_SERVER_ENDED) : 0);
@@ -68,9 +67,8 @@ static int vum_put_end(struct sk_buff *skb, const struct vum_conn *conn)
 		why = conn->reason;
 	if (*why)
 		ret = nla_put_string(skb, VUM_ATTR_REASON, why);
-	if (!ret && last)
-		ret = nla_put_u64_64bit(skb, VUM_ATTR_SINCE, last->until ?: last->from,
-					VUM_ATTR_PAD);
+	if (!ret && conn->when)
+		ret = nla_put_u64_64bit(skb, VUM_ATTR_SINCE, conn->when, VUM_ATTR_PAD);
 	return ret;
 }
 
@@ -175,7 +173,7 @@ static int vum_put_state(struct sk_buff *skb, struct vum_device *dev)
 	return ret;
 }
 
-static int vum_put_device(struct sk_buff *skb, struct vum_device *dev)
+static int vum_put_device(struct sk_buff *skb, struct vum_device *dev, bool admin)
 {
 	int ret;
 
@@ -204,7 +202,7 @@ static int vum_put_latency(struct sk_buff *skb, const struct vum_conn *conn)
 	return 0;
 }
 
-static int vum_put_stats(struct sk_buff *skb, struct vum_device *dev)
+static int vum_put_stats(struct sk_buff *skb, struct vum_device *dev, bool admin)
 {
 	struct vum_stats stats;
 
@@ -217,7 +215,8 @@ static int vum_put_stats(struct sk_buff *skb, struct vum_device *dev)
 	       vum_put_latency(skb, &dev->conn);
 }
 
-static int vum_put_past_server(struct sk_buff *skb, const struct vum_server *server)
+/* @exe: whether the receiver may see what other users' processes execute. */
+static int vum_put_past_server(struct sk_buff *skb, const struct vum_server *server, bool exe)
 {
 	struct nlattr *nest = nla_nest_start(skb, VUM_SERVER);
 	int ret;
@@ -227,7 +226,8 @@ static int vum_put_past_server(struct sk_buff *skb, const struct vum_server *ser
 	ret = nla_put_u32(skb, VUM_SERVER_PID, server->pid) ?:
 	      nla_put_u32(skb, VUM_SERVER_UID, server->uid) ?:
 	      nla_put_u32(skb, VUM_SERVER_GID, server->gid) ?:
-	      nla_put_string(skb, VUM_SERVER_EXE, server->exe) ?:
+	      nla_put_string(skb, VUM_SERVER_EXE, exe ? server->exe : "") ?:
+	      nla_put_u32(skb, VUM_SERVER_TIMES, server->times) ?:
 	      nla_put_string(skb, VUM_SERVER_LICENSE, server->license) ?:
 	      nla_put_u64_64bit(skb, VUM_SERVER_FROM, server->from, VUM_SERVER_PAD) ?:
 	      nla_put_u64_64bit(skb, VUM_SERVER_UNTIL, server->until, VUM_SERVER_PAD) ?:
@@ -239,7 +239,7 @@ static int vum_put_past_server(struct sk_buff *skb, const struct vum_server *ser
 	return ret;
 }
 
-static int vum_put_servers(struct sk_buff *skb, struct vum_device *dev)
+static int vum_put_servers(struct sk_buff *skb, struct vum_device *dev, bool admin)
 {
 	int ret = nla_put_string(skb, VUM_ATTR_UUID, dev->uuid);
 	struct nlattr *nest = nla_nest_start(skb, VUM_ATTR_SERVERS);
@@ -250,18 +250,19 @@ static int vum_put_servers(struct sk_buff *skb, struct vum_device *dev)
 		return -EMSGSIZE;
 	vum_conn_lock(conn);
 	list_for_each_entry(server, &conn->servers.list, node)
-		ret = ret ?: vum_put_past_server(skb, server);
+		ret = ret ?: vum_put_past_server(skb, server, admin);
 	vum_conn_unlock(conn);
 	if (!ret)
 		nla_nest_end(skb, nest);
 	return ret;
 }
 
-/* Appends to @skb what a command replies of one device. */
-typedef int (*vum_put_fn)(struct sk_buff *skb, struct vum_device *dev);
+/* Appends to @skb what a command replies of one device; @admin: to an administrator. */
+typedef int (*vum_put_fn)(struct sk_buff *skb, struct vum_device *dev, bool admin);
 
-static int vum_get(struct genl_info *info, u8 cmd, vum_put_fn put)
+static int vum_get(struct sk_buff *request, struct genl_info *info, u8 cmd, vum_put_fn put)
 {
+	bool admin = netlink_capable(request, CAP_NET_ADMIN);
 	struct vum_device *dev;
 	struct sk_buff *reply;
 	int ret = -ENODEV;
@@ -281,7 +282,7 @@ static int vum_get(struct genl_info *info, u8 cmd, vum_put_fn put)
 	list_for_each_entry(dev, &vum_devices, node) {
 		if (nla_strcmp(info->attrs[VUM_ATTR_UUID], dev->uuid))
 			continue;
-		ret = put(reply, dev);
+		ret = put(reply, dev, admin);
 		break;
 	}
 	mutex_unlock(&vum_netlink_lock);
@@ -311,7 +312,7 @@ static int vum_dump(struct sk_buff *skb, struct netlink_callback *cb, u8 cmd,
 				  cmd);
 		if (!hdr)
 			break;
-		ret = put(skb, dev);
+		ret = put(skb, dev, false);
 		if (ret) {
 			genlmsg_cancel(skb, hdr);
 			break;
@@ -327,7 +328,7 @@ static int vum_dump(struct sk_buff *skb, struct netlink_callback *cb, u8 cmd,
 
 static int vum_get_device(struct sk_buff *skb, struct genl_info *info)
 {
-	return vum_get(info, VUM_CMD_GET_DEVICE, vum_put_device);
+	return vum_get(skb, info, VUM_CMD_GET_DEVICE, vum_put_device);
 }
 
 static int vum_dump_devices(struct sk_buff *skb, struct netlink_callback *cb)
@@ -337,7 +338,7 @@ static int vum_dump_devices(struct sk_buff *skb, struct netlink_callback *cb)
 
 static int vum_get_stats(struct sk_buff *skb, struct genl_info *info)
 {
-	return vum_get(info, VUM_CMD_GET_STATS, vum_put_stats);
+	return vum_get(skb, info, VUM_CMD_GET_STATS, vum_put_stats);
 }
 
 static int vum_dump_stats(struct sk_buff *skb, struct netlink_callback *cb)
@@ -347,7 +348,7 @@ static int vum_dump_stats(struct sk_buff *skb, struct netlink_callback *cb)
 
 static int vum_get_servers(struct sk_buff *skb, struct genl_info *info)
 {
-	return vum_get(info, VUM_CMD_GET_SERVERS, vum_put_servers);
+	return vum_get(skb, info, VUM_CMD_GET_SERVERS, vum_put_servers);
 }
 
 static const struct nla_policy vum_policy[] = {

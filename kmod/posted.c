@@ -93,7 +93,7 @@ bool vum_posted_add(struct list_head *out, const struct vum_req *req, u32 most)
 {
 	struct vum_req *last;
 
-	if (list_empty(out) || !req->gathers)
+	if (list_empty(out) || !req->gathers || most < 2)
 		return false;
 	last = list_last_entry(out, struct vum_req, node);
 	if (!last->gathers || vum_posted_writes(last) >= most)

@@ -313,6 +313,7 @@ int vum_region_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
 	fput(file);
 	vum_vm_flags_set(vma, VM_PFNMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP);
 	vma->vm_ops = &vum_region_mmap_vm_ops;
+	vum_conn_bypass(&dev->conn);
 	return 0;
 }
 

@@ -4,6 +4,7 @@
  * the host, is to show which programs had their hands in the device.
  */
 
+#include <linux/ctype.h>
 #include <linux/err.h>
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -52,6 +53,10 @@ static void vum_server_exe(struct pid *pid, char *buf)
 	free_page((unsigned long)page);
 	if (file)
 		fput(file);
+	/* Whoever runs the server has chosen the name, and others have it in their terminals. */
+	for (; *buf; buf++)
+		if (!isascii(*buf) || !isprint(*buf))
+			*buf = '?';
 }
 
 /**
@@ -78,10 +83,25 @@ struct vum_server *vum_server_new(const struct vum_attach *a, const char *licens
 	server->uid = a->server_uid;
 	server->gid = a->server_gid;
 	server->from = ktime_get_real_seconds();
+	server->times = 1;
 	server->flags = a->flags & (VUM_ATTACH_LICENSE | VUM_ATTACH_GPL);
 	memcpy(server->exe, exe, size);
 	server->license = strcpy(server->exe + size, license);
 	return server;
+}
+
+/*
+ * The record to forget: the oldest of a server that was not even in working order, else the
+ * oldest, so that a server that is refused again and again does not hide others.
+ */
+static struct vum_server *vum_servers_oldest(const struct vum_servers *servers)
+{
+	struct vum_server *server;
+
+	list_for_each_entry_reverse(server, &servers->list, node)
+		if (!server->served)
+			return server;
+	return list_last_entry(&servers->list, struct vum_server, node);
 }
 
 /**
@@ -96,7 +116,7 @@ struct vum_server *vum_servers_add(struct vum_servers *servers, struct vum_serve
 	struct vum_server *oldest = NULL;
 
 	if (servers->nr == VUM_NR_SERVERS) {
-		oldest = list_last_entry(&servers->list, struct vum_server, node);
+		oldest = vum_servers_oldest(servers);
 		list_del(&oldest->node);
 	} else {
 		servers->nr++;
@@ -106,21 +126,53 @@ struct vum_server *vum_servers_add(struct vum_servers *servers, struct vum_serve
 }
 
 /**
- * vum_servers_end - remember how the present server's attachment has ended
+ * vum_servers_serve - remember that another process of the present server's serves now
  * @servers: the device's servers
  * @peer: the process that has sent its last message
- * @why: why it has ended
  */
-void vum_servers_end(struct vum_servers *servers, const struct vum_attach *peer,
-		     const char *why)
+void vum_servers_serve(struct vum_servers *servers, const struct vum_attach *peer)
 {
 	struct vum_server *server = vum_servers_last(servers);
 
 	server->pid = peer->server_pid;
 	server->uid = peer->server_uid;
 	server->gid = peer->server_gid;
+}
+
+/* Is this the same program, that has ended the same way? */
+static bool vum_servers_alike(const struct vum_server *a, const struct vum_server *b)
+{
+	return a->uid == b->uid && a->flags == b->flags && a->served == b->served &&
+	       !strcmp(a->exe, b->exe) && !strcmp(a->license, b->license) &&
+	       !strcmp(a->why, b->why);
+}
+
+/**
+ * vum_servers_end - remember how the present server's attachment has ended
+ * @servers: the device's servers
+ * @peer: the process that has sent its last message
+ * @why: why it has ended
+ *
+ * A server that comes and goes again and again has one record.
+ */
+void vum_servers_end(struct vum_servers *servers, const struct vum_attach *peer,
+		     const char *why)
+{
+	struct vum_server *server = vum_servers_last(servers), *before;
+
+	vum_servers_serve(servers, peer);
 	server->until = ktime_get_real_seconds();
 	strscpy(server->why, why, sizeof(server->why));
+	if (list_is_singular(&servers->list))
+		return;
+	before = list_next_entry(server, node);
+	if (!vum_servers_alike(server, before))
+		return;
+	server->from = before->from;
+	server->times += before->times;
+	list_del(&before->node);
+	servers->nr--;
+	kfree(before);
 }
 
 void vum_servers_init(struct vum_servers *servers)

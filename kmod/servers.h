@@ -21,8 +21,10 @@ struct pid;
  * @pid: its process, as VUM_ATTR_SERVER_PID has it
  * @uid: that process's uid
  * @gid: that process's gid
- * @from: when it was attached, in seconds since 1970
- * @until: when that ended; 0 if it has not
+ * @from: when it was attached, the first time, in seconds since 1970
+ * @until: when that ended, the last time; 0 if it has not
+ * @times: how often it was attached in a row, and ended the same way
+ * @served: it was in working order
  * @flags: VUM_ATTACH_LICENSE, VUM_ATTACH_GPL
  * @why: why it ended
  * @license: what it declares, in the same allocation; empty if it declares none
@@ -35,6 +37,8 @@ struct vum_server {
 	u32 gid;
 	time64_t from;
 	time64_t until;
+	u32 times;
+	bool served;
 	u32 flags;
 	char why[VUM_MAX_TEXT];
 	const char *license;
@@ -56,6 +60,7 @@ void vum_servers_exit(struct vum_servers *servers);
 struct vum_server *vum_server_new(const struct vum_attach *a, const char *license,
 				  struct pid *pid);
 struct vum_server *vum_servers_add(struct vum_servers *servers, struct vum_server *server);
+void vum_servers_serve(struct vum_servers *servers, const struct vum_attach *peer);
 void vum_servers_end(struct vum_servers *servers, const struct vum_attach *peer,
 		     const char *why);
 

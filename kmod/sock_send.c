@@ -165,7 +165,10 @@ static bool vum_sock_needs_carrier(struct vum_sock *vs)
 /* Would @req be read no sooner if it were sent now, so that others can go along with it? */
 static bool vum_sock_can_wait(const struct vum_sock *vs, const struct vum_req *req)
 {
-	return req->gathers && vum_posted_most(&vs->conn->peer) && vum_sock_unread(vs);
+	const struct vum_conn *conn = vs->conn;
+
+	return req->gathers && !conn->bypassed && vum_posted_most(&conn->peer) &&
+	       vum_sock_unread(vs);
 }
 
 /* Does the only message that is left wait for others to go along with it? */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * vfio-user-mdev: tracepoints, vum:*. A request passes vum_submit when it is queued,
+ * vfio-user-mdev: tracepoints, vum:*. A request, but for a posted write that goes along with
+ * another, passes vum_submit when it is queued,
  * vum_send when the helper or the socket has taken it, and then, if it is to have a
  * reply, vum_answer or vum_abort.
  */

@@ -362,10 +362,10 @@ enum vum_cmd {
  *	process that has opened the device
  * @VUM_ATTR_REFUSED: nested VUM_REFUSED, one for each command to which a server has replied
  *	with an error since the mdev was created
- * @VUM_ATTR_SERVER_EXE: string, while attached: as VUM_SERVER_EXE
  * @VUM_ATTR_SERVER_LICENSE: string, while attached: as VUM_SERVER_LICENSE
- * @VUM_ATTR_SINCE: u64, when the attachment began, in seconds since 1970; or ended, if the
- *	state is VUM_STATE_DETACHED or VUM_STATE_BROKEN. Missing if there was none
+ * @VUM_ATTR_SINCE: u64, when the attachment began, in seconds since 1970; or ended, or the
+ *	server was refused, if the state is VUM_STATE_DETACHED or VUM_STATE_BROKEN. Missing if
+ *	there was none
  */
 enum vum_attr {
 	VUM_ATTR_UNSPEC,
@@ -401,7 +401,6 @@ enum vum_attr {
 	VUM_ATTR_SERVERS,
 	VUM_ATTR_CONSUMER_PID,
 	VUM_ATTR_REFUSED,
-	VUM_ATTR_SERVER_EXE,
 	VUM_ATTR_SERVER_LICENSE,
 	VUM_ATTR_SINCE,
 };
@@ -451,12 +450,14 @@ enum vum_refused_attr {
  * @VUM_SERVER_UID: u32, that process's uid
  * @VUM_SERVER_GID: u32, that process's gid
  * @VUM_SERVER_EXE: string, path of the executable of the process that answered VERSION, its
- *	last 127 bytes; empty if it is not known
+ *	last 127 bytes, with '?' for what cannot be printed; empty if it is not known, or
+ *	the caller lacks CAP_NET_ADMIN
  * @VUM_SERVER_LICENSE: string, the licence that the server declares; empty if it
  *	declares none
  * @VUM_SERVER_GPL: flag, that is an SPDX expression that is compatible with GPL-2.0
- * @VUM_SERVER_FROM: u64, when it was attached, in seconds since 1970
- * @VUM_SERVER_UNTIL: u64, when that ended; 0 if it has not
+ * @VUM_SERVER_FROM: u64, when it was attached, the first time, in seconds since 1970
+ * @VUM_SERVER_UNTIL: u64, when that ended, the last time; 0 if it has not
+ * @VUM_SERVER_TIMES: u32, how often it was attached in a row, and ended the same way
  * @VUM_SERVER_WHY: string, why it ended; empty if it has not
  */
 enum vum_server_attr {
@@ -471,6 +472,7 @@ enum vum_server_attr {
 	VUM_SERVER_GPL,
 	VUM_SERVER_FROM,
 	VUM_SERVER_UNTIL,
+	VUM_SERVER_TIMES,
 	VUM_SERVER_WHY,
 };
 

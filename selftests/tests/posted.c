@@ -166,6 +166,21 @@ static uint32_t bulk(void)
 	return puppet_get(&c, PUPPET_NR_MULTI) - multi;
 }
 
+static void write_twenty4(void)
+{
+	for (uint32_t i = 0; i < 20; i++)
+		region_write32(&c, VFIO_PCI_BAR4_REGION_INDEX, 4UL * i, i);
+}
+
+/* The same with another BAR. */
+static uint32_t bulk4(void)
+{
+	uint32_t multi = puppet_get(&c, PUPPET_NR_MULTI);
+
+	is_posted(write_twenty4);
+	return puppet_get(&c, PUPPET_NR_MULTI) - multi;
+}
+
 /* While the server is busy, writes gather; by relay, the helper takes what it can at once. */
 TEST(together)
 {
@@ -319,6 +334,56 @@ TEST(stalled_server)
 	before = *written;
 	CHECK(!kill(w.server, SIGCONT));
 	CHECK(region_read32(&c, VFIO_PCI_BAR0_REGION_INDEX, 12) - before <= 1);
+}
+
+static void post(uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		region_write32(&c, VFIO_PCI_BAR0_REGION_INDEX, 0, i);
+}
+
+/*
+ * The first write that has to wait for the server, since too many do, must not be taken for
+ * one that others may join.
+ */
+TEST(write_beside_one_that_waits)
+{
+	pid_t first, second;
+
+	up();
+	CHECK(!kill(w.server, SIGSTOP));
+	first = fork();
+	if (!first) {
+		post(66);
+		_exit(0);
+	}
+	test_sleep_ms(500);
+	CHECK_EQ(waitpid(first, NULL, WNOHANG), 0);
+	second = fork();
+	if (!second) {
+		post(3);
+		_exit(0);
+	}
+	CHECK_EQ(waitpid(second, NULL, 0), second);
+	CHECK(!kill(w.server, SIGCONT));
+	CHECK_EQ(waitpid(first, NULL, 0), first);
+	puppet_check(&c, 4);
+	CHECK(world_state_is(&w, "attached"));
+}
+
+/* With a BAR mapped, a store could overtake a write that waits: none does. */
+TEST(not_together_beside_a_mapping)
+{
+	const char *const args[] = { "--mmap-bar0", NULL };
+	void *bar;
+
+	up_with(args);
+	CHECK(bulk4() > 0 || world_relayed());
+	bar = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, c.device,
+		   region_at(VFIO_PCI_BAR0_REGION_INDEX, 0));
+	CHECK(bar != MAP_FAILED);
+	if (!world_relayed())
+		CHECK_EQ(bulk4(), 0);
 }
 
 /* What was posted when the server went is lost; nothing else is. */
