@@ -5,7 +5,7 @@
 RELEASE := $(shell sed -n 's/^.define VUM_RELEASE[[:space:]]*"\(.*\)"/\1/p' uapi/vfio_user_mdev.h)
 DEB := $(B)/deb
 DEB_TREE = $(DEB)/tree/vfio-user-mdev-$(RELEASE)
-DEB_PACKAGES := debhelper dh-dkms dpkg-dev
+DEB_PACKAGES := build-essential debhelper dh-dkms dpkg-dev
 # The date is that of the last commit, if there is one, so that a package can be made again.
 DEB_DATE = $(shell git log -1 --format=%cD 2>/dev/null || date -R)
 
