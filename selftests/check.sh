@@ -9,8 +9,9 @@
 # selftests/tests/ and the scripts beside them, inside a test VM, unless a script's
 # first lines say "runs on: host", or "runs on: 1 CPU", which is best for a machine
 # that is emulated on an emulated one; "guest:" is what guest.sh is to prepare for
-# it. If neither test nor world is named, a world leaves out what others have: see
-# leaves_out().
+# it. The world "host", or "host/bookworm", is an operator's, and has tests of its own, all of
+# which are run: see host/check.sh. If neither test nor world is named, a world leaves out
+# what others have: see leaves_out().
 #
 # The tests of each world are one job for each of these places. Two jobs with VMs run at a
 # time, since more are slower on two cores, and start as soon as their world is built; the
@@ -62,6 +63,13 @@ run_vm() {
 run_job() {
 	world=$1 place=$2
 	shift 2
+	case $world in
+	host | host/*)
+		suite=${world#host}
+		suite=${suite#/}
+		selftests/host/check.sh "${suite:-trixie}" || echo "not ok - host: exit status $?"
+		return ;;
+	esac
 	enter "$world"
 	use_world "${world%/*}" "$sanitize" || { echo "not ok - the world"; return; }
 	case $place in
@@ -200,6 +208,11 @@ prepare_guests() {
 # prepare WORLD: build all that its jobs need, and print these jobs; those without a VM go
 # to $logs/host. In a shell of its own, with its own idea of VUM_*.
 prepare() {
+	case $1 in
+	host | host/*)
+		echo "$1 vm all" >>"$jobs"
+		return ;;
+	esac
 	echo "$1: building" >&2
 	enter "$1"
 	choose "$1"

@@ -68,7 +68,7 @@ tidy() {
 }
 
 scripts() {
-	find selftests .ci -type f \( -name '*.sh' -o -name 'init.*' -o -name run \) \
+	find selftests helper .ci -type f \( -name '*.sh' -o -name 'init.*' -o -name run \) \
 		-exec shellcheck -x {} + 2>&1
 }
 
