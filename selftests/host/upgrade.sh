@@ -11,11 +11,12 @@ dir=/tmp/upgrade
 
 mkdir $dir
 mdevctl start -u $card -p vfio-user -t vfio-user-pci
-$share/bin/vum-serial --socket /run/vfio-user/$card.sock </dev/null >$dir/sent 2>$dir/log &
-server=$!
 events=$dir/events
 vfio-user-mdevctl monitor >$events 2>&1 &
 monitor=$!
+sleep 2
+$share/bin/vum-serial --socket /run/vfio-user/$card.sock </dev/null >$dir/sent 2>$dir/log &
+server=$!
 card_is() { is "$(cat /sys/bus/mdev/devices/$card/vfio_user/state)" "$1"; }
 check "a serial card is attached" eventually 30 card_is attached
 consumer_start $dir/consumer /sys/bus/mdev/devices/$card
