@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What a posted write costs in a burst, to a server that takes several in one message, and
- * to the same that does not: until the last of them has been done.
+ * to the same that does not: until the last of them has been done. On a single CPU, as when
+ * instructions are counted, the server often runs after each write, so that none gathers.
  * clocks: wall icount
  */
 #include <unistd.h>
