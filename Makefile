@@ -90,7 +90,6 @@ module: | have
 	echo "  MODULE  $(MODULE)"
 
 helper: $(addprefix $(O)/bin/,$(HELPER))
-programs: $(PROGRAMS)
 
 $(O)/obj/%.o: %.c | have
 	@mkdir -p $(@D)
@@ -135,6 +134,8 @@ PROGRAMS += $(O)/bin/guest-bench $(O)/bin/guest-move
 $(eval $(call program,guest-bench,$(call objs,$(wildcard selftests/guest/bench*.c)),-static))
 $(eval $(call program,guest-move,$(call objs,selftests/guest/move.c),-static -lpthread))
 endif
+
+programs: $(PROGRAMS)
 
 -include $(shell find $(B) -name '*.d' -path '*/obj/*' 2>/dev/null)
 

@@ -25,6 +25,8 @@ static struct json_object *client_caps(const char *pledge)
 			       json_object_new_int(VFIO_USER_DEFAULT_PGSIZES));
 	json_object_object_add(caps, "migration", migration);
 	json_object_object_add(caps, "write_multiple", json_object_new_boolean(true));
+	/* Some clients warn of capabilities that they do not know: servers may wait for this. */
+	json_object_object_add(caps, "license", json_object_new_boolean(true));
 	if (pledge)
 		json_object_object_add(caps, "pledge", json_object_new_string(pledge));
 	return caps;

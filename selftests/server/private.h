@@ -53,6 +53,7 @@ struct vus_window;
  * @misread: a payload has been taken for the next message
  * @client_max_fds: client's max_msg_fds
  * @client_max_xfer: client's max_data_xfer_size
+ * @declares: the client wants to know the licence
  * @pledges: the client asks for the pledge that this server's operator gives
  * @rx: what is being received
  * @out: what is waiting to be sent
@@ -82,6 +83,7 @@ struct vus_server {
 	bool misread;
 	__u32 client_max_fds;
 	__u32 client_max_xfer;
+	bool declares;
 	bool pledges;
 	struct vus_rx rx;
 	struct vus_out *out;

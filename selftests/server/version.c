@@ -46,6 +46,7 @@ static int read_capabilities(struct vus_server *srv, const char *text,
 					srv->client_max_fds);
 	srv->client_max_xfer = number_or(caps, "max_data_xfer_size",
 					 srv->client_max_xfer);
+	srv->declares = *srv->opt.license && json_object_object_get_ex(caps, "license", NULL);
 	srv->pledges = srv->opt.pledge && json_object_object_get_ex(caps, "pledge", &pledge) &&
 		       json_object_is_type(pledge, json_type_string) &&
 		       !strcmp(json_object_get_string(pledge), srv->opt.pledge);
@@ -76,7 +77,7 @@ static char *write_capabilities(const struct vus_server *srv)
 	}
 	if (!srv->opt.single_writes)
 		json_object_object_add(caps, "write_multiple", json_object_new_boolean(true));
-	if (*srv->opt.license)
+	if (srv->declares)
 		json_object_object_add(caps, "license",
 				       json_object_new_string(srv->opt.license));
 	if (srv->pledges)
