@@ -20,10 +20,19 @@ check "a wrong start fails" fails_with 'must be' mdevctl start -u "$(uuidgen)" -
 	--jsonfile /dev/stdin <<END
 {"mdev_type":"vfio-user-pci","start":"manual","attrs":[{"vfio_user/dma_fault":"ignore"}]}
 END
-note mdevctl list --dumpjson
-dump() { mdevctl list -u $uuid --dumpjson | jq -r '.. | objects | .["vfio_user/'"$1"'"]? // empty'; }
-check "an active mdev's attributes are listed: timeout_ms" is "$(dump timeout_ms)" 60000
-check "an active mdev's attributes are listed: socket" is "$(dump socket)" "/run/vfio-user/$uuid.sock"
+# Of one that is defined, too, mdevctl 1.2 lists what is defined: so this one is only active.
+other=$(uuidgen)
+check "another is started that is not defined" mdevctl start -u "$other" -p vfio-user -t vfio-user-pci
+echo 1234 >"/sys/bus/mdev/devices/$other/vfio_user/timeout_ms"
+mdevctl list --dumpjson >/tmp/list.json
+note cat /tmp/list.json
+listed() {	# ATTRIBUTE
+	jq -r --arg uuid "$other" --arg name "vfio_user/$1" \
+		'.. | objects | .[$uuid]? // empty | .attrs[] | .[$name] // empty' /tmp/list.json
+}
+check "its attributes are listed: timeout_ms" is "$(listed timeout_ms)" 1234
+check "its attributes are listed: socket" is "$(listed socket)" "/run/vfio-user/$other.sock"
+check "it is stopped" mdevctl stop -u "$other"
 
 # The callout is to refuse what the module refuses, and nothing else.
 agree() {	# NAME VALUE
