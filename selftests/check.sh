@@ -9,8 +9,8 @@
 # selftests/tests/ and the scripts beside them, inside a test VM, unless a script's
 # first lines say "runs on: host", or "runs on: 1 CPU", which is best for a machine
 # that is emulated on an emulated one; "guest:" is what guest.sh is to prepare for
-# it. The world "host", or "host/bookworm", is an operator's, and has tests of its own, all of
-# which are run: see host/check.sh. If neither test nor world is named, a world leaves out
+# it. The world "host", or "host/bookworm", is an operator's, and has tests of its own: see
+# host/check.sh. If neither test nor world is named, a world leaves out
 # what others have: see leaves_out().
 #
 # The tests of each world are one job for each of these places. Two jobs with VMs run at a
@@ -67,7 +67,7 @@ run_job() {
 	host | host/*)
 		suite=${world#host}
 		suite=${suite#/}
-		selftests/host/check.sh "${suite:-trixie}" || echo "not ok - host: exit status $?"
+		selftests/host/check.sh "${suite:-trixie}" "$@" || echo "not ok - host: exit status $?"
 		return ;;
 	esac
 	enter "$world"
@@ -101,6 +101,10 @@ all=$(find selftests/tests selftests/fuzz/doors -name '*.c' -o -name '*.sh' |
 	sed 's|.*/\(.*\)\..*|\1|' | sort)
 tests=${*:-$all}
 named=${1:+yes}
+case " $worlds" in
+*' host'*) all="$all
+$(printf '%s\n' kernels install define users upgrade libvirt reboot purge)" ;;
+esac
 for t in $tests; do
 	if ! echo "$all" | grep -qx "$t"; then
 		echo "check: no test '$t'; there are: $(echo "$all" | tr '\n' ' ')" >&2
@@ -210,7 +214,8 @@ prepare_guests() {
 prepare() {
 	case $1 in
 	host | host/*)
-		echo "$1 vm all" >>"$jobs"
+		# shellcheck disable=SC2086	# a list of words, in one line
+		echo "$1 vm" ${named:+$tests} >>"$jobs"
 		return ;;
 	esac
 	echo "$1: building" >&2
