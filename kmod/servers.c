@@ -72,11 +72,11 @@ struct vum_server *vum_server_new(const struct vum_attach *a, const char *licens
 {
 	struct vum_server *server;
 	char exe[VUM_MAX_TEXT];
-	size_t size;
+	size_t size, license_size = strlen(license) + 1;
 
 	vum_server_exe(pid, exe);
 	size = strlen(exe) + 1;
-	server = kzalloc(sizeof(*server) + size + strlen(license) + 1, GFP_KERNEL_ACCOUNT);
+	server = kzalloc(sizeof(*server) + size + license_size, GFP_KERNEL_ACCOUNT);
 	if (!server)
 		return NULL;
 	server->pid = pid_nr(pid);
@@ -86,7 +86,7 @@ struct vum_server *vum_server_new(const struct vum_attach *a, const char *licens
 	server->times = 1;
 	server->flags = a->flags & (VUM_ATTACH_LICENSE | VUM_ATTACH_GPL);
 	memcpy(server->exe, exe, size);
-	server->license = strcpy(server->exe + size, license);
+	server->license = memcpy(server->exe + size, license, license_size);
 	return server;
 }
 

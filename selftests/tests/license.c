@@ -129,7 +129,7 @@ TEST(malformed)
 	size_t at = strlen(huge);
 
 	memset(huge + at, 'M', 900);
-	strcpy(huge + at + 900, "\"}}");
+	snprintf(huge + at + 900, sizeof(huge) - at - 900, "\"}}");
 	up("declared");
 	declares("--version-json", "{\"capabilities\":{\"license\":42}}", "SPDX expression: 42");
 	declares("--version-json", "{\"capabilities\":{\"license\":[\"MIT\"]}}", "[\"MIT\"]");
