@@ -53,9 +53,11 @@ static bool check_version(const struct vum_info *info)
 	vumd.refused = true;
 	tell_module(info->uuid);
 	log_msg(LOG_LEVEL_ERROR, "the module vfio_user_mdev speaks interface version %u, this "
-		"helper %u: install the two from the same release", info->api_version,
-		VUM_API_VERSION);
-	loop_stop(EXIT_FAILURE);
+		"helper %u: install the two from the same release%s", info->api_version,
+		VUM_API_VERSION, vumd.options.wait ?
+		"; waiting for another module to be loaded" : "");
+	if (!vumd.options.wait)
+		loop_stop(EXIT_FAILURE);
 	return false;
 }
 
@@ -147,6 +149,7 @@ static void on_family(bool there, void *arg)
 	(void)arg;
 	if (!there) {
 		log_msg(LOG_LEVEL_INFO, "module vfio_user_mdev was unloaded; waiting for it");
+		vumd.refused = false;
 		devices_close();
 		return;
 	}

@@ -53,6 +53,7 @@ TEST(not_root)
 /* The module and programs of another build: what each side says, and that none goes on. */
 TEST(another_interface_version)
 {
+	const char *const waits[] = { "--wait", NULL };
 	struct world w;
 	char command[256];
 
@@ -63,6 +64,12 @@ TEST(another_interface_version)
 	CHECK_EQ(strcspn(out, "\n") + 1, strlen(out));
 	CHECK(strstr(out, "this helper 9999"));
 	CHECK_EQ(kernel_log_count(w.uuid, "speaks interface version 9999, this module"), 1);
+	w.helper = world_spawn(world_helper_log(), "next-vfio-user-mdevd", waits);
+	CHECK_SOON(file_count(world_helper_log(), "waiting for another module") == 1);
+	test_sleep_ms(1000);
+	CHECK_EQ(kill(w.helper, 0), 0);
+	CHECK_EQ(file_count(world_helper_log(), "interface version"), 1);
+	world_kill(&w.helper, SIGTERM);
 	snprintf(command, sizeof(command), "%s show %s 2>&1", world_bin("next-vfio-user-mdevctl"),
 		 w.uuid);
 	CHECK_EQ(command_output(command, out, sizeof(out)), 1);
