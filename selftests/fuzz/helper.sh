@@ -14,7 +14,7 @@ mkdir -p "$build/new-$name" "$fuzz/corpus/$name"
 # shellcheck disable=SC2046	# a list of words
 clang -g -O1 -std=gnu11 -D_GNU_SOURCE= -Iuapi \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-	"$fuzz/helper/$name.c" "helper/$name.c" helper/channel.c -o "$build/$name" \
+	"$fuzz/helper/$name.c" "helper/$name.c" helper/channel.c helper/license.c -o "$build/$name" \
 	$(pkg-config --cflags --libs json-c)
 rm -rf "${build:?}/new-$name"
 mkdir "$build/new-$name"
