@@ -168,6 +168,25 @@ TEST(end_refuses_nonsense)
 	CHECK(world_state_is(&w, "detached"));
 }
 
+/* What a helper says of a server on the socket that the device had before is not taken. */
+TEST(end_by_one_who_missed_the_new_socket)
+{
+	struct vum_end end = {
+		.argsz = sizeof(end), .flags = VUM_END_BROKEN, .reason = (uintptr_t)"it is old",
+	};
+	struct vum_attach a = good_attach();
+
+	up();
+	world_attr_set(&w, "socket", "/run/vfio-user/new.sock");
+	CHECK_ERRNO(ioctl(fd, VUM_END, &end), EISCONN);
+	CHECK_ERRNO(ioctl(fd, VUM_ATTACH, &a), EISCONN);
+	CHECK(world_state_is(&w, "detached"));
+	close(fd);
+	fd = channel_open(O_NONBLOCK);
+	CHECK(!ioctl(fd, VUM_END, &end));
+	CHECK(world_state_is(&w, "broken"));
+}
+
 /* A reason before there is an attachment, and for the end of one. */
 TEST(end_tells_why)
 {
