@@ -48,7 +48,7 @@ static void vum_license_refuse(struct vum_device *dev, u32 session,
 			       name, license);
 	else
 		vum_conn_break(dev, session,
-			       "license_policy is %s, and the licence that it declares is not compatible with GPL-2.0: %s",
+			       "license_policy is %s, and its licence is not compatible with GPL-2.0: %s",
 			       name, license);
 }
 
