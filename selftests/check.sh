@@ -125,7 +125,7 @@ by_qemu=' disk disk_direct hotplug lifecycle move remove_qemu swap virtio_blk vi
  virtio_blk_registers '
 # Programs about what changed between 6.12 and 7.3: VFIO, mm, sockets, netlink.
 by_kernel=' announce crowd ctl declare dma evict fds handover hoard hotplug ioeventfd irq
- disk_socket link mapping migrate move mutual negotiate open region remove remove_qemu share stats
+ disk_socket license link mapping migrate move mutual negotiate open posted region remove remove_qemu share stats
  unmap_storm unpinnable virtio_blk virtio_blk_fuzz virtio_blk_hostile window window_futex
  window_race '
 # What depends on how VFIO itself unmaps runs on every kernel.
