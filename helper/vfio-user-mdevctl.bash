@@ -35,7 +35,7 @@ _vfio_user_mdevctl()
 		compopt -o nospace
 		words=$attributes
 		;;
-	?*) words='' ;;
+	[a-z]*) words='' ;;
 	esac
 	case $cur in
 	-*) words=$options ;;
