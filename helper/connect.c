@@ -137,10 +137,10 @@ static void tell_end(struct device *d, enum relay_end end)
 		hung_up(d);
 		break;
 	case RELAY_BAD_SERVER:
-		channel_end(d->relay.chan, true, d->relay.why);
 		device_say(d, LOG_LEVEL_ERROR, "the server at %s (%s) is refused: %s; trying "
 			   "again: mend or replace the server", d->path, d->server,
 			   d->relay.why);
+		channel_end(d->relay.chan, true, d->relay.why);
 		break;
 	case RELAY_REFUSED:
 		device_say(d, LOG_LEVEL_ERROR, "the server at %s (%s) broke the vfio-user "
@@ -153,9 +153,9 @@ static void tell_end(struct device *d, enum relay_end end)
 			   "%s (%s); trying again", d->path, d->server);
 		break;
 	default:
-		channel_end(d->relay.chan, false, d->relay.why);
 		device_say(d, LOG_LEVEL_ERROR, "%s; dropped the server at %s, trying again",
 			   d->relay.why, d->path);
+		channel_end(d->relay.chan, false, d->relay.why);
 	}
 }
 
