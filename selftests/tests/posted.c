@@ -354,7 +354,8 @@ TEST(write_beside_one_that_waits)
 	CHECK(!kill(w.server, SIGSTOP));
 	first = fork();
 	if (!first) {
-		post(66);
+		/* By relay, the helper takes what the socket has room for. */
+		post(world_relayed() ? 10000 : 66);
 		_exit(0);
 	}
 	test_sleep_ms(500);
