@@ -39,11 +39,12 @@ static struct said *find_said(struct device *d, const char *fmt)
 	for (struct said *s = d->said; s < d->said + NR_SAID; s++) {
 		if (s->fmt == fmt)
 			return s;
+		/* One that is free has begun at 0. */
 		if (s->since < oldest->since)
 			oldest = s;
 	}
 	free(oldest->held_text);
-	*oldest = (struct said) { .fmt = fmt };
+	*oldest = (struct said) { .fmt = fmt, .since = now_ms() };
 	return oldest;
 }
 
