@@ -95,7 +95,7 @@ int vum_conn_enqueue(struct vum_conn *conn, struct vum_req *req)
 	if (req->kind == VUM_REQ_POSTED && conn->nr_posted < VUM_MAX_POSTED &&
 	    !conn->no_posting) {
 		conn->nr_posted++;
-		if (vum_posted_add(&conn->out, req, vum_posted_most(&conn->peer))) {
+		if (vum_posted_add(&conn->out, req, &conn->peer)) {
 			conn->stats.requests++;
 			return VUM_CONN_GATHERED;
 		}

@@ -84,19 +84,20 @@ static struct vum_req *vum_posted_widen(struct vum_req *req)
  * vum_posted_add - add a posted write to the last message that waits, if that is one, too
  * @out: messages that wait, the last of which is no longer alone in its message
  * @req: the write, which stays the caller's
- * @most: from vum_posted_most()
+ * @peer: what was negotiated
  *
  * Context: the connection's lock is held, which guards @out.
  * Return: true if the write goes with that message.
  */
-bool vum_posted_add(struct list_head *out, const struct vum_req *req, u32 most)
+bool vum_posted_add(struct list_head *out, const struct vum_req *req,
+		    const struct vum_attach *peer)
 {
 	struct vum_req *last;
 
-	if (list_empty(out) || !req->gathers || most < 2)
+	if (list_empty(out) || !req->gathers)
 		return false;
 	last = list_last_entry(out, struct vum_req, node);
-	if (!last->gathers || vum_posted_writes(last) >= most)
+	if (!last->gathers || vum_posted_writes(last) >= vum_posted_most(peer))
 		return false;
 	if (last->msg.hdr.cmd != VFIO_USER_REGION_WRITE_MULTI)
 		last = vum_posted_widen(last);

@@ -16,6 +16,7 @@ struct vum_req;
 
 u32 vum_posted_most(const struct vum_attach *peer);
 u32 vum_posted_writes(const struct vum_req *req);
-bool vum_posted_add(struct list_head *out, const struct vum_req *req, u32 most);
+bool vum_posted_add(struct list_head *out, const struct vum_req *req,
+		    const struct vum_attach *peer);
 
 #endif /* VUM_POSTED_H */
