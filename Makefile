@@ -57,7 +57,7 @@ PROGRAMS := $(addprefix $(O)/bin/,$(HELPER) $(DEVICES) $(TESTS:%=test-%) \
 
 objs = $(patsubst %.c,$(O)/obj/%.o,$(sort $(1)))
 ctl_only := $(wildcard helper/ctl*.c) helper/command-name.c
-shared := $(wildcard helper/netlink*.c)
+shared := $(wildcard helper/netlink*.c) helper/uuid.c
 
 .PHONY: all module helper programs demo check bench fuzz soak shell lint clean
 all: module helper

@@ -368,8 +368,9 @@ static enum relay_end on_version(struct relay *r, const uint8_t *msg, size_t siz
 	r->sink = relay_to_channel;
 	r->exact = false;
 	/* Once the kernel has found the server in order, device_attached() tells. */
-	device_log(d, LOG_LEVEL_DEBUG, "attaching the server at %s (%s): vfio-user 0.%u, max_msg_fds %u, max_data_xfer_size %u, "
-		   "max_dma_maps %u, pgsizes %#llx, licence %s", d->path, d->server, caps.minor, caps.max_msg_fds,
+	device_log(d, LOG_LEVEL_DEBUG, "attaching the server at %s (%s): vfio-user 0.%u, "
+		   "max_msg_fds %u, max_data_xfer_size %u, max_dma_maps %u, pgsizes %#llx, "
+		   "licence %s", d->path, d->server, caps.minor, caps.max_msg_fds,
 		   caps.max_data_xfer_size, caps.max_dma_maps,
 		   (unsigned long long)caps.pgsizes,
 		   caps.license[0] ? caps.license : "not declared");

@@ -5,16 +5,14 @@
  */
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "ctl.h"
+#include "uuid.h"
 
 #define CREATE	"/sys/class/mdev_bus/vfio-user/mdev_supported_types/vfio-user-pci/create"
-#define MDEV	"/sys/bus/mdev/devices/"
 
 /* What the attributes in vfio_user/ take that can be set. */
 static const struct attribute {
@@ -67,32 +65,17 @@ static int check_settings(const struct ctl_args *args)
 	return EXIT_SUCCESS;
 }
 
-/* Write a text in one go, as sysfs wants it. Returns 0 or -errno. */
-static int write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	size_t len = strlen(text);
-	ssize_t n;
-	int err;
-
-	if (fd < 0)
-		return -errno;
-	/* Of an empty text, sysfs would see nothing. */
-	n = len ? write(fd, text, len) : write(fd, "\n", 1);
-	err = n < 0 ? -errno : 0;
-	close(fd);
-	return err;
-}
-
 static int set_one(const char *uuid, const char *setting)
 {
 	size_t len = strcspn(setting, "=");
 	const struct attribute *attr = find_attribute(setting, len);
-	char path[256];
+	char file[64], path[256];
 	int err;
 
-	snprintf(path, sizeof(path), MDEV "%s/vfio_user/%s", uuid, attr->name);
-	err = write_text(path, setting + len + 1);
+	snprintf(file, sizeof(file), "vfio_user/%s", attr->name);
+	err = ctl_mdev_path(path, sizeof(path), uuid, file);
+	if (!err)
+		err = ctl_write_file(path, setting + len + 1);
 	if (!err)
 		return EXIT_SUCCESS;
 	if (err == -ENOENT)
@@ -137,10 +120,10 @@ int ctl_set(struct vum_nl *nl, const struct ctl_args *args)
 static int remove_mdev(const char *uuid)
 {
 	char path[256];
-	int err;
+	int err = ctl_mdev_path(path, sizeof(path), uuid, "remove");
 
-	snprintf(path, sizeof(path), MDEV "%s/remove", uuid);
-	err = write_text(path, "1");
+	if (!err)
+		err = ctl_write_file(path, "1");
 	return err == -ENOENT ? -ENODEV : err;
 }
 
@@ -162,20 +145,6 @@ int ctl_remove(struct vum_nl *nl, const struct ctl_args *args)
 	return err ? ctl_fail(args->uuid, err) : EXIT_SUCCESS;
 }
 
-/* A new UUID, as the kernel makes them. Returns 0 or -errno. */
-static int new_uuid(char uuid[37])
-{
-	int fd = open("/proc/sys/kernel/random/uuid", O_RDONLY | O_CLOEXEC);
-	ssize_t n;
-
-	if (fd < 0)
-		return -errno;
-	n = read(fd, uuid, 36);
-	close(fd);
-	uuid[36] = '\0';
-	return n == 36 ? 0 : -EIO;
-}
-
 static int create_failed(const char *uuid, int err)
 {
 	const char *what = err == -EEXIST ? "exists already" :
@@ -189,41 +158,37 @@ static int create_failed(const char *uuid, int err)
 	return EXIT_FAILURE;
 }
 
-/* Write a UUID to @made as the kernel writes it, in lower case. Returns false if it is none. */
-static bool same_as_kernel(const char *uuid, char made[37])
+/*
+ * The mdev's UUID as the kernel writes it, in lower case: that which was given, or a new one.
+ * Returns 0; -EINVAL if what was given is none; -EIO if the kernel makes none.
+ */
+static int choose_uuid(const char *given, char uuid[64])
 {
-	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
-	size_t i;
-
-	for (i = 0; form[i]; i++) {
-		if (form[i] == '-' ? uuid[i] != '-' : !isxdigit((unsigned char)uuid[i]))
-			return false;
-		made[i] = (char)tolower((unsigned char)uuid[i]);
-	}
-	made[i] = '\0';
-	return !uuid[i];
+	if (!given)
+		ctl_read_line("/proc/sys/kernel/random/uuid", uuid, 64);
+	else
+		snprintf(uuid, 64, "%s", given);
+	for (char *p = uuid; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	if (is_uuid(uuid))
+		return 0;
+	return given ? -EINVAL : -EIO;
 }
 
 int ctl_create(struct vum_nl *nl, const struct ctl_args *args)
 {
-	const char *uuid = args->uuid;
-	int err = 0, code;
-	char made[37];
+	char uuid[64];
+	int err, code;
 
 	(void)nl;
 	code = check_settings(args);
 	if (code)
 		return code;
-	if (uuid && !same_as_kernel(uuid, made))
-		err = -EINVAL;
-	else if (!uuid)
-		err = new_uuid(made);
-	if (err != -EINVAL)
-		uuid = made;
+	err = choose_uuid(args->uuid, uuid);
 	if (!err)
-		err = write_text(CREATE, uuid);
+		err = ctl_write_file(CREATE, uuid);
 	if (err)
-		return create_failed(uuid, err);
+		return create_failed(args->uuid ? args->uuid : "create", err);
 	code = args->socket ? set_socket(uuid, args->socket) : EXIT_SUCCESS;
 	code = code ? code : set_all(uuid, args);
 	if (code)

@@ -4,6 +4,7 @@
 #define HELPER_CTL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "netlink.h"
@@ -64,6 +65,15 @@ void ctl_json_add(struct json_object *o, const char *key, struct json_object *va
 void ctl_json_add_text(struct json_object *o, const char *key, const char *text);
 /* Print @o, on one line if not @pretty, and free it. */
 void ctl_json_print(struct json_object *o, bool pretty);
+
+/* Write the path of a file of an mdev's in sysfs. Returns 0, or -ENOENT if @uuid is none. */
+int ctl_mdev_path(char *path, size_t size, const char *uuid, const char *file);
+
+/* Write a text in one go, as sysfs wants it. Returns 0 or -errno. */
+int ctl_write_file(const char *path, const char *text);
+
+/* Read a line, without its end; "" if there is none. */
+void ctl_read_line(const char *path, char *buf, size_t size);
 
 /* Print local time, from seconds since 1970. */
 void ctl_print_time(uint64_t seconds);

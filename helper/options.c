@@ -10,6 +10,7 @@
 
 #include "log.h"
 #include "options.h"
+#include "uuid.h"
 #include "version.h"
 
 #define EXIT_USAGE 2
@@ -60,18 +61,6 @@ static const char help[] =
 	"      --version          show the version and exit\n"
 	"\n"
 	"See vfio-user-mdevd(8), vfio-user-mdevctl(8).\n";
-
-static bool is_uuid(const char *s)
-{
-	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
-
-	if (strlen(s) != strlen(form))
-		return false;
-	for (int i = 0; form[i]; i++)
-		if (form[i] == '-' ? s[i] != '-' : !isxdigit((unsigned char)s[i]))
-			return false;
-	return true;
-}
 
 static int add_only(struct options *o, char *uuid)
 {
