@@ -102,7 +102,8 @@ TEST(neighbours_do_not_hold_up_a_map)
 	pid = neighbour(&w2, count);
 	CHECK_SOON(__atomic_load_n(count, __ATOMIC_RELAXED) > 10);
 	mem = dma_memory(PAGE);
-	for (int i = 0; i < 200; i++) {
+	/* Long enough for both to have met, however the machine shares its time out. */
+	for (int i = 0; i < 200 || __atomic_load_n(count, __ATOMIC_RELAXED) <= 100; i++) {
 		long long start = test_now_ms();
 
 		dma_map(&c, mem, IOVA, PAGE, 3);
@@ -110,7 +111,6 @@ TEST(neighbours_do_not_hold_up_a_map)
 		CHECK(test_now_ms() - start < TEST_SOON_MS);
 	}
 	world_kill(&pid, SIGKILL);
-	CHECK(*count > 100);
 }
 
 /* The memory has been taken away by then; the server may hear of it later. */
