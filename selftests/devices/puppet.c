@@ -262,7 +262,7 @@ static int serve(struct puppet *puppet)
 	if (!puppet->srv)
 		return -1;
 	puppet_timing_init(puppet);
-	ret = vus_run(puppet->srv);
+	ret = vus_run(&puppet->srv, 1);
 	vus_destroy(puppet->srv);
 	return ret;
 }

@@ -437,7 +437,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s: %s\n", argv[0], strerror(errno));
 	} else {
 		uart_init(&card.uart, &uart_ops, &card);
-		ret = vus_run(card.srv);
+		ret = vus_run(&card.srv, 1);
 	}
 	vus_destroy(card.srv);
 	return ret ? EXIT_FAILURE : EXIT_SUCCESS;

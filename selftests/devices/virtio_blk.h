@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <linux/pci_regs.h>
+#include <linux/vfio.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
 
@@ -15,6 +16,7 @@
 
 #define BLK_SECTOR	512U
 #define BLK_MAX_QUEUES	64
+#define BLK_MAX_DISKS	64U
 #define BLK_ID		"vum-virtio-blk"
 
 /* Direct chains need a descriptor each for the header and the status. */
@@ -33,9 +35,21 @@
 #define BLK_BAR1_SIZE	0x1000U
 
 /**
+ * struct blk_disk - one more disk
+ * @socket: where it is served
+ * @file: backing file
+ */
+struct blk_disk {
+	const char *socket;
+	const char *file;
+};
+
+/**
  * struct blk_options - command line
  * @common: the library's part
  * @file: backing file
+ * @also: other disks that this process is to serve
+ * @nr_also: how many
  * @nr_queues: how many queues
  * @poll: do not wait to be notified
  * @read_only: the disk cannot be written
@@ -46,6 +60,8 @@
 struct blk_options {
 	struct vus_options common;
 	const char *file;
+	struct blk_disk also[BLK_MAX_DISKS - 1];
+	unsigned int nr_also;
 	__u32 nr_queues;
 	bool poll;
 	bool read_only;
@@ -135,7 +151,10 @@ struct blk_queue {
 
 /**
  * struct blk - the disk
- * @opt: command line
+ * @opt: command line, with this disk's socket and file
+ * @name: what its messages begin with: the program, and the file if it is one of several
+ * @dev: as the library knows it
+ * @irqs: for @dev
  * @srv: the server
  * @conf: configuration space
  * @bar1: the MSI-X table; ours to keep, the client's to use
@@ -160,6 +179,9 @@ struct blk_queue {
  */
 struct blk {
 	struct blk_options opt;
+	char name[128];
+	struct vus_device dev;
+	struct vus_irq irqs[VFIO_PCI_NUM_IRQS];
 	struct vus_server *srv;
 	struct pciconf conf;
 	__u8 bar1[BLK_BAR1_SIZE];

@@ -31,7 +31,7 @@ static void broken(struct virtqueue *vq, const char *why)
 
 	if (blk->status & VIRTIO_CONFIG_S_NEEDS_RESET)
 		return;
-	fprintf(stderr, "vum-virtio-blk: queue %td: %s\n",
+	fprintf(stderr, "%s: queue %td: %s\n", blk->name,
 		(struct blk_queue *)vq - blk->queues, why);
 	blk->stats.breaks++;
 	blk->status |= VIRTIO_CONFIG_S_NEEDS_RESET;

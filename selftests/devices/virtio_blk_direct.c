@@ -38,8 +38,8 @@ void blk_direct_probe(void *opaque, __u64 addr, __u64 size)
 	const struct blk *blk = opaque;
 	int err = -vus_dma_take_hold(blk->srv, addr);
 
-	fprintf(stderr, "vum-virtio-blk: memory at %#llx, %#llx bytes: direct I/O %s%s\n",
-		(unsigned long long)addr, (unsigned long long)size,
+	fprintf(stderr, "%s: memory at %#llx, %#llx bytes: direct I/O %s%s\n",
+		blk->name, (unsigned long long)addr, (unsigned long long)size,
 		err ? "does not work: " : "works", err ? strerror(err) : "");
 }
 
@@ -56,8 +56,8 @@ bool blk_direct_refused(struct blk *blk)
 		return false;
 	if (!blk->told_copied)
 		fprintf(stderr,
-			"vum-virtio-blk: direct I/O does not work with this client's memory: %s; copying\n",
-			strerror(errno));
+			"%s: direct I/O does not work with this client's memory: %s; copying\n",
+			blk->name, strerror(errno));
 	blk->told_copied = true;
 	return true;
 }

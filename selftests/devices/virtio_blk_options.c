@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The disk's command line. */
+#include <string.h>
+
 #include "virtio_blk.h"
 
 enum {
@@ -9,11 +11,15 @@ enum {
 	OPT_STATS,
 	OPT_DIRECT,
 	OPT_PROBE,
+	OPT_ALSO,
 };
 
 static const struct argp_option options[] = {
 	{ "file", 'f', "PATH", 0,
 	  "What is on the disk (required); an incomplete sector is left out",
+	  0 },
+	{ "also", OPT_ALSO, "SOCKET=PATH", 0,
+	  "Serve PATH on SOCKET as well, by the same thread and with the same options (may be repeated)",
 	  0 },
 	{ "queues", OPT_QUEUES, "N", 0, "Number of queues, 1 to 64 (default 2)",
 	  0 },
@@ -31,6 +37,19 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
+/* The last "=" is the one, for a socket's name may have one, too. */
+static void add_disk(struct blk_options *opt, struct argp_state *state, char *arg)
+{
+	char *equals = strrchr(arg, '=');
+
+	if (!equals || equals == arg || !equals[1])
+		argp_error(state, "--also %s: not SOCKET=PATH", arg);
+	if (opt->nr_also == BLK_MAX_DISKS - 1)
+		argp_error(state, "more than %u disks", BLK_MAX_DISKS);
+	*equals = '\0';
+	opt->also[opt->nr_also++] = (struct blk_disk){ .socket = arg, .file = equals + 1 };
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct blk_options *opt = state->input;
@@ -42,6 +61,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case 'f':
 		opt->file = arg;
+		break;
+	case OPT_ALSO:
+		add_disk(opt, state, arg);
 		break;
 	case OPT_QUEUES:
 		opt->nr_queues = (__u32)vus_option_number(state, arg, 1,
@@ -65,6 +87,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!opt->file)
 			argp_error(state, "--file PATH is required");
+		if (opt->nr_also && opt->common.fork != VUS_FORK_NEVER)
+			argp_error(state, "--also does not go with --fork");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;

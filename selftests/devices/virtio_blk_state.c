@@ -197,7 +197,7 @@ static int load(void *opaque, const void *from, size_t size)
 	__u32 i;
 
 	if (flaw) {
-		fprintf(stderr, "vum-virtio-blk: the state to be loaded is %s\n", flaw);
+		fprintf(stderr, "%s: the state to be loaded is %s\n", blk->name, flaw);
 		return -EINVAL;
 	}
 	blk->accepted = state->accepted;

@@ -4,6 +4,7 @@
 #include <endian.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -31,17 +32,25 @@ void vblk_pattern(unsigned char *buf, uint64_t sector, size_t size)
 		buf[i] = (unsigned char)(at * 7 + (at >> 9));
 }
 
-static void make_disk(void)
+/* Disk number @n, whose pattern begins where the one before it ends. */
+static const char *make_disk(unsigned int n)
 {
+	static char paths[VBLK_MAX_DISKS][sizeof(DISK) + 4];
 	const size_t size = (size_t)VBLK_SECTORS * VBLK_SECTOR;
 	unsigned char *buf = malloc(size);
-	int fd = open(DISK, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int fd;
 
+	if (n)
+		snprintf(paths[n], sizeof(paths[n]), DISK "-%u", n);
+	else
+		snprintf(paths[n], sizeof(paths[n]), DISK);
+	fd = open(paths[n], O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	CHECK(buf && fd >= 0);
-	vblk_pattern(buf, 0, size);
+	vblk_pattern(buf, (uint64_t)n * VBLK_SECTORS, size);
 	CHECK_EQ(write(fd, buf, size), size);
 	close(fd);
 	free(buf);
+	return paths[n];
 }
 
 void vblk_disk(unsigned char *buf, uint64_t sector, size_t size)
@@ -161,16 +170,24 @@ static void set_up_irqs(struct vblk *v)
 					VBLK_QUEUES + 1, fds));
 }
 
+void vblk_open(struct vblk *v)
+{
+	consumer_open(&v->c, &v->w);
+	map_memory(v);
+	find_structures(v);
+	set_up_irqs(v);
+	v->nr_queues = VBLK_QUEUES;
+}
+
 void vblk_up(struct vblk *v, const struct vblk_way *way, const char *const *args)
 {
-	const char *argv[16] = { "--file", DISK };
+	const char *argv[16] = { "--file", make_disk(0) };
 	int n = 2;
 
 	while (args && *args && n < 15)
 		argv[n++] = *args++;
 	if (way && way->announce && !strcmp(way->announce, "exact"))
 		consumer_needs_observer();
-	make_disk();
 	world_mdev(&v->w);
 	if (way && way->mode)
 		world_attr_set(&v->w, "dma_mode", way->mode);
@@ -184,11 +201,29 @@ void vblk_up(struct vblk *v, const struct vblk_way *way, const char *const *args
 	world_serve(&v->w, "vum-virtio-blk", argv);
 	world_helper(&v->w, NULL);
 	world_wait_state(&v->w, "attached");
-	consumer_open(&v->c, &v->w);
-	map_memory(v);
-	find_structures(v);
-	set_up_irqs(v);
-	v->nr_queues = VBLK_QUEUES;
+	vblk_open(v);
+}
+
+void vblk_up_many(struct vblk *v, unsigned int nr, const char *const *args)
+{
+	static char also[VBLK_MAX_DISKS][sizeof(v->w.socket) + sizeof(DISK) + 8];
+	const char *argv[32] = { "--file", make_disk(0) };
+	int n = 2;
+
+	CHECK(nr <= VBLK_MAX_DISKS);
+	for (unsigned int i = 0; i < nr; i++)
+		world_mdev(&v[i].w);
+	for (unsigned int i = 1; i < nr; i++) {
+		snprintf(also[i], sizeof(also[i]), "%s=%s", v[i].w.socket, make_disk(i));
+		argv[n++] = "--also";
+		argv[n++] = also[i];
+	}
+	while (args && *args && n < 31)
+		argv[n++] = *args++;
+	world_serve(&v[0].w, "vum-virtio-blk", argv);
+	world_helper(&v[0].w, NULL);
+	for (unsigned int i = 0; i < nr; i++)
+		world_wait_state(&v[i].w, "attached");
 }
 
 static off_t structure_at(const struct vblk *v, unsigned int cap,

@@ -41,6 +41,8 @@
 #define VBLK_SECTOR	512U
 #define VBLK_SECTORS	2048U
 
+#define VBLK_MAX_DISKS	8U
+
 #define VBLK_BIT(n)	(1ULL << (n))
 #define VBLK_FEATURES	(VBLK_BIT(VIRTIO_F_VERSION_1) | \
 			 VBLK_BIT(VIRTIO_RING_F_INDIRECT_DESC) | \
@@ -155,6 +157,13 @@ struct vblk {
 /* A server with a disk of VBLK_SECTORS sectors, and arguments of its own. */
 void vblk_up(struct vblk *v, const struct vblk_way *way,
 	     const char *const *args);
+/*
+ * One server with so many of these disks. The pattern goes on from each disk to the next.
+ * They are attached, and not opened yet.
+ */
+void vblk_up_many(struct vblk *v, unsigned int nr, const char *const *args);
+/* The device, its memory and interrupts. */
+void vblk_open(struct vblk *v);
 /* What is on the disk to begin with. */
 void vblk_pattern(unsigned char *buf, uint64_t sector, size_t size);
 /* What is on it now. */

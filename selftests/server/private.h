@@ -45,6 +45,8 @@ struct vus_window;
  * @sock_ino: see @sock_dev
  * @signals: signalfd, to leave tidily on SIGTERM and SIGINT
  * @watches: what else is polled
+ * @polled: which entry of the loop's poll is the first one of this server's
+ * @nr_polled: how many are
  * @quit: leave the loop
  * @conn: the connection or -1
  * @hung_up: close @conn as soon as nobody is in the middle of using it
@@ -74,6 +76,8 @@ struct vus_server {
 	ino_t sock_ino;
 	int signals;
 	struct vus_watch *watches;
+	size_t polled;
+	size_t nr_polled;
 	bool quit;
 
 	int conn;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The server's socket, its connection, and the loop that waits for both. */
+/* A server's socket, its connection, and the loop that waits for both. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
@@ -15,6 +15,9 @@
 #include <unistd.h>
 
 #include "private.h"
+
+/* What devices have to do is asked so often, at most, between two looks at the sockets. */
+#define WORK_TURNS	16
 
 /**
  * struct vus_watch - a descriptor that the loop looks after
@@ -289,11 +292,34 @@ void vus_stop_reading(struct vus_server *srv)
 	srv->deaf = true;
 }
 
-/* The first two entries of every poll; watches come after them. */
+/* The first entries of a server's in every poll; watches come after them. */
 enum { SLOT_SIGNAL, SLOT_SOCKET, NR_SLOTS };
 
-static size_t fill_pollfds(const struct vus_server *srv, struct pollfd **pfds,
-			   size_t *room)
+/**
+ * struct pollset - what is polled for all servers, one server after the other
+ * @p: the entries
+ * @nr: how many
+ * @room: for how many there is room
+ */
+struct pollset {
+	struct pollfd *p;
+	size_t nr;
+	size_t room;
+};
+
+static void pollset_make_room(struct pollset *set, size_t nr)
+{
+	if (set->nr + nr <= set->room)
+		return;
+	set->room = 2 * (set->nr + nr);
+	set->p = realloc(set->p, set->room * sizeof(*set->p));
+	if (!set->p) {
+		vus_log("out of memory");
+		abort();
+	}
+}
+
+static void pollset_add(struct pollset *set, struct vus_server *srv)
 {
 	const struct vus_watch *watch;
 	struct pollfd *p;
@@ -301,25 +327,25 @@ static size_t fill_pollfds(const struct vus_server *srv, struct pollfd **pfds,
 
 	for (watch = srv->watches; watch; watch = watch->next)
 		n++;
-	if (n > *room) {
-		free(*pfds);
-		*pfds = vus_alloc(n * sizeof(**pfds));
-		*room = n;
-	}
-	p = *pfds;
-	p[SLOT_SIGNAL].fd = srv->signals;
-	p[SLOT_SIGNAL].events = POLLIN;
+	pollset_make_room(set, n);
+	p = set->p + set->nr;
+	srv->polled = set->nr;
+	srv->nr_polled = n;
+	set->nr += n;
+	p[SLOT_SIGNAL] = (struct pollfd){ .fd = srv->signals, .events = POLLIN };
 	/* With replies stuck, more requests would only make more of them. */
-	p[SLOT_SOCKET].fd = srv->conn >= 0 ? srv->conn : srv->listener;
-	p[SLOT_SOCKET].events = srv->out ? POLLOUT : POLLIN;
+	p[SLOT_SOCKET] = (struct pollfd){
+		.fd = srv->conn >= 0 ? srv->conn : srv->listener,
+		.events = srv->out ? POLLOUT : POLLIN,
+	};
 	if (srv->deaf)
 		p[SLOT_SOCKET].fd = -1;
 	n = NR_SLOTS;
 	for (watch = srv->watches; watch; watch = watch->next, n++) {
-		p[n].fd = watch->events ? watch->fd : -1;
-		p[n].events = watch->events;
+		p[n] = (struct pollfd){
+			.fd = watch->events ? watch->fd : -1, .events = watch->events,
+		};
 	}
-	return n;
 }
 
 static void serve_socket(struct vus_server *srv, short revents)
@@ -361,44 +387,78 @@ static void serve_watches(struct vus_server *srv, const struct pollfd *p,
 	}
 }
 
+/* Return: how much the busiest of them has to do. */
+static enum vus_work work_once(struct vus_server *const *servers, unsigned int nr)
+{
+	enum vus_work most = VUS_WORK_NONE;
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		const struct vus_device *dev = servers[i]->dev;
+		enum vus_work more = dev->work ? dev->work(dev->opaque) : VUS_WORK_NONE;
+
+		most = more > most ? more : most;
+	}
+	return most;
+}
+
+/* Several turns, because a poll is a system call, and its price rises with the servers. */
+static enum vus_work work(struct vus_server *const *servers, unsigned int nr)
+{
+	enum vus_work most = VUS_WORK_MORE;
+	int turn;
+
+	for (turn = 0; turn < WORK_TURNS && most == VUS_WORK_MORE; turn++)
+		most = work_once(servers, nr);
+	return most;
+}
+
+/* Return: whether it has been told to stop. */
+static bool serve(struct vus_server *srv, const struct pollfd *p)
+{
+	if (p[SLOT_SIGNAL].revents)
+		return true;
+	serve_socket(srv, p[SLOT_SOCKET].revents);
+	serve_watches(srv, p + NR_SLOTS, srv->nr_polled - NR_SLOTS);
+	if (srv->opt.fork == VUS_FORK_VERSION && srv->negotiated && !srv->out)
+		go_on_in_child(srv, false);
+	if (srv->hung_up)
+		drop_client(srv);
+	sweep_watches(srv, false);
+	return srv->quit;
+}
+
 /**
  * vus_run() - serve until told to stop
- * @srv: the server
+ * @servers: the servers, which take turns
+ * @nr: how many
  *
- * Return: 0, or -1 if the server cannot go on.
+ * Return: 0, or -1 if they cannot go on.
  */
-int vus_run(struct vus_server *srv)
+int vus_run(struct vus_server *const *servers, unsigned int nr)
 {
-	struct pollfd *p = NULL;
-	size_t n, room = 0;
-	int ret = 0;
+	struct pollset set = { 0 };
+	bool quit = false;
+	unsigned int i;
 
-	while (!srv->quit) {
-		int timeout = -1;
-
+	while (!quit) {
 		/* First of all: it may send messages and watch descriptors. */
-		if (srv->dev->work && srv->dev->work(srv->dev->opaque))
-			timeout = 0;
-		n = fill_pollfds(srv, &p, &room);
-		if (poll(p, n, timeout) < 0) {
+		bool wait = work(servers, nr) == VUS_WORK_NONE;
+
+		set.nr = 0;
+		for (i = 0; i < nr; i++)
+			pollset_add(&set, servers[i]);
+		if (poll(set.p, set.nr, wait ? -1 : 0) < 0) {
 			if (errno == EINTR)
 				continue;
 			vus_log("poll: %s", strerror(errno));
-			ret = -1;
 			break;
 		}
-		if (p[SLOT_SIGNAL].revents)
-			break;
-		serve_socket(srv, p[SLOT_SOCKET].revents);
-		serve_watches(srv, p + NR_SLOTS, n - NR_SLOTS);
-		if (srv->opt.fork == VUS_FORK_VERSION && srv->negotiated && !srv->out)
-			go_on_in_child(srv, false);
-		if (srv->hung_up)
-			drop_client(srv);
-		sweep_watches(srv, false);
+		for (i = 0; i < nr && !quit; i++)
+			quit = serve(servers[i], set.p + servers[i]->polled);
 	}
-	free(p);
-	return ret;
+	free(set.p);
+	return quit ? 0 : -1;
 }
 
 /* Not if a successor has put its own socket there meanwhile. */

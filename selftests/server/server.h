@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A small vfio-user server for tests: one thread, one device, one connection
- * at a time.
+ * A small vfio-user server for tests: one device, one connection at a time. One
+ * thread may run several.
  *
  * A device fills in struct vus_device and calls vus_create() and vus_run().
  * What the protocol asks for is done by the library; the callbacks only see
@@ -204,6 +204,18 @@ struct vus_migration {
 };
 
 /**
+ * enum vus_work - how much a device has to do of its own accord
+ * @VUS_WORK_NONE: nothing before something comes in
+ * @VUS_WORK_POLL: nothing now; it wants to be asked again, without a wait
+ * @VUS_WORK_MORE: more, after the others have had their turn
+ */
+enum vus_work {
+	VUS_WORK_NONE,
+	VUS_WORK_POLL,
+	VUS_WORK_MORE,
+};
+
+/**
  * struct vus_device - what the library has to know about a device
  * @opaque: first argument of the callbacks
  * @flags: VFIO_DEVICE_FLAGS_*
@@ -221,8 +233,7 @@ struct vus_migration {
  * @feature: VFIO_DEVICE_FEATURE with these flags: fill @data or take it, @size
  *	bytes of it; return 0 or a negative errno
  * @migration: how to migrate it
- * @work: called before each wait; true if there is more to do than a wait
- *	would allow. For what need not be done before a reply is sent.
+ * @work: called before each wait, for what need not be done before a reply is sent
  *
  * All callbacks but those of the regions are optional.
  */
@@ -242,13 +253,13 @@ struct vus_device {
 	void (*mapped)(void *dev, __u64 addr, __u64 size);
 	int (*feature)(void *dev, __u32 flags, void *data, size_t size);
 	const struct vus_migration *migration;
-	bool (*work)(void *dev);
+	enum vus_work (*work)(void *dev);
 };
 
 /* server.c */
 struct vus_server *vus_create(const struct vus_options *opt,
 			      const struct vus_device *dev);
-int vus_run(struct vus_server *srv);
+int vus_run(struct vus_server *const *servers, unsigned int nr);
 void vus_destroy(struct vus_server *srv);
 void vus_hangup(struct vus_server *srv);
 void vus_stop_reading(struct vus_server *srv);
