@@ -205,16 +205,30 @@ static void vum_container_give_up(struct vum_container *c, const char *why)
 	vum_container_empty(c);
 }
 
-static void vum_container_changed(struct vum_container *c)
+static void vum_container_tell(struct vum_container *c)
+{
+	struct vum_device *dev;
+
+	lockdep_assert_held(&vum_container_lock);
+	list_for_each_entry(dev, &c->devices, member.node)
+		vum_announce_later(dev);
+}
+
+/*
+ * Note that there is something new, which the servers are to be told. If there is one
+ * server, and a task that is to wait for it (@waits), that task tells it. This saves a
+ * worker; several servers are told by workers, at the same time.
+ */
+static void vum_container_changed(struct vum_container *c, bool waits)
 {
 	struct vum_device *dev;
 
 	lockdep_assert_held(&vum_container_lock);
 	WRITE_ONCE(vum_gen, vum_gen + 1);
-	list_for_each_entry(dev, &c->devices, member.node) {
+	list_for_each_entry(dev, &c->devices, member.node)
 		WRITE_ONCE(dev->member.gen, vum_gen);
-		vum_work_queue(&dev->announce.work);
-	}
+	if (!waits || !list_is_singular(&c->devices))
+		vum_container_tell(c);
 }
 
 static void vum_container_map(struct vum_container *c, struct vum_call *call)
@@ -340,7 +354,7 @@ bool vum_container_call_begin(struct vum_call *call)
 	if (c && !vum_container_has_room(c)) {
 		c->blind = true;
 		vum_container_give_up(c, "too many maps and unmaps at once to be observed");
-		vum_container_changed(c);
+		vum_container_changed(c, false);
 		c = NULL;
 	}
 	if (c) {
@@ -395,7 +409,7 @@ static bool vum_container_follow(struct vum_container *c, struct vum_call *call,
 		vum_container_map(c, call);
 	}
 	wait = wait && vum_container_wait_begin(c);
-	vum_container_changed(c);
+	vum_container_changed(c, wait);
 	return wait;
 }
 
@@ -405,10 +419,10 @@ static bool vum_container_follow(struct vum_container *c, struct vum_call *call,
  * @ret: what the ioctl returns
  *
  * Context: any.
- * Return: true if the caller must find the files behind what it has mapped, wait until
- * the servers have heard of it, and then call vum_container_waited(). After an unmap it
- * need not wait if the servers have lost the memory already, as all have that do not
- * have its file.
+ * Return: true if the caller must find the files behind what it has mapped, tell the
+ * servers and wait until they have heard of it, and then call vum_container_waited().
+ * After an unmap it need not wait if the servers have lost the memory already, as all have
+ * that do not have its file.
  */
 bool vum_container_call_end(struct vum_call *call, long ret)
 {
@@ -427,6 +441,24 @@ bool vum_container_call_end(struct vum_call *call, long ret)
 	if (call->cmd == VFIO_IOMMU_UNMAP_DMA)
 		wake_up_all(&vum_container_wait);
 	return wait;
+}
+
+/**
+ * vum_container_tell_later - have workers tell the servers what has changed
+ * @id: the container, which need not exist any more
+ *
+ * Context: any.
+ */
+void vum_container_tell_later(unsigned long id)
+{
+	struct vum_container *c;
+	unsigned long flags;
+
+	spin_lock_irqsave(&vum_container_lock, flags);
+	c = vum_container_find_id(id);
+	if (c)
+		vum_container_tell(c);
+	spin_unlock_irqrestore(&vum_container_lock, flags);
 }
 
 /**
@@ -449,7 +481,7 @@ void vum_container_waited(unsigned long id, const char *why)
 		c->waiters--;
 		if (why) {
 			vum_container_give_up(c, why);
-			vum_container_changed(c);
+			vum_container_changed(c, false);
 		}
 	}
 	spin_unlock_irqrestore(&vum_container_lock, flags);
@@ -566,6 +598,8 @@ static bool vum_observed_split(struct vum_container *c, struct vum_observed *o,
  *	takes them, with their references on files. May be NULL
  * @nr: number of entries in @parts
  * @why: why there are no @parts, a string constant, or NULL
+ *
+ * The caller is a task that waits for the servers.
  */
 void vum_container_split(unsigned long id, struct vum_mapping *parts, unsigned int nr,
 			 const char *why)
@@ -581,7 +615,7 @@ void vum_container_split(unsigned long id, struct vum_mapping *parts, unsigned i
 		o = vum_container_find_unsplit(c);
 	if (o) {
 		taken = vum_observed_split(c, o, parts, nr, why);
-		vum_container_changed(c);
+		vum_container_changed(c, true);
 	}
 	spin_unlock_irqrestore(&vum_container_lock, flags);
 	if (taken)

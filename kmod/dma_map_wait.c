@@ -102,10 +102,11 @@ static bool vum_map_wait_wanted(const struct vum_device *dev, unsigned long gen)
 }
 
 /*
- * Wait until the server of every device in the container has heard of what is mapped
- * now, or until the caller is being killed. The container need not exist any more.
+ * Tell the server of every device in the container what is mapped now, and wait until all
+ * have heard of it. The container need not exist any more. Returns -EINTR if the caller is
+ * being killed before that.
  */
-static void vum_map_wait_heard(unsigned long id)
+static int vum_map_wait_heard(unsigned long id)
 {
 	/* This count includes the caller's map. */
 	unsigned long gen = vum_container_gen();
@@ -117,6 +118,7 @@ static void vum_map_wait_heard(unsigned long id)
 		ret = vum_announce_wait_heard(dev);
 		vfio_put_device(&dev->vdev);
 	}
+	return ret;
 }
 
 /* Find the files behind what the caller has mapped. */
@@ -136,6 +138,7 @@ static void vum_map_wait_split(unsigned long id)
 static int vum_map_wait_release(struct inode *inode, struct file *file)
 {
 	unsigned long id = (unsigned long)file->private_data;
+	int ret = -EINTR;
 
 	if (!id)
 		return 0;
@@ -145,8 +148,10 @@ static int vum_map_wait_release(struct inode *inode, struct file *file)
 		/* Else a task that maps and has no server could use up all files. */
 		if (READ_ONCE(vum_map_wait_nr) < VUM_MAP_WAIT_LOW)
 			flush_work(&vum_map_wait_work);
-		vum_map_wait_heard(id);
+		ret = vum_map_wait_heard(id);
 	}
+	if (ret)
+		vum_container_tell_later(id);
 	vum_container_waited(id, NULL);
 	return 0;
 }

@@ -184,6 +184,22 @@ TEST(killed_while_it_waits)
 	puppet_check(&c, 0);
 }
 
+/* What the task had to say without a helper is said when there is one again. */
+TEST(killed_before_the_server_is_told)
+{
+	pid_t pid;
+
+	up_exact();
+	puppet_check(&c, 0);
+	world_kill(&w.helper, SIGKILL);
+	pid = map_in_child();
+	CHECK(!is_over(pid));
+	CHECK_EQ(WTERMSIG(world_kill(&pid, SIGKILL)), SIGKILL);
+	world_helper(&w, NULL);
+	world_wait_state(&w, "attached");
+	CHECK_SOON(dma_show(&w, "dma_mappings") == 1);
+}
+
 TEST(server_dies_while_it_is_waited_for)
 {
 	pid_t pid;
