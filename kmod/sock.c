@@ -185,11 +185,28 @@ static struct vum_sock *vum_sock_get(struct vum_conn *conn)
 	return vs;
 }
 
+/* Has this process's table, as large as it is, room for what a message may carry? */
+static bool vum_sock_has_free_fds(void)
+{
+	const struct fdtable *table;
+	unsigned int size, nr;
+
+	rcu_read_lock();
+	table = files_fdtable(current->files);
+	size = min_t(unsigned long, table->max_fds, rlimit(RLIMIT_NOFILE));
+	nr = bitmap_weight(table->open_fds, size);
+	rcu_read_unlock();
+	return size - nr >= VUM_MAX_MSG_FDS;
+}
+
 /* Check that this process can open as many descriptors as a message may carry. */
 static int vum_sock_room_for_fds(void)
 {
 	int fds[VUM_MAX_MSG_FDS], nr, ret = 0;
 
+	if (vum_sock_has_free_fds())
+		return 0;
+	/* Opening them makes the table large enough, so that this is seldom done. */
 	for (nr = 0; nr < VUM_MAX_MSG_FDS; nr++) {
 		ret = get_unused_fd_flags(O_CLOEXEC);
 		if (ret < 0)
