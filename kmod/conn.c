@@ -386,6 +386,17 @@ int vum_conn_check_helper(const struct vum_conn *conn)
 }
 
 /**
+ * vum_conn_settled - find out whether no server is being attached, and none expected
+ * @conn: connection
+ *
+ * Return: true if so.
+ */
+bool vum_conn_settled(const struct vum_conn *conn)
+{
+	return READ_ONCE(conn->state) != VUM_STATE_ATTACHING && !READ_ONCE(conn->paused);
+}
+
+/**
  * vum_conn_wait_settled - wait until no server is being attached, and none expected
  * @conn: connection
  *
@@ -394,9 +405,7 @@ int vum_conn_check_helper(const struct vum_conn *conn)
  */
 int vum_conn_wait_settled(struct vum_conn *conn)
 {
-	if (wait_event_state(conn->changed,
-			     READ_ONCE(conn->state) != VUM_STATE_ATTACHING &&
-			     !READ_ONCE(conn->paused),
+	if (wait_event_state(conn->changed, vum_conn_settled(conn),
 			     (TASK_KILLABLE | TASK_FREEZABLE)))
 		return -EINTR;
 	return 0;

@@ -151,6 +151,7 @@ void vum_conn_bypass(struct vum_conn *conn);
 /* The life of an attachment. */
 void vum_conn_event(struct vum_device *dev, enum vum_event event);
 int vum_conn_check_helper(const struct vum_conn *conn);
+bool vum_conn_settled(const struct vum_conn *conn);
 int vum_conn_wait_settled(struct vum_conn *conn);
 bool vum_conn_stop(struct vum_device *dev, u32 session, enum vum_state state,
 		   const char *why, struct list_head *dead);

@@ -619,7 +619,9 @@ static int vum_announce_settle(struct vum_device *dev, u32 ms, unsigned int stat
  */
 int vum_announce_wait_heard(struct vum_device *dev)
 {
-	/* A server is told of all mappings while it is being attached. */
+	/* Before it is attached, a server may hear of memory and then not answer for long. */
+	if (!vum_conn_settled(&dev->conn))
+		vum_announce_later(dev);
 	if (vum_conn_wait_settled(&dev->conn))
 		return -EINTR;
 	if (!READ_ONCE(dev->dma.open))

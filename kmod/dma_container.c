@@ -713,6 +713,8 @@ void vum_container_bind(const void *iommu, struct vum_device *dev)
 	WRITE_ONCE(dev->member.gen, vum_gen);
 	WRITE_ONCE(dev->member.container, c);
 	if (c) {
+		/* A task that was to tell the only server may now wait for this one first. */
+		vum_container_tell(c);
 		list_add(&dev->member.node, &c->devices);
 		c->own = true;
 	}

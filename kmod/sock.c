@@ -14,11 +14,13 @@
  * some wait for the helper, and while a reply may bring some, only the helper reads.
  */
 
+#include <linux/bitmap.h>
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/memcontrol.h>
 #include <linux/net.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/srcu.h>
 #include <net/tcp_states.h>

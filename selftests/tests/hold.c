@@ -184,20 +184,23 @@ TEST(killed_while_it_waits)
 	puppet_check(&c, 0);
 }
 
-/* What the task had to say without a helper is said when there is one again. */
-TEST(killed_before_the_server_is_told)
+/* What is mapped then reaches the server before it has answered all that it is asked. */
+TEST(server_is_told_while_it_is_being_attached)
 {
+	const char *const stall[] = { "--stall", "8", NULL };	/* SET_IRQS */
+	int32_t fd = new_eventfd();
 	pid_t pid;
 
 	up_exact();
+	CHECK(!irq_set_eventfds(&c, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, &fd));
 	puppet_check(&c, 0);
-	world_kill(&w.helper, SIGKILL);
+	world_kill(&w.server, SIGKILL);
+	world_server(&w, stall);
+	world_wait_state(&w, "attaching");
 	pid = map_in_child();
-	CHECK(!is_over(pid));
-	CHECK_EQ(WTERMSIG(world_kill(&pid, SIGKILL)), SIGKILL);
-	world_helper(&w, NULL);
-	world_wait_state(&w, "attached");
 	CHECK_SOON(dma_show(&w, "dma_mappings") == 1);
+	CHECK(!is_over(pid));
+	world_kill(&pid, SIGKILL);
 }
 
 TEST(server_dies_while_it_is_waited_for)
