@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Inside the VM: creates an mdev, starts the helper, a serial card in a process
-# and a guest that uses it; then the same with a disk, and two guests; and shows
-# what each of them says.
+# and a guest that uses it; then the same with a disk, and two guests; then three guests
+# at once, whose disks are in one process; and shows what each of them says.
 set -u
 
 . selftests/load.sh
@@ -60,7 +60,52 @@ echo "  the first guest has 65536 pages, of which were pinned: $pinned"
 device_down
 show disk "$dir/disk/server.log"
 
-if [ $status = 0 ] && grep -q '^hello from the guest' "$dir/serial/out" &&
+say "One process, by one thread, polls the disks of three guests at once"
+mkdir "$dir/many"
+set --
+for i in 1 2 3; do
+	uuid=${device_uuid%1}$((i + 1))
+	new_mdev "$uuid"
+	# Who polls memory that is taken away is to hear of it, and not to find zeros there.
+	echo sigbus >"/sys/bus/mdev/devices/$uuid/vfio_user/dma_fault"
+	head -c 4M /dev/urandom >"$dir/many/image$i"
+	if [ $i = 1 ]; then
+		set -- --socket "/run/vfio-user/$uuid.sock" --file "$dir/many/image$i"
+	else
+		set -- "$@" --also "/run/vfio-user/$uuid.sock=$dir/many/image$i"
+	fi
+done
+echo "vum-virtio-blk --poll --socket ... --file image1 --also SOCKET=image2 --also SOCKET=image3 &"
+vfio-user-mdevd 2>"$dir/many/helper.log" &
+helper=$!
+vum-virtio-blk --poll --stats "$@" 2>"$dir/many/server.log" &
+server=$!
+device_dir=$dir/many
+attached
+guests=''
+for i in 1 2 3; do
+	selftests/vm/guest.sh selftests/guest/disk-sum.sh -device \
+		"vfio-pci,sysfsdev=/sys/bus/mdev/devices/${device_uuid%1}$((i + 1))" \
+		>"$dir/many/guest$i" 2>&1 &
+	guests="$guests $!"
+done
+# shellcheck disable=SC2086	# a list of words
+wait $guests
+kill $server $helper
+wait $server $helper
+found=0
+for i in 1 2 3; do
+	grep '^sum:' "$dir/many/guest$i" >"$dir/many/sum$i"
+	show "guest $i" "$dir/many/sum$i"
+	sum=$(md5sum <"$dir/many/image$i")
+	echo "  as it should be: $sum"
+	[ "$(cat "$dir/many/sum$i")" != "sum: $sum" ] || found=$((found + 1))
+	echo 1 >"/sys/bus/mdev/devices/${device_uuid%1}$((i + 1))/remove"
+done
+sed 's|/[^ ]*/||; s/, [0-9]* flushes.*bytes written.*//' "$dir/many/server.log" >"$dir/many/stats"
+show "disks" "$dir/many/stats"
+
+if [ $status = 0 ] && [ $found = 3 ] && grep -q '^hello from the guest' "$dir/serial/out" &&
    grep -q '^received: hello from the server' "$dir/serial/guest" &&
    grep -q '^interrupts: [1-9]' "$dir/serial/guest" && disk_found second; then
 	say "Bytes went both ways, by interrupt and by DMA. The demo has worked."

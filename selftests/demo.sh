@@ -12,7 +12,7 @@ mkdir -p .build
 . selftests/build.sh
 build "${WORLD:-bookworm}" ''
 $vm/in-root.sh $vm/guest.sh --prepare
-VUM_CONSOLE=.build/demo.console $vm/run.sh --smp 1 --timeout 235 \
+VUM_CONSOLE=.build/demo.console $vm/run.sh --smp 1 --timeout 400 \
 	-- selftests/demo-in-vm.sh
 
 printf '\n=== What it costs: the same access by a socket, and by the bridge\n'

@@ -10,7 +10,7 @@ def round_to($digits): pow(10; $digits) as $f | . * $f | round / $f;
 def index_by_key: reduce .[] as $s ({}; .[$s | key] = $s);
 
 # What a sample is compared with: the same, but direct, without polling, with one device,
-# or with one write in a message.
+# with one write in a message, with a process for each consumer, or without a neighbour.
 def base_of($s; $all):
 	if $s.name | test("^(scale-0-idle|split-.*)$") then
 		null
@@ -21,6 +21,12 @@ def base_of($s; $all):
 	elif $s.name == "bar-read-busy" then
 		if $s.variant == "" then null
 		else $all["\($s.name)/\($s.clock)/\($s.path)"] end
+	elif $s.name == "disks-beside" then
+		if $s.variant == "alone" then null
+		else $all["\($s.name)/\($s.clock)/\($s.path)/alone"] end
+	elif $s.name | test("^(disks|guests)-") then
+		if $s.variant == "each" then null
+		else $all["\($s.name)/\($s.clock)/\($s.path)/each"] end
 	elif $s.name == "bar-write-bulk" then
 		$all["\($s.name)-single/\($s.clock)/\($s.path)/\($s.variant)"]
 	elif $s.name == "bar-write-bulk-single" then

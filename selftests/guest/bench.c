@@ -4,6 +4,7 @@
  *
  * The paths take turns, a block of accesses each, and begin in a different
  * order each time: whatever else the machine does, it does it to all of them.
+ * For "load", see bench_load.c.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -109,6 +110,28 @@ static int measure(const struct bench_row *row, double seconds)
 	return 0;
 }
 
+static int usage(const char *name)
+{
+	fprintf(stderr,
+		"usage: %s read|disk CLOCK SECONDS-PER-ROW PATH=DEVICE...\n"
+		"       %s load PATH=DEVICE... -- ROW:SECONDS:PATH|idle...\n",
+		name, name);
+	return EXIT_FAILURE;
+}
+
+static int load(int argc, char **argv)
+{
+	int i;
+
+	for (i = 2; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		if (add_path(argv[i], bench_disk_open))
+			return EXIT_FAILURE;
+	}
+	if (i++ >= argc)
+		return usage(argv[0]);
+	return bench_load(argv + i, argc - i, paths, nr_paths) ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
 	const struct bench_row *rows = NULL;
@@ -122,15 +145,14 @@ int main(int argc, char **argv)
 		rows = bench_disk_rows;
 		open = bench_disk_open;
 	}
-	if (!rows) {
-		fprintf(stderr, "usage: %s read|disk CLOCK SECONDS-PER-ROW PATH=DEVICE...\n",
-			argv[0]);
-		return EXIT_FAILURE;
-	}
+	if (!rows && (argc < 2 || strcmp(argv[1], "load") != 0))
+		return usage(argv[0]);
 	setvbuf(stdout, NULL, _IOFBF, 1U << 16);
-	clock_name = argv[2];
 	if (bench_clock_init())
 		return EXIT_FAILURE;
+	if (!rows)
+		return load(argc, argv);
+	clock_name = argv[2];
 	for (i = 4; i < argc; i++) {
 		if (add_path(argv[i], open))
 			return EXIT_FAILURE;

@@ -96,5 +96,10 @@ int bench_disk_open(struct bench_path *path);
 /* bench_result.c */
 void bench_result(struct bench_path *path, const struct bench_row *row,
 		  const char *clock);
+void bench_result_load(struct bench_path *path, uint64_t ns);
+
+/* bench_load.c */
+int bench_load(char **phases, int nr_phases, struct bench_path *paths,
+	       unsigned int nr_paths);
 
 #endif /* BENCH_H */

@@ -113,3 +113,20 @@ void bench_result(struct bench_path *path, const struct bench_row *row,
 	printf(",\"ctxsw\":null");
 	print_histogram(path);
 }
+
+/**
+ * bench_result_load() - print what one load on one disk was
+ * @path: the disk; its samples get sorted
+ * @ns: how long it took
+ */
+void bench_result_load(struct bench_path *path, uint64_t ns)
+{
+	size_t n = path->nr_ns;
+
+	if (!n)
+		return;
+	qsort(path->ns, n, sizeof(*path->ns), compare);
+	printf("load: %zu requests, %.2f a second, p50 %" PRIu32 " ns, p99 %" PRIu32 " ns\n",
+	       n, (double)n * 1e9 / (double)ns, path->ns[rank(n, 0.5)],
+	       path->ns[rank(n, 0.99)]);
+}

@@ -35,7 +35,7 @@ void vblk_pattern(unsigned char *buf, uint64_t sector, size_t size)
 /* Disk number @n, whose pattern begins where the one before it ends. */
 static const char *make_disk(unsigned int n)
 {
-	static char paths[VBLK_MAX_DISKS][sizeof(DISK) + 4];
+	static char paths[VBLK_MAX_DISKS][sizeof(DISK) + 16];
 	const size_t size = (size_t)VBLK_SECTORS * VBLK_SECTOR;
 	unsigned char *buf = malloc(size);
 	int fd;
@@ -204,23 +204,31 @@ void vblk_up(struct vblk *v, const struct vblk_way *way, const char *const *args
 	vblk_open(v);
 }
 
-void vblk_up_many(struct vblk *v, unsigned int nr, const char *const *args)
+void vblk_serve(struct vblk *v, unsigned int nr, unsigned int first,
+		const char *const *args)
 {
-	static char also[VBLK_MAX_DISKS][sizeof(v->w.socket) + sizeof(DISK) + 8];
-	const char *argv[32] = { "--file", make_disk(0) };
+	static char also[VBLK_MAX_DISKS][sizeof(v->w.socket) + sizeof(DISK) + 24];
+	const char *argv[32] = { "--file" };
 	int n = 2;
 
-	CHECK(nr <= VBLK_MAX_DISKS);
+	CHECK(first + nr <= VBLK_MAX_DISKS);
+	argv[1] = make_disk(first);
 	for (unsigned int i = 0; i < nr; i++)
 		world_mdev(&v[i].w);
 	for (unsigned int i = 1; i < nr; i++) {
-		snprintf(also[i], sizeof(also[i]), "%s=%s", v[i].w.socket, make_disk(i));
+		snprintf(also[i], sizeof(also[i]), "%s=%s", v[i].w.socket,
+			 make_disk(first + i));
 		argv[n++] = "--also";
 		argv[n++] = also[i];
 	}
 	while (args && *args && n < 31)
 		argv[n++] = *args++;
 	world_serve(&v[0].w, "vum-virtio-blk", argv);
+}
+
+void vblk_up_many(struct vblk *v, unsigned int nr, const char *const *args)
+{
+	vblk_serve(v, nr, 0, args);
 	world_helper(&v[0].w, NULL);
 	for (unsigned int i = 0; i < nr; i++)
 		world_wait_state(&v[i].w, "attached");

@@ -41,7 +41,7 @@
 #define VBLK_SECTOR	512U
 #define VBLK_SECTORS	2048U
 
-#define VBLK_MAX_DISKS	8U
+#define VBLK_MAX_DISKS	16U
 
 #define VBLK_BIT(n)	(1ULL << (n))
 #define VBLK_FEATURES	(VBLK_BIT(VIRTIO_F_VERSION_1) | \
@@ -158,9 +158,12 @@ struct vblk {
 void vblk_up(struct vblk *v, const struct vblk_way *way,
 	     const char *const *args);
 /*
- * One server with so many of these disks. The pattern goes on from each disk to the next.
- * They are attached, and not opened yet.
+ * mdevs, and one server for them, with so many of these disks, of which the first is number
+ * @first. The pattern goes on from each disk to the next.
  */
+void vblk_serve(struct vblk *v, unsigned int nr, unsigned int first,
+		const char *const *args);
+/* So many disks of one server's, the first number 0; attached, and not opened yet. */
 void vblk_up_many(struct vblk *v, unsigned int nr, const char *const *args);
 /* The device, its memory and interrupts. */
 void vblk_open(struct vblk *v);
