@@ -211,7 +211,7 @@ static void vum_container_tell(struct vum_container *c)
 
 	lockdep_assert_held(&vum_container_lock);
 	list_for_each_entry(dev, &c->devices, member.node)
-		vum_announce_later(dev);
+		vum_work_queue(&dev->announce.work);
 }
 
 /*

@@ -29,7 +29,7 @@
 
 /* Whose requests' times are kept, and which disk is the neighbour's. */
 #define NR_TIMED	3U
-#define NEIGHBOUR	MAX_DISKS - 1
+#define NEIGHBOUR	(MAX_DISKS - 1)
 
 /* How they are served; then there are some disks of one process's beside a neighbour. */
 enum { ONE, EACH, BESIDE, NR_SETS };
@@ -256,7 +256,7 @@ static int compare(const void *a, const void *b)
 static double p99(void)
 {
 	static uint32_t all[NR_TIMED * MAX_TIMES];
-	size_t nr = 0;
+	size_t nr = 0, at;
 
 	for (unsigned int i = 0; i < NR_TIMED; i++) {
 		uint32_t n = shared->nr_times[i];
@@ -266,7 +266,8 @@ static double p99(void)
 	}
 	CHECK(nr);
 	qsort(all, nr, sizeof(*all), compare);
-	return all[nr * 99 / 100];
+	at = nr * 99 / 100;
+	return all[at];
 }
 
 static double slowest(struct arm *arm)
