@@ -214,7 +214,7 @@ static void disk_down(struct blk *blk)
 /* Return: 0, or -1 after having said what went wrong. */
 static int serve(int usr1)
 {
-	struct vus_server *servers[BLK_MAX_DISKS];
+	struct vus_server *servers[BLK_MAX_DISKS] = { NULL };
 	unsigned int i;
 
 	for (i = 0; i < nr_disks; i++) {

@@ -42,8 +42,10 @@ static void add_disk(struct blk_options *opt, struct argp_state *state, char *ar
 {
 	char *equals = strrchr(arg, '=');
 
-	if (!equals || equals == arg || !equals[1])
+	if (!equals || equals == arg || !equals[1]) {
 		argp_error(state, "--also %s: not SOCKET=PATH", arg);
+		return;
+	}
 	if (opt->nr_also == BLK_MAX_DISKS - 1)
 		argp_error(state, "more than %u disks", BLK_MAX_DISKS);
 	*equals = '\0';

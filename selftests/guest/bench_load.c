@@ -60,7 +60,7 @@ static int run_phase(char *phase, struct bench_path *paths, unsigned int nr)
 		return 0;
 	seconds = strtok(NULL, ":");
 	path = strtok(NULL, ":");
-	row = path ? find_row(name) : NULL;
+	row = name && path ? find_row(name) : NULL;
 	for (i = 0; row && i < nr; i++)
 		if (!strcmp(paths[i].name, path))
 			return run_for(&paths[i], row, strtod(seconds, NULL));
