@@ -231,7 +231,9 @@ static void vum_ask_to_run(struct vum_asking *a)
 		vum_ask_reset(a);
 	if (state == VFIO_DEVICE_STATE_RUNNING)
 		return;
-	vum_mig_tell(dev, VUM_REQ_ATTACH, a->session, VFIO_DEVICE_STATE_RUNNING);
+	if (vum_mig_tell(dev, VUM_REQ_ATTACH, a->session, VFIO_DEVICE_STATE_RUNNING))
+		vum_conn_note(dev, a->session,
+			      "the device is stopped: server refuses to have it run; restart the server");
 	vum_ask_reset(a);
 }
 

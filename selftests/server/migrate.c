@@ -243,6 +243,9 @@ static struct vus_reply *set_state(struct vus_server *srv, const struct vus_msg 
 		return vus_reply_error(msg, EINVAL);
 	if (mig->reply)
 		return vus_reply_error(msg, EBUSY);
+	if (srv->opt.stay_stopped && mig->state != VFIO_USER_STATE_RUNNING &&
+	    state.device_state == VFIO_USER_STATE_RUNNING)
+		return vus_reply_error(msg, EIO);
 	mig->target = state.device_state;
 	ret = go_on(srv);
 	if (ret == -EINPROGRESS) {
@@ -360,7 +363,7 @@ void vus_mig_reset(struct vus_server *srv)
 {
 	struct vus_mig *mig = srv->mig;
 
-	if (!mig || srv->opt.keep_state)
+	if (!mig || srv->opt.keep_state || srv->opt.stay_stopped)
 		return;
 	drop_data(mig);
 	free(mig->reply);

@@ -28,6 +28,7 @@ enum {
 	OPT_FORK,
 	OPT_SLOPPY,
 	OPT_KEEP_STATE,
+	OPT_STAY_STOPPED,
 };
 
 static const struct argp_option common_options[] = {
@@ -56,6 +57,8 @@ static const struct argp_option common_options[] = {
 	  "Refuse command number CMD without reading its payload", 0 },
 	{ "keep-state", OPT_KEEP_STATE, NULL, 0,
 	  "Neither a reset nor a new client makes a stopped device run", 0 },
+	{ "stay-stopped", OPT_STAY_STOPPED, NULL, 0,
+	  "A stopped device never runs again, whatever it is told", 0 },
 	{ "fork", OPT_FORK, "WHEN", 0,
 	  "Go on in a child after the first \"listen\" or \"version\"", 0 },
 	{ "once", OPT_ONCE, NULL, 0, "Exit when the first client leaves", 0 },
@@ -159,6 +162,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_KEEP_STATE:
 		opt->keep_state = true;
+		break;
+	case OPT_STAY_STOPPED:
+		opt->stay_stopped = true;
 		break;
 	case OPT_FORK:
 		if (strcmp(arg, "listen") != 0 && strcmp(arg, "version") != 0)

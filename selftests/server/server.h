@@ -73,6 +73,7 @@ enum vus_fork {
  * @sloppy: bit n: refuse command n, and take its payload for the next message
  * @keep_state: neither a reset nor a new client makes a stopped device run, and while it
  *	is stopped, hardly anything else can be asked of it: as libvfio-user has it
+ * @stay_stopped: nothing makes a stopped device run
  */
 struct vus_options {
 	const char *socket;
@@ -91,6 +92,7 @@ struct vus_options {
 	enum vus_fork fork;
 	__u32 sloppy;
 	bool keep_state;
+	bool stay_stopped;
 };
 
 int vus_parse(const struct argp_option *options, argp_parser_t parser,

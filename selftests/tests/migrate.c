@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -438,6 +439,24 @@ TEST(consumer_closes)
 	world_remove(&w);
 	CHECK_ERRNO(read(fd, state, 100), ENODEV);
 	close(fd);
+}
+
+/* Nothing can be done about it but to say so. */
+TEST(server_that_stays_stopped)
+{
+	const char *const args[] = { "--migrate", "5", "--stay-stopped", NULL };
+	char cmd[128], out[4096];
+
+	world_up(&w, args);
+	consumer_open(&c, &w);
+	CHECK_EQ(go(&c, STOP), 0);
+	world_attr_set(&w, "state", "detached");
+	CHECK_SOON(dma_show(&w, "attaches") == 2);
+	world_wait_state(&w, "attached");
+	snprintf(cmd, sizeof(cmd), "%s show %s", world_bin("vfio-user-mdevctl"), w.uuid);
+	CHECK_EQ(command_output(cmd, out, sizeof(out)), 0);
+	CHECK(strstr(out, "the device is stopped: server refuses to have it run"));
+	CHECK_EQ(kernel_log_count(w.uuid, "the device is stopped: server refuses"), 1);
 }
 
 /*
