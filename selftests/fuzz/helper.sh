@@ -3,7 +3,8 @@
 # Usage: helper.sh SECONDS KEEP NAME
 #
 # Fuzzes a part of the helper, helper/NAME.c, with libFuzzer, AddressSanitizer and UBSan.
-# With KEEP ("yes"), what reaches something new goes to corpus/NAME.
+# With KEEP ("yes"), what reaches something new goes to corpus/NAME. Words that inputs are
+# made of are in helper/NAME.dict, if it has any.
 set -eu
 
 cd "$(dirname "$(readlink -f "$0")")/../.."
@@ -18,8 +19,10 @@ clang -g -O1 -std=gnu11 -D_GNU_SOURCE= -Iuapi \
 	$(pkg-config --cflags --libs json-c)
 rm -rf "${build:?}/new-$name"
 mkdir "$build/new-$name"
+dict=''
+[ ! -f "$fuzz/helper/$name.dict" ] || dict=-dict=$fuzz/helper/$name.dict
 "$build/$name" -max_total_time="$seconds" -max_len=4096 -print_final_stats=1 \
-	-artifact_prefix="$build/" -verbosity=0 \
+	-artifact_prefix="$build/" -verbosity=0 ${dict:+"$dict"} \
 	"$build/new-$name" "$fuzz/corpus/$name"
 [ "$keep" != yes ] ||
 	"$build/$name" -merge=1 -verbosity=0 "$fuzz/corpus/$name" "$build/new-$name"
