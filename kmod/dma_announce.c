@@ -619,7 +619,10 @@ static int vum_announce_settle(struct vum_device *dev, u32 ms, unsigned int stat
  */
 int vum_announce_wait_heard(struct vum_device *dev)
 {
-	/* Before it is attached, a server may hear of memory and then not answer for long. */
+	/*
+	 * A server that is being attached can be told of memory before it has answered
+	 * all else. It may not do so for long, so a worker tells it, and not this task.
+	 */
 	if (!vum_conn_settled(&dev->conn))
 		vum_announce_later(dev);
 	if (vum_conn_wait_settled(&dev->conn))

@@ -444,33 +444,16 @@ bool vum_container_call_end(struct vum_call *call, long ret)
 }
 
 /**
- * vum_container_tell_later - have workers tell the servers what has changed
- * @id: the container, which need not exist any more
- *
- * Context: any.
- */
-void vum_container_tell_later(unsigned long id)
-{
-	struct vum_container *c;
-	unsigned long flags;
-
-	spin_lock_irqsave(&vum_container_lock, flags);
-	c = vum_container_find_id(id);
-	if (c)
-		vum_container_tell(c);
-	spin_unlock_irqrestore(&vum_container_lock, flags);
-}
-
-/**
  * vum_container_waited - note that a task no longer waits for the servers
  * @id: the container, as vum_container_call_end() has left it in its call; it need not
  *	exist any more
+ * @heard: the task has told the servers, which have heard of it; else workers tell them
  * @why: NULL; or why the task does not wait, by which the container is given up, a
  *	string constant
  *
  * Context: any.
  */
-void vum_container_waited(unsigned long id, const char *why)
+void vum_container_waited(unsigned long id, bool heard, const char *why)
 {
 	struct vum_container *c;
 	unsigned long flags;
@@ -482,6 +465,8 @@ void vum_container_waited(unsigned long id, const char *why)
 		if (why) {
 			vum_container_give_up(c, why);
 			vum_container_changed(c, false);
+		} else if (!heard) {
+			vum_container_tell(c);
 		}
 	}
 	spin_unlock_irqrestore(&vum_container_lock, flags);
@@ -713,7 +698,10 @@ void vum_container_bind(const void *iommu, struct vum_device *dev)
 	WRITE_ONCE(dev->member.gen, vum_gen);
 	WRITE_ONCE(dev->member.container, c);
 	if (c) {
-		/* A task that was to tell the only server may now wait for this one first. */
+		/*
+		 * A task that was about to tell the only server may now wait for the
+		 * server of this device first, so a worker tells that one.
+		 */
 		vum_container_tell(c);
 		list_add(&dev->member.node, &c->devices);
 		c->own = true;

@@ -89,8 +89,7 @@ void vum_container_observe(const char *why_not, const struct vum_probe_state *st
 void vum_container_exit(void);
 bool vum_container_call_begin(struct vum_call *call);
 bool vum_container_call_end(struct vum_call *call, long ret);
-void vum_container_tell_later(unsigned long id);
-void vum_container_waited(unsigned long id, const char *why);
+void vum_container_waited(unsigned long id, bool heard, const char *why);
 void vum_container_open(const void *iommu);
 void vum_container_own(const void *iommu);
 void vum_container_release(const void *iommu);

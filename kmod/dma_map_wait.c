@@ -138,7 +138,7 @@ static void vum_map_wait_split(unsigned long id)
 static int vum_map_wait_release(struct inode *inode, struct file *file)
 {
 	unsigned long id = (unsigned long)file->private_data;
-	int ret = -EINTR;
+	bool heard = false;
 
 	if (!id)
 		return 0;
@@ -148,11 +148,9 @@ static int vum_map_wait_release(struct inode *inode, struct file *file)
 		/* Else a task that maps and has no server could use up all files. */
 		if (READ_ONCE(vum_map_wait_nr) < VUM_MAP_WAIT_LOW)
 			flush_work(&vum_map_wait_work);
-		ret = vum_map_wait_heard(id);
+		heard = !vum_map_wait_heard(id);
 	}
-	if (ret)
-		vum_container_tell_later(id);
-	vum_container_waited(id, NULL);
+	vum_container_waited(id, heard, NULL);
 	return 0;
 }
 

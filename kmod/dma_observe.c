@@ -83,7 +83,8 @@ static int vum_ioctl_return(struct kretprobe_instance *ri, struct pt_regs *regs)
 	if (wait)
 		fput(wait);
 	else
-		vum_container_waited(call->id, "consumers map too much at once");
+		vum_container_waited(call->id, false,
+				     "consumers map too much at once");
 	return 0;
 }
 

@@ -19,7 +19,6 @@
  */
 int blk_direct_open(struct blk *blk)
 {
-	blk->direct_fd = -1;
 	if (!blk->opt.direct)
 		return 0;
 	blk->direct_fd = open(blk->opt.file,
