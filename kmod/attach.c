@@ -16,6 +16,7 @@
 
 #include "attach.h"
 #include "device.h"
+#include "dma_dirty.h"
 #include "dma_window.h"
 #include "license.h"
 #include "migrate_state.h"
@@ -364,7 +365,7 @@ static int vum_ask_dma(struct vum_asking *a, struct file *window,
 		    (mode == VUM_DMA_SHARE && ways[i] == VUM_DMA_MMAP))
 			ret = vum_ask_map(a, window, ways[i], &map);
 	if (!ret && mode == VUM_DMA_SHARE)
-		WRITE_ONCE(a->dev->dma.announced, mode);
+		vum_dirty_share(a->dev);
 	if (!ret && exact)
 		ret = vum_ask_unmap(a, &map);
 	if (ret)

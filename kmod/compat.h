@@ -259,6 +259,23 @@ struct vfio_precopy_info {
 #define VFIO_MIG_GET_PRECOPY_INFO	_IO(VFIO_TYPE, VFIO_BASE + 21)
 #endif
 
+/*
+ * VFIO asks a driver which pages its device has written only with iova_bitmap, which came
+ * with VFIO itself, and since 6.7 comes with drivers of IOMMUs. Where a kernel has none of
+ * these, VFIO would say that the driver can, and then not ask.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0) || IS_ENABLED(CONFIG_IOMMUFD_DRIVER)
+#define VUM_LOG_OPS(ops)	(ops)
+#else
+#define VUM_LOG_OPS(ops)	((void)(ops), NULL)
+#endif
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)
+#define VUM_IMPORT_NS(ns)	MODULE_IMPORT_NS(#ns)
+#else
+#define VUM_IMPORT_NS(ns)	MODULE_IMPORT_NS(ns)
+#endif
+
 /* Take one more reference on a memory cgroup, if it is not NULL. */
 static inline void vum_memcg_get(struct mem_cgroup *memcg)
 {

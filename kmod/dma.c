@@ -6,14 +6,15 @@
  * This file keeps the present attachment's window, and lets memory be pinned while a
  * consumer has the device open. dma_window.c handles faults in the window, dma_message.c
  * executes DMA_READ and DMA_WRITE, dma_copy.c copies for both, dma_pin.c pins the pages
- * and dma_unpin.c gives them back, dma_pages.c is the table of them, and dma_evict.c
- * bounds their number.
+ * and dma_unpin.c gives them back, dma_pages.c is the table of them, dma_evict.c bounds
+ * their number, and dma_dirty.c tells the consumer which of them the server has written.
  */
 
 #include <linux/file.h>
 #include <linux/slab.h>
 
 #include "device.h"
+#include "dma_dirty.h"
 #include "dma_evict.h"
 #include "dma_message.h"
 #include "dma_pages.h"
@@ -134,6 +135,7 @@ void vum_dma_close(struct vum_device *dev)
 	mutex_unlock(&dma->lock);
 	flush_work(&dma->unpin);
 	wait_event(dma->wait, !READ_ONCE(dma->pinning.nr));
+	vum_dirty_end(dev);
 	if (!opened)
 		return;
 	mutex_lock(&dma->lock);
@@ -148,6 +150,7 @@ void vum_dma_init(struct vum_device *dev)
 	mutex_init(&dma->lock);
 	vum_pages_init(dma);
 	vum_evict_init(&dma->evict);
+	vum_dirty_init(dev);
 	vum_dma_pin_init(dma);
 	vum_dma_unpin_init(dma);
 	vum_dma_message_init(dev);

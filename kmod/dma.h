@@ -125,6 +125,8 @@ struct vum_evict {
  * @opens: number of times that this has begun
  * @pages: the pages that have been touched, by IOVA >> PAGE_SHIFT; see dma_pages.c
  * @pinned: number of pages that are pinned
+ * @tracked: the consumer wants to know which pages the server writes; see dma_dirty.c
+ * @untold: since it does, a server has had files, in which nothing tells what it writes
  * @faults: number of accesses that found nothing
  * @batch: room for pages, which belongs to the worker that pins
  * @pinning: the range that this worker is pinning
@@ -149,6 +151,8 @@ struct vum_dma {
 	u32 opens;
 	struct xarray pages;
 	unsigned long pinned;
+	bool tracked;
+	bool untold;
 	u64 faults;
 	struct page **batch;
 	struct vum_pinning pinning;

@@ -9,6 +9,11 @@
  * page that was evicted leaves VUM_PAGE_EVICTED behind, by which a fault knows that
  * the page is to be pinned again, and not that the consumer has unmapped it.
  *
+ * While the consumer tracks what the server writes, a page is shown for writing, or
+ * copied to, only after VUM_PAGE_DIRTY is set, and is taken out of the page tables when
+ * that is cleared. So the flag is set for every page that may have been written since.
+ * It outlives the pin: the consumer wants to know of pages that it has unmapped, too.
+ *
  * iommufd insists that pages are unpinned in the pieces in which they were pinned, so
  * the last page of each piece is marked. What is evicted are whole pieces.
  */
@@ -38,8 +43,7 @@
 
 /*
  * An entry of dma->pages, at index IOVA >> PAGE_SHIFT, holds the page frame's number
- * and these flags. An entry without flags stands for an access that found nothing,
- * and is marked VUM_ABSENT.
+ * and these flags.
  */
 #define VUM_PAGE_READ		IOMMU_READ
 #define VUM_PAGE_WRITE		IOMMU_WRITE
@@ -48,7 +52,9 @@
 #define VUM_PAGE_REVOKED	BIT(3)	/* unreachable, to be unpinned */
 #define VUM_PAGE_EVICTED	BIT(4)	/* unreachable, but may be pinned again */
 #define VUM_PAGE_YOUNG		BIT(5)	/* put into page tables since the last look */
-#define VUM_PAGE_SHIFT		6
+#define VUM_PAGE_ABSENT		BIT(6)	/* not pinned: an access found nothing */
+#define VUM_PAGE_DIRTY		BIT(7)	/* written since the consumer last asked */
+#define VUM_PAGE_SHIFT		8
 
 /* Mark: the server's page tables may show the scratch page here; zap them soon. */
 #define VUM_ABSENT		XA_MARK_0
@@ -77,6 +83,18 @@ static bool vum_page_pinned(const void *entry)
 	return entry && vum_page_flags(entry) & VUM_PAGE_PROT;
 }
 
+/* Was the page never pinned, as far as is known, or has it been evicted? */
+static bool vum_page_none(const void *entry)
+{
+	return !entry || !(vum_page_flags(entry) & ~(VUM_PAGE_EVICTED | VUM_PAGE_DIRTY));
+}
+
+/* Is all that is known of the page that it has been evicted, and maybe written before? */
+static bool vum_page_only_evicted(const void *entry)
+{
+	return entry && (vum_page_flags(entry) & ~VUM_PAGE_DIRTY) == VUM_PAGE_EVICTED;
+}
+
 /* Change the flags of an entry. That needs no memory, since the entry is there. */
 static void vum_page_change(struct vum_dma *dma, unsigned long index, void *entry,
 			    unsigned long clear, unsigned long set)
@@ -89,6 +107,16 @@ static void vum_page_change(struct vum_dma *dma, unsigned long index, void *entr
 			 vum_page_entry(vum_page_pfn(entry), (flags & ~clear) | set), 0);
 }
 
+/* Forget all of a page that is not pinned, but that it was written. */
+static void vum_page_drop(struct vum_dma *dma, unsigned long index, const void *entry)
+{
+	lockdep_assert_held(&dma->lock);
+	if (vum_page_flags(entry) & VUM_PAGE_DIRTY)
+		xa_store(&dma->pages, index, vum_page_entry(0, VUM_PAGE_DIRTY), 0);
+	else
+		xa_erase(&dma->pages, index);
+}
+
 static int vum_page_found(const void *entry, int need, unsigned long *pfn,
 			  bool *writable)
 {
@@ -97,10 +125,10 @@ static int vum_page_found(const void *entry, int need, unsigned long *pfn,
 	if (!entry)
 		return 0;
 	flags = vum_page_flags(entry);
-	if (flags & (VUM_PAGE_REVOKED | VUM_PAGE_EVICTED))
-		return 0;
-	if (!(flags & VUM_PAGE_PROT))
+	if (flags & VUM_PAGE_ABSENT)
 		return -ENOENT;
+	if (!(flags & VUM_PAGE_PROT))
+		return 0;
 	if ((flags & need) != need)
 		return -EPERM;
 	*pfn = vum_page_pfn(entry);
@@ -114,7 +142,8 @@ static int vum_page_found(const void *entry, int need, unsigned long *pfn,
  * @index: IOVA >> PAGE_SHIFT
  * @need: IOMMU_READ, IOMMU_WRITE
  * @pfn: set to the page frame's number if the page is there
- * @writable: set, if the page is there, to whether it may be written
+ * @writable: set, if the page is there, to whether it may be written without another
+ *	call, with IOMMU_WRITE in @need
  *
  * Return: 1 if the page is there; 0 if it has yet to be pinned; -ENOENT if that has
  * just been tried in vain; -EPERM if the page is there, but not for @need.
@@ -122,12 +151,19 @@ static int vum_page_found(const void *entry, int need, unsigned long *pfn,
 int vum_pages_lookup(struct vum_device *dev, unsigned long index, int need,
 		     unsigned long *pfn, bool *writable)
 {
-	void *entry = xa_load(&dev->dma.pages, index);
+	struct vum_dma *dma = &dev->dma;
+	void *entry = xa_load(&dma->pages, index);
 	int found = vum_page_found(entry, need, pfn, writable);
+	unsigned long dirty = 0;
 
-	lockdep_assert_held(&dev->dma.lock);
-	if (found > 0)
-		vum_page_change(&dev->dma, index, entry, 0, VUM_PAGE_YOUNG);
+	lockdep_assert_held(&dma->lock);
+	if (found <= 0)
+		return found;
+	if (dma->tracked) {
+		dirty = need & IOMMU_WRITE ? VUM_PAGE_DIRTY : 0;
+		*writable &= !!((vum_page_flags(entry) | dirty) & VUM_PAGE_DIRTY);
+	}
+	vum_page_change(dma, index, entry, 0, VUM_PAGE_YOUNG | dirty);
 	return found;
 }
 
@@ -138,10 +174,8 @@ int vum_pages_lookup(struct vum_device *dev, unsigned long index, int need,
  */
 bool vum_pages_none(struct vum_dma *dma, unsigned long index)
 {
-	void *entry = xa_load(&dma->pages, index);
-
 	lockdep_assert_held(&dma->lock);
-	return !entry || vum_page_flags(entry) == VUM_PAGE_EVICTED;
+	return vum_page_none(xa_load(&dma->pages, index));
 }
 
 /**
@@ -162,7 +196,7 @@ unsigned long vum_pages_last_none(struct vum_dma *dma, unsigned long index,
 	lockdep_assert_held(&dma->lock);
 	rcu_read_lock();
 	xas_for_each(&xas, entry, max) {
-		if (vum_page_flags(entry) == VUM_PAGE_EVICTED)
+		if (vum_page_none(entry))
 			continue;
 		last = xas.xa_index - 1;
 		break;
@@ -202,9 +236,10 @@ bool vum_pages_all_pinned(struct vum_dma *dma, unsigned long first, unsigned lon
 bool vum_pages_evicted(struct vum_dma *dma, unsigned long index)
 {
 	void *entry = xa_load(&dma->pages, index);
+	unsigned long flags = entry ? vum_page_flags(entry) & ~VUM_PAGE_DIRTY : 0;
 
 	lockdep_assert_held(&dma->lock);
-	return entry ? vum_page_flags(entry) & VUM_PAGE_EVICTED : dma->evict.forgotten;
+	return flags ? flags & VUM_PAGE_EVICTED : dma->evict.forgotten;
 }
 
 /* Drop the entry of an unpinned page, unless it has something left to say. */
@@ -215,8 +250,10 @@ static void vum_page_forget(struct vum_dma *dma, unsigned long index)
 
 	lockdep_assert_held(&dma->lock);
 	if (entry)
-		left = vum_page_flags(entry) & VUM_PAGE_EVICTED;
-	if (!left && !xa_get_mark(&dma->pages, index, VUM_ABSENT)) {
+		left = vum_page_flags(entry) & (VUM_PAGE_EVICTED | VUM_PAGE_DIRTY);
+	if (!(left & VUM_PAGE_EVICTED) && xa_get_mark(&dma->pages, index, VUM_ABSENT))
+		left |= VUM_PAGE_ABSENT;
+	if (!left) {
 		xa_erase(&dma->pages, index);
 		return;
 	}
@@ -246,7 +283,10 @@ int vum_pages_store(struct vum_dma *dma, unsigned long first, unsigned long nr,
 		for (; i < nr; i++) {
 			unsigned long flags = prot | VUM_PAGE_YOUNG |
 					      (i == nr - 1 ? VUM_PAGE_LAST : 0);
+			void *old = xas_load(&xas);
 
+			if (old)
+				flags |= vum_page_flags(old) & VUM_PAGE_DIRTY;
 			xas_store(&xas, vum_page_entry(page_to_pfn(dma->batch[i]), flags));
 			if (xas_error(&xas))
 				break;
@@ -261,7 +301,8 @@ int vum_pages_store(struct vum_dma *dma, unsigned long first, unsigned long nr,
 	}
 	/* As if evicted, so that a fault that has seen one of them pinned tries again. */
 	while (i--) {
-		xa_store(&dma->pages, first + i, vum_page_entry(0, VUM_PAGE_EVICTED), 0);
+		vum_page_change(dma, first + i, xa_load(&dma->pages, first + i),
+				~VUM_PAGE_DIRTY, VUM_PAGE_EVICTED);
 		xa_clear_mark(&dma->pages, first + i, VUM_PINNED);
 	}
 	return -ENOMEM;
@@ -273,6 +314,68 @@ static void vum_pages_zap(struct vum_dma *dma, unsigned long index, unsigned lon
 	lockdep_assert_held(&dma->lock);
 	if (dma->window)
 		unmap_mapping_pages(dma->window->f_mapping, index, nr, true);
+}
+
+/**
+ * vum_pages_track - from now on, mark pages as dirty before the server can write them
+ * @dma: its lock is held
+ */
+void vum_pages_track(struct vum_dma *dma)
+{
+	lockdep_assert_held(&dma->lock);
+	dma->tracked = true;
+	/* What the server may write already, it has to ask for anew. */
+	vum_pages_zap(dma, 0, ULONG_MAX);
+}
+
+/**
+ * vum_pages_take_dirty - find pages that are marked as dirty, and take the marks off
+ * @dma: its lock is held
+ * @first: first page to look at, IOVA >> PAGE_SHIFT; set to the one to go on with
+ * @last: last page
+ * @runs: filled in with the pages, in order
+ * @max: number of entries in @runs
+ *
+ * When this returns, the server cannot write them unless they are marked again.
+ *
+ * Return: number of entries in @runs. There may be more to find if @first is not beyond
+ * @last.
+ */
+unsigned int vum_pages_take_dirty(struct vum_dma *dma, unsigned long *first,
+				  unsigned long last, struct vum_run *runs,
+				  unsigned int max)
+{
+	XA_STATE(xas, &dma->pages, *first);
+	unsigned long looks = 0, flags;
+	unsigned int nr = 0, i;
+	void *entry;
+
+	lockdep_assert_held(&dma->lock);
+	*first = last + 1;
+	xas_lock(&xas);
+	xas_for_each(&xas, entry, last) {
+		struct vum_run *run = nr ? &runs[nr - 1] : NULL;
+		bool next = !run || run->first + run->nr != xas.xa_index;
+
+		flags = vum_page_flags(entry);
+		if (++looks > XA_CHECK_SCHED || (flags & VUM_PAGE_DIRTY && next && nr == max)) {
+			*first = xas.xa_index;
+			break;
+		}
+		if (!(flags & VUM_PAGE_DIRTY))
+			continue;
+		if (next) {
+			run = &runs[nr++];
+			*run = (struct vum_run){ .first = xas.xa_index };
+		}
+		run->nr++;
+		flags &= ~VUM_PAGE_DIRTY;
+		xas_store(&xas, flags ? vum_page_entry(vum_page_pfn(entry), flags) : NULL);
+	}
+	xas_unlock(&xas);
+	for (i = 0; i < nr; i++)
+		vum_pages_zap(dma, runs[i].first, runs[i].nr);
+	return nr;
 }
 
 /* End a piece at @last, since a revoked range ends there or begins after it. */
@@ -287,15 +390,15 @@ static void vum_pages_split(struct vum_dma *dma, unsigned long last)
 /* Revoke one entry; the caller has zapped the page. */
 static void vum_page_revoke(struct xa_state *xas, void *entry, unsigned long evicted)
 {
-	unsigned long flags = vum_page_flags(entry);
+	unsigned long flags = vum_page_flags(entry), dirty = flags & VUM_PAGE_DIRTY;
 
 	if (flags & (VUM_PAGE_PROT | VUM_PAGE_REVOKED)) {
 		flags = (flags & VUM_PAGE_LAST) | VUM_PAGE_REVOKED | evicted;
-		xas_store(xas, vum_page_entry(0, flags));
+		xas_store(xas, vum_page_entry(0, flags | dirty));
 		xas_set_mark(xas, VUM_REVOKED);
 		xas_clear_mark(xas, VUM_PINNED);
 	} else {
-		xas_store(xas, NULL);
+		xas_store(xas, dirty ? vum_page_entry(0, dirty) : NULL);
 	}
 }
 
@@ -406,8 +509,8 @@ static void vum_pages_sweep(struct vum_dma *dma)
 	dma->evict.swept = dma->evict.count;
 	dma->evict.forgotten = true;
 	xa_for_each(&dma->pages, index, entry) {
-		if (vum_page_flags(entry) == VUM_PAGE_EVICTED)
-			xa_erase(&dma->pages, index);
+		if (vum_page_only_evicted(entry))
+			vum_page_drop(dma, index, entry);
 		cond_resched();
 	}
 }
@@ -487,8 +590,8 @@ void vum_pages_not_mapped(struct vum_dma *dma, unsigned long index)
 	void *entry = xa_load(&dma->pages, index);
 
 	lockdep_assert_held(&dma->lock);
-	if (entry && vum_page_flags(entry) == VUM_PAGE_EVICTED)
-		xa_erase(&dma->pages, index);
+	if (vum_page_only_evicted(entry))
+		vum_page_drop(dma, index, entry);
 }
 
 /**
@@ -572,10 +675,9 @@ static void vum_pages_unabsorb(struct work_struct *work)
 	mutex_lock(&dma->lock);
 	xa_for_each_marked(&dma->pages, index, entry, VUM_ABSENT) {
 		vum_pages_zap(dma, index, 1);
-		if (vum_page_flags(entry))
-			xa_clear_mark(&dma->pages, index, VUM_ABSENT);
-		else
-			xa_erase(&dma->pages, index);
+		xa_clear_mark(&dma->pages, index, VUM_ABSENT);
+		if (vum_page_flags(entry) & VUM_PAGE_ABSENT)
+			vum_page_drop(dma, index, entry);
 	}
 	mutex_unlock(&dma->lock);
 }
@@ -638,6 +740,7 @@ int vum_pages_absent(struct vum_device *dev, unsigned long index, int error)
 {
 	struct vum_dma *dma = &dev->dma;
 	void *entry = xa_load(&dma->pages, index);
+	unsigned long flags;
 
 	lockdep_assert_held(&dma->lock);
 	/*
@@ -648,10 +751,14 @@ int vum_pages_absent(struct vum_device *dev, unsigned long index, int error)
 	    (error == -ENOENT || error == -EPERM))
 		return 0;
 	/* A pinned page keeps its entry, as other accesses to it are permitted. */
-	if ((!entry || vum_page_flags(entry) == VUM_PAGE_EVICTED) &&
-	    xa_is_err(xa_store(&dma->pages, index, vum_page_entry(0, 0),
-			       GFP_KERNEL_ACCOUNT)))
-		return -ENOMEM;
+	if (vum_page_none(entry)) {
+		flags = VUM_PAGE_ABSENT;
+		if (entry)
+			flags |= vum_page_flags(entry) & VUM_PAGE_DIRTY;
+		if (xa_is_err(xa_store(&dma->pages, index, vum_page_entry(0, flags),
+				       GFP_KERNEL_ACCOUNT)))
+			return -ENOMEM;
+	}
 	vum_pages_absorb(dev, index);
 	vum_pages_count_fault(dev, index, error);
 	return 0;

@@ -9,6 +9,16 @@
 
 struct vum_device;
 
+/**
+ * struct vum_run - some pages in a row
+ * @first: the first one, IOVA >> PAGE_SHIFT
+ * @nr: number of pages
+ */
+struct vum_run {
+	unsigned long first;
+	unsigned long nr;
+};
+
 void vum_pages_init(struct vum_dma *dma);
 void vum_pages_exit(struct vum_dma *dma);
 
@@ -20,6 +30,12 @@ unsigned long vum_pages_last_none(struct vum_dma *dma, unsigned long index,
 				  unsigned long max);
 bool vum_pages_all_pinned(struct vum_dma *dma, unsigned long first, unsigned long last);
 bool vum_pages_evicted(struct vum_dma *dma, unsigned long index);
+
+/* What has been written. */
+void vum_pages_track(struct vum_dma *dma);
+unsigned int vum_pages_take_dirty(struct vum_dma *dma, unsigned long *first,
+				  unsigned long last, struct vum_run *runs,
+				  unsigned int max);
 
 /* What comes. */
 int vum_pages_store(struct vum_dma *dma, unsigned long first, unsigned long nr,

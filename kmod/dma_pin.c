@@ -276,13 +276,16 @@ static int vum_dma_pin_pages(struct vum_device *dev, unsigned long *first,
 }
 
 /* Store what has been pinned, unless it has been unmapped since, and do the copy. */
-static int vum_dma_pinned(struct vum_dma *dma, unsigned long first, unsigned long nr,
+static int vum_dma_pinned(struct vum_device *dev, unsigned long first, unsigned long nr,
 			  int prot, bool *kept)
 {
+	struct vum_dma *dma = &dev->dma;
 	const struct vum_pinning *pinning = &dma->pinning;
 	const struct vum_copy *copy = pinning->asker ? pinning->asker->copy : NULL;
 	struct mem_cgroup *memcg;
+	unsigned long pfn;
 	int ret = -EAGAIN;
+	bool writable;
 
 	lockdep_assert_held(&dma->lock);
 	if (!pinning->stale) {
@@ -292,12 +295,12 @@ static int vum_dma_pinned(struct vum_dma *dma, unsigned long first, unsigned lon
 		set_active_memcg(memcg);
 	}
 	*kept = !ret;
-	if (!ret && (prot & pinning->need) != pinning->need)
-		return -EPERM;
-	if (!ret && copy)
-		ret = vum_dma_copy_page(dma, page_to_pfn(dma->batch[pinning->index - first]),
-					copy);
-	return ret;
+	if (ret)
+		return ret;
+	ret = vum_pages_lookup(dev, pinning->index, pinning->need, &pfn, &writable);
+	if (ret < 0)
+		return ret;
+	return copy ? vum_dma_copy_page(dma, pfn, copy) : 0;
 }
 
 static void vum_dma_pin_over(struct vum_dma *dma, int ret)
@@ -366,7 +369,7 @@ static void vum_dma_pin_work(struct work_struct *work)
 
 	mutex_lock(&dma->lock);
 	if (ret >= 0)
-		ret = vum_dma_pinned(dma, first, nr, ret, &kept);
+		ret = vum_dma_pinned(dev, first, nr, ret, &kept);
 	else if (dma->pinning.stale)
 		ret = -EAGAIN;
 	else if (ret == -ENOENT || ret == -EPERM)

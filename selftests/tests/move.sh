@@ -6,6 +6,11 @@
 set -u
 
 hops=${VUM_MOVES:-2}
+# Where VFIO does not ask devices what they have written, QEMU migrates none by itself.
+migration=,enable-migration=on
+! grep -q ' iova_bitmap_set' /proc/kallsyms || migration=''
+iommufd=''
+[ "${VUM_CONSUMER-}" != cdev ] || iommufd=,iommufd=iommufd0
 
 uuid() { echo "83b8f4f2-509f-382f-3c1e-e6bfe0fa300$1"; }
 
@@ -17,11 +22,12 @@ up() { # N SERVER...
 	pids="$! $pids"
 }
 
-device() { echo "vfio-pci,addr=5.0,enable-migration=on,sysfsdev=/sys/bus/mdev/devices/$(uuid "$1")"; }
+device() { echo "vfio-pci,addr=5.0$migration$iommufd,sysfsdev=/sys/bus/mdev/devices/$(uuid "$1")"; }
 
 guest() {
 	selftests/vm/guest.sh --program "$VUM_BIN/guest-move" --move "$(device 1)" \
-		--move "$(device 2)" "$dir/script" >"$dir/guest" 2>&1
+		--move "$(device 2)" "$dir/script" ${iommufd:+-object iommufd,id=iommufd0} \
+		>"$dir/guest" 2>&1
 }
 
 moves() { [ "$(grep -c 'move [0-9]*: .*"status": "completed"' "$dir/guest")" = "$hops" ]; }

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vfio-user-mdev: telling the consumer which of its pages the server has written, so
+ * that a guest can be moved while its devices work.
+ *
+ * That takes no help from the server: it can write a page only after dma_pages.c has
+ * marked the page. The processor's dirty bits would save the server a fault for each
+ * page and report, but go unseen with a mapping that the server takes away.
+ */
+
+#include <linux/iova_bitmap.h>
+#include <linux/module.h>
+#include <linux/vfio.h>
+
+#include "compat.h"
+#include "device.h"
+#include "dma_dirty.h"
+#include "dma_pages.h"
+
+/* Some kernels have iova_bitmap_set() in there. */
+VUM_IMPORT_NS(IOMMUFD);
+
+/* So many runs of pages are reported at a time; they are on the stack. */
+#define VUM_DIRTY_RUNS	32
+
+/* Take the marks off all pages. Nothing marks any more. */
+static void vum_dirty_forget(struct vum_dma *dma)
+{
+	struct vum_run runs[VUM_DIRTY_RUNS];
+	unsigned long next = 0, last = ULONG_MAX >> PAGE_SHIFT;
+
+	do {
+		mutex_lock(&dma->lock);
+		vum_pages_take_dirty(dma, &next, last, runs, VUM_DIRTY_RUNS);
+		mutex_unlock(&dma->lock);
+		cond_resched();
+	} while (next <= last);
+}
+
+/*
+ * The ranges that the consumer names do not matter, since pages are marked only where
+ * it has mapped memory; nor does the size of a page that it wishes for.
+ */
+static int vum_dirty_start(struct vfio_device *vdev, struct rb_root_cached *ranges,
+			   u32 nr_ranges, u64 *page_size)
+{
+	struct vum_device *dev = vum_from_vfio(vdev);
+	struct vum_dma *dma = &dev->dma;
+	int ret = 0;
+
+	mutex_lock(&dma->lock);
+	if (dma->tracked) {
+		ret = -EINVAL;
+	} else {
+		vum_pages_track(dma);
+		dma->untold = dma->announced == VUM_DMA_SHARE;
+		*page_size = PAGE_SIZE;
+	}
+	mutex_unlock(&dma->lock);
+	return ret;
+}
+
+static int vum_dirty_stop(struct vfio_device *vdev)
+{
+	struct vum_dma *dma = &vum_from_vfio(vdev)->dma;
+	bool tracked;
+
+	mutex_lock(&dma->lock);
+	tracked = dma->tracked;
+	dma->tracked = false;
+	mutex_unlock(&dma->lock);
+	if (tracked)
+		vum_dirty_forget(dma);
+	return 0;
+}
+
+/* Report some of the pages from *@next on. Returns 0 or an error. */
+static int vum_dirty_report(struct vum_dma *dma, unsigned long *next, unsigned long last,
+			    struct iova_bitmap *dirty)
+{
+	struct vum_run runs[VUM_DIRTY_RUNS];
+	unsigned int nr, i;
+
+	if (mutex_lock_killable(&dma->lock))
+		return -EINTR;
+	if (!dma->tracked) {
+		mutex_unlock(&dma->lock);
+		return -EINVAL;
+	}
+	if (dma->untold) {
+		runs[0] = (struct vum_run){ *next, last - *next + 1 };
+		*next = last + 1;
+		nr = 1;
+	} else {
+		nr = vum_pages_take_dirty(dma, next, last, runs, VUM_DIRTY_RUNS);
+	}
+	mutex_unlock(&dma->lock);
+	/* Without the lock, since the bitmap is in the consumer's memory. */
+	for (i = 0; i < nr; i++)
+		iova_bitmap_set(dirty, runs[i].first << PAGE_SHIFT, runs[i].nr << PAGE_SHIFT);
+	return 0;
+}
+
+static int vum_dirty_read(struct vfio_device *vdev, unsigned long iova,
+			  unsigned long length, struct iova_bitmap *dirty)
+{
+	struct vum_dma *dma = &vum_from_vfio(vdev)->dma;
+	unsigned long last = (iova + (length - 1)) >> PAGE_SHIFT, next = iova >> PAGE_SHIFT;
+	int ret;
+
+	do {
+		ret = vum_dirty_report(dma, &next, last, dirty);
+		cond_resched();
+	} while (!ret && next <= last);
+	return ret;
+}
+
+static const struct vfio_log_ops vum_log_ops = {
+	.log_start		= vum_dirty_start,
+	.log_stop		= vum_dirty_stop,
+	.log_read_and_clear	= vum_dirty_read,
+};
+
+/**
+ * vum_dirty_end - end the tracking of what the server writes, if it has begun
+ * @dev: device that is being closed, whose server reaches no memory any more
+ *
+ * VFIO does not do so by itself.
+ */
+void vum_dirty_end(struct vum_device *dev)
+{
+	vum_dirty_stop(&dev->vdev);
+}
+
+/**
+ * vum_dirty_share - note that a server gets the consumer's files
+ * @dev: device
+ *
+ * Nothing tells what the server writes to them, so every page counts as written from now
+ * on, until the consumer tracks anew.
+ */
+void vum_dirty_share(struct vum_device *dev)
+{
+	struct vum_dma *dma = &dev->dma;
+
+	mutex_lock(&dma->lock);
+	WRITE_ONCE(dma->announced, VUM_DMA_SHARE);
+	if (dma->tracked && !dma->untold)
+		vum_notice(dev, "with dma_mode=share nothing tells what the server writes: the consumer is told that all pages are written\n");
+	dma->untold |= dma->tracked;
+	mutex_unlock(&dma->lock);
+}
+
+/**
+ * vum_dirty_init - prepare a device that is being allocated
+ * @dev: device
+ */
+void vum_dirty_init(struct vum_device *dev)
+{
+	dev->vdev.log_ops = VUM_LOG_OPS(&vum_log_ops);
+}
