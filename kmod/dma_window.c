@@ -216,6 +216,9 @@ static vm_fault_t vum_window_show(struct vum_device *dev, struct vm_fault *vmf,
 	ret = vmf_insert_pfn_prot(vma, here, pfn, fill.prot[writable]);
 	if (ret != VM_FAULT_NOPAGE)
 		return ret;
+	/* Neighbours would be there for reading only, and most are already. */
+	if (dev->dma.tracked && vmf->flags & FAULT_FLAG_WRITE)
+		return ret;
 	while (addr > start &&
 	       vum_pages_lookup(dev, fill.index - 1, IOMMU_READ, &pfn, &writable) > 0) {
 		addr -= PAGE_SIZE;

@@ -30,7 +30,7 @@ done
 # says more about that than about what is measured.
 all_rows() {
 	for row in bar-read bar-read-busy bar-write bar-write-bulk irq floor bar-mmap dma map \
-			mig-data scale poll split \
+			mig-data dirty scale poll split \
 			guest-read disk disk-direct disks; do
 		[ ! -e "$bench/rows/$row.c" ] && [ ! -e "$bench/rows/$row.sh" ] ||
 			printf "%s " "$row"

@@ -125,10 +125,12 @@ static void time_touch(struct puppet *puppet, bool store)
 	for (__u32 at = 0; p && at < dma->size; at += PAGE) {
 		volatile __u32 *word = (volatile __u32 *)(p + at);
 
-		if (store)
+		if (store) {
 			*word = at;
-		else
+			vus_log_wrote(puppet->srv, iova_of(dma) + at, sizeof(*word));
+		} else {
 			(void)*word;
+		}
 	}
 	time_finish(puppet, p ? 0 : -EFAULT);
 }

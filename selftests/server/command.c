@@ -255,13 +255,13 @@ static struct vus_reply *device_feature(struct vus_server *srv,
 		return vus_reply_error(msg, EINVAL);
 	if (vus_mig_feature(srv, msg, &reply))
 		return reply;
-	if (!srv->dev->feature)
-		return vus_reply_error(msg, EOPNOTSUPP);
 	reply = vus_reply_new(msg, in->argsz);
 	out = vus_reply_payload(reply);
 	memcpy(out, in, msg->size);
-	err = srv->dev->feature(srv->dev->opaque, in->flags, out->data,
-				in->argsz - sizeof(*in));
+	err = vus_log_feature(srv, in->flags, out->data, in->argsz - sizeof(*in));
+	if (err == -EOPNOTSUPP && srv->dev->feature)
+		err = srv->dev->feature(srv->dev->opaque, in->flags, out->data,
+					in->argsz - sizeof(*in));
 	if (!err)
 		return reply;
 	free(reply);

@@ -33,6 +33,7 @@ struct vus_rx {
 struct vus_out;
 struct vus_pending;
 struct vus_irq_state;
+struct vus_log;
 struct vus_mig;
 struct vus_window;
 
@@ -66,6 +67,7 @@ struct vus_window;
  * @intx_level: the device's interrupt line
  * @mig: how far the device's migration is; NULL if it cannot be migrated
  * @windows: client memory
+ * @log: what of it was written; NULL if the client does not want to know
  * @dma_messages: DMA_READ and DMA_WRITE without an answer yet
  */
 struct vus_server {
@@ -99,6 +101,7 @@ struct vus_server {
 	bool intx_level;
 	struct vus_mig *mig;
 	struct vus_window *windows;
+	struct vus_log *log;
 	unsigned int dma_messages;
 };
 
@@ -145,6 +148,10 @@ struct vus_reply *vus_dma_map(struct vus_server *srv,
 			      const struct vus_msg *msg);
 struct vus_reply *vus_dma_unmap(struct vus_server *srv,
 				const struct vus_msg *msg);
+
+/* log.c */
+void vus_log_stop(struct vus_server *srv);
+int vus_log_feature(struct vus_server *srv, __u32 flags, void *data, size_t size);
 
 /* dma_copy.c */
 int vus_dma_init(void);
