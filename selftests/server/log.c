@@ -8,8 +8,8 @@
 
 #include "private.h"
 
-#define PAGE		4096U
-#define WORD		(64U * PAGE)
+#define PAGE		4096ULL
+#define WORD		(64 * PAGE)
 /* More than the memory of any client of the tests. */
 #define LOG_MAX		(1ULL << 36)
 

@@ -482,7 +482,7 @@ static void compare(unsigned long round)
 	pause_server();
 	copy_reported();
 	for (unsigned long page = 0; page < NR_PAGES; page++)
-		if (memcmp(target.mem + page * WORDS, mem + page * WORDS, PAGE))
+		if (memcmp(target.mem + page * WORDS, mem + page * WORDS, PAGE) != 0)
 			FAIL("round %lu: a write to page %lu was not reported", round, page);
 	resume_server();
 }

@@ -28,7 +28,7 @@ struct report {
 
 static struct paths paths;
 static struct report answer;
-/* Bytes at the beginning that the server writes between two reports. */
+/* Bytes, from the first one on, of whose pages the server writes each between reports. */
 static uint32_t written;
 
 static void ask(struct path *p, uint32_t feature, void *data, size_t size,
@@ -130,7 +130,7 @@ static double pass(struct arm *arm)
 static double first_store(struct arm *arm)
 {
 	struct path *p = arm->opaque;
-	double took = store(p, written) / (written / DIRTY_PAGE);
+	double took = store(p, written) * DIRTY_PAGE / written;
 
 	report(p);
 	return took;
@@ -139,7 +139,7 @@ static double first_store(struct arm *arm)
 /* No report comes between: what the store costs if nobody tracks. */
 static double later_store(struct arm *arm)
 {
-	return store(arm->opaque, written) / (written / DIRTY_PAGE);
+	return store(arm->opaque, written) * DIRTY_PAGE / written;
 }
 
 static void measure(const char *name, const char *variant, const char *unit,
