@@ -365,7 +365,7 @@ static int vum_ask_dma(struct vum_asking *a, struct file *window,
 		    (mode == VUM_DMA_SHARE && ways[i] == VUM_DMA_MMAP))
 			ret = vum_ask_map(a, window, ways[i], &map);
 	if (!ret && mode == VUM_DMA_SHARE)
-		vum_dirty_share(a->dev);
+		vum_dirty_share(a->dev, a->session);
 	if (!ret && exact)
 		ret = vum_ask_unmap(a, &map);
 	if (ret)

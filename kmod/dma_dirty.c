@@ -37,6 +37,15 @@ static void vum_dirty_forget(struct vum_dma *dma)
 	} while (next <= last);
 }
 
+/* Nothing tells what a server writes to files: from now on, every page counts. */
+static void vum_dirty_untold(struct vum_device *dev, u32 session)
+{
+	lockdep_assert_held(&dev->dma.lock);
+	dev->dma.untold = true;
+	vum_conn_note(dev, session,
+		      "no log of writes: server has files, so all pages count as written");
+}
+
 /*
  * The ranges that the consumer names do not matter, since pages are marked only where
  * it has mapped memory; nor does the size of a page that it wishes for.
@@ -53,7 +62,9 @@ static int vum_dirty_start(struct vfio_device *vdev, struct rb_root_cached *rang
 		ret = -EINVAL;
 	} else {
 		vum_pages_track(dma);
-		dma->untold = dma->announced == VUM_DMA_SHARE;
+		dma->untold = false;
+		if (dma->announced == VUM_DMA_SHARE)
+			vum_dirty_untold(dev, dma->session);
 		*page_size = PAGE_SIZE;
 	}
 	mutex_unlock(&dma->lock);
@@ -133,21 +144,20 @@ void vum_dirty_end(struct vum_device *dev)
 }
 
 /**
- * vum_dirty_share - note that a server gets the consumer's files
+ * vum_dirty_share - note that a server is about to get the consumer's files
  * @dev: device
+ * @session: the attachment
  *
- * Nothing tells what the server writes to them, so every page counts as written from now
- * on, until the consumer tracks anew.
+ * If the consumer tracks, every page counts as written until it tracks anew.
  */
-void vum_dirty_share(struct vum_device *dev)
+void vum_dirty_share(struct vum_device *dev, u32 session)
 {
 	struct vum_dma *dma = &dev->dma;
 
 	mutex_lock(&dma->lock);
 	WRITE_ONCE(dma->announced, VUM_DMA_SHARE);
-	if (dma->tracked && !dma->untold)
-		vum_notice(dev, "with dma_mode=share nothing tells what the server writes: the consumer is told that all pages are written\n");
-	dma->untold |= dma->tracked;
+	if (dma->tracked)
+		vum_dirty_untold(dev, session);
 	mutex_unlock(&dma->lock);
 }
 

@@ -297,6 +297,7 @@ TEST(server_has_the_file)
 			CHECK_EQ(bits[j], UINT64_MAX);
 		memset(bits, 0, sizeof(bits));
 	}
+	CHECK_EQ(kernel_log_count(w.uuid, "no log of writes: server has files"), 1);
 }
 
 /* The same, of a server that comes when tracking has begun. */
@@ -314,7 +315,7 @@ TEST(server_gets_the_file)
 	CHECK(!dirty_report(&c, IOVA, SIZE, bits));
 	for (unsigned long i = 0; i < NR_PAGES / 64; i++)
 		CHECK_EQ(bits[i], UINT64_MAX);
-	CHECK_EQ(kernel_log_count(w.uuid, "nothing tells what the server writes"), 1);
+	CHECK_EQ(kernel_log_count(w.uuid, "no log of writes: server has files"), 1);
 	/* Anew, with a server of whose writes the module knows. */
 	world_attr_set(&w, "dma_mode", "auto");
 	world_attr_set(&w, "state", "detached");
