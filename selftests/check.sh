@@ -119,7 +119,7 @@ by_relay=' fds handover ioeventfd irq migrate misbehave parallel peer posted reg
 # and viommu have its disk.
 by_later_qemu=' disk disk_direct disk_socket move swap '
 # Tests for which it matters how the consumer has opened the device, and its memory.
-by_cdev=' announce dma evict migrate nomem open remove share unpinnable virtio_blk window '
+by_cdev=' announce dirty dma evict migrate nomem open remove share unpinnable virtio_blk window '
 # Programs that start QEMU, and guests, of which each suite has other versions.
 by_qemu=' disk disk_direct hotplug lifecycle move remove_qemu swap virtio_blk virtio_blk_irq
  virtio_blk_registers '
@@ -134,7 +134,7 @@ by_every_kernel=' unmap_storm '
 by_stock=' ctl declare hotplug lifecycle negotiate remove_qemu soak stats virtio_blk_fuzz
  virtio_blk_hostile virtio_blk_irq virtio_blk_registers '
 # Guests in a VM on debug take ten minutes; these say something about iommufd.
-guests_by_cdev=' disk serial '
+guests_by_cdev=' disk move serial '
 
 # among WORD LIST
 among() {
