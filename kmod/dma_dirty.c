@@ -10,6 +10,7 @@
 
 #include <linux/iova_bitmap.h>
 #include <linux/module.h>
+#include <linux/sched/signal.h>
 #include <linux/vfio.h>
 
 #include "compat.h"
@@ -23,7 +24,10 @@ VUM_IMPORT_NS(IOMMUFD);
 /* So many runs of pages are reported at a time; they are on the stack. */
 #define VUM_DIRTY_RUNS	32
 
-/* Take the marks off all pages. Nothing marks any more. */
+/* So many pages are reported at a time if all are. */
+#define VUM_DIRTY_PAGES	(1UL << 18)
+
+/* Take the marks off all pages, unless another task of the consumer's tracks anew. */
 static void vum_dirty_forget(struct vum_dma *dma)
 {
 	struct vum_run runs[VUM_DIRTY_RUNS];
@@ -31,17 +35,17 @@ static void vum_dirty_forget(struct vum_dma *dma)
 
 	do {
 		mutex_lock(&dma->lock);
-		vum_pages_take_dirty(dma, &next, last, runs, VUM_DIRTY_RUNS);
+		if (dma->tracked)
+			next = last + 1;
+		else
+			vum_pages_take_dirty(dma, &next, last, runs, VUM_DIRTY_RUNS);
 		mutex_unlock(&dma->lock);
 		cond_resched();
 	} while (next <= last);
 }
 
-/* Nothing tells what a server writes to files: from now on, every page counts. */
-static void vum_dirty_untold(struct vum_device *dev, u32 session)
+static void vum_dirty_note(struct vum_device *dev, u32 session)
 {
-	lockdep_assert_held(&dev->dma.lock);
-	dev->dma.untold = true;
 	vum_conn_note(dev, session,
 		      "no log of writes: server has files, so all pages count as written");
 }
@@ -62,9 +66,8 @@ static int vum_dirty_start(struct vfio_device *vdev, struct rb_root_cached *rang
 		ret = -EINVAL;
 	} else {
 		vum_pages_track(dma);
-		dma->untold = false;
-		if (dma->announced == VUM_DMA_SHARE)
-			vum_dirty_untold(dev, dma->session);
+		if (dma->lent)
+			vum_dirty_note(dev, dma->session);
 		*page_size = PAGE_SIZE;
 	}
 	mutex_unlock(&dma->lock);
@@ -98,9 +101,12 @@ static int vum_dirty_report(struct vum_dma *dma, unsigned long *next, unsigned l
 		mutex_unlock(&dma->lock);
 		return -EINVAL;
 	}
-	if (dma->untold) {
-		runs[0] = (struct vum_run){ *next, last - *next + 1 };
-		*next = last + 1;
+	if (dma->lent) {
+		runs[0] = (struct vum_run) {
+			.first = *next,
+			.nr = min(last - *next + 1, VUM_DIRTY_PAGES),
+		};
+		*next += runs[0].nr;
 		nr = 1;
 	} else {
 		nr = vum_pages_take_dirty(dma, next, last, runs, VUM_DIRTY_RUNS);
@@ -119,9 +125,14 @@ static int vum_dirty_read(struct vfio_device *vdev, unsigned long iova,
 	unsigned long last = (iova + (length - 1)) >> PAGE_SHIFT, next = iova >> PAGE_SHIFT;
 	int ret;
 
+	/* VFIO does not check that, and not every iova_bitmap_set() keeps to the bitmap. */
+	if (!length || !PAGE_ALIGNED(iova | length))
+		return -EINVAL;
 	do {
 		ret = vum_dirty_report(dma, &next, last, dirty);
 		cond_resched();
+		if (fatal_signal_pending(current))
+			ret = -EINTR;
 	} while (!ret && next <= last);
 	return ret;
 }
@@ -140,7 +151,13 @@ static const struct vfio_log_ops vum_log_ops = {
  */
 void vum_dirty_end(struct vum_device *dev)
 {
+	struct vum_dma *dma = &dev->dma;
+
 	vum_dirty_stop(&dev->vdev);
+	mutex_lock(&dma->lock);
+	/* The present server will get the next consumer's. */
+	dma->lent = dma->announced == VUM_DMA_SHARE;
+	mutex_unlock(&dma->lock);
 }
 
 /**
@@ -148,7 +165,8 @@ void vum_dirty_end(struct vum_device *dev)
  * @dev: device
  * @session: the attachment
  *
- * If the consumer tracks, every page counts as written until it tracks anew.
+ * From now on, every page counts as written, until the consumer closes the device: a server
+ * that has gone may still write.
  */
 void vum_dirty_share(struct vum_device *dev, u32 session)
 {
@@ -156,8 +174,9 @@ void vum_dirty_share(struct vum_device *dev, u32 session)
 
 	mutex_lock(&dma->lock);
 	WRITE_ONCE(dma->announced, VUM_DMA_SHARE);
+	dma->lent = true;
 	if (dma->tracked)
-		vum_dirty_untold(dev, session);
+		vum_dirty_note(dev, session);
 	mutex_unlock(&dma->lock);
 }
 

@@ -347,7 +347,7 @@ unsigned int vum_pages_take_dirty(struct vum_dma *dma, unsigned long *first,
 {
 	XA_STATE(xas, &dma->pages, *first);
 	unsigned long looks = 0, flags;
-	unsigned int nr = 0, i;
+	unsigned int nr = 0;
 	void *entry;
 
 	lockdep_assert_held(&dma->lock);
@@ -373,8 +373,10 @@ unsigned int vum_pages_take_dirty(struct vum_dma *dma, unsigned long *first,
 		xas_store(&xas, flags ? vum_page_entry(vum_page_pfn(entry), flags) : NULL);
 	}
 	xas_unlock(&xas);
-	for (i = 0; i < nr; i++)
-		vum_pages_zap(dma, runs[i].first, runs[i].nr);
+	/* Once, since the server may have thousands of mappings to go through. */
+	if (nr)
+		vum_pages_zap(dma, runs[0].first,
+			      runs[nr - 1].first + runs[nr - 1].nr - runs[0].first);
 	return nr;
 }
 

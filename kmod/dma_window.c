@@ -216,7 +216,7 @@ static vm_fault_t vum_window_show(struct vum_device *dev, struct vm_fault *vmf,
 	ret = vmf_insert_pfn_prot(vma, here, pfn, fill.prot[writable]);
 	if (ret != VM_FAULT_NOPAGE)
 		return ret;
-	/* Neighbours would be there for reading only, and most are already. */
+	/* Neighbours would be there for reading only, for the price of a look at each. */
 	if (dev->dma.tracked && vmf->flags & FAULT_FLAG_WRITE)
 		return ret;
 	while (addr > start &&

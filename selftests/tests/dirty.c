@@ -160,6 +160,28 @@ TEST(told_when_it_makes_sense)
 	REPORTED(2);
 }
 
+/* Bits beyond the bitmap would be in memory that is not the consumer's. */
+TEST(odd_ranges)
+{
+	uint64_t bits[NR_PAGES / 64] = { 0 };
+
+	up();
+	start();
+	store(0);
+	store(1);
+	store(511);
+	CHECK_ERRNO(dirty_report(&c, IOVA + 0x800, PAGE, bits), EINVAL);
+	CHECK_ERRNO(dirty_report(&c, IOVA, PAGE + 1, bits), EINVAL);
+	CHECK_ERRNO(dirty_report(&c, IOVA, 0, bits), EINVAL);
+	CHECK_ERRNO(dirty_report(&c, UINT64_MAX - PAGE + 1, 2 * PAGE, bits), EOVERFLOW);
+	CHECK_ERRNO(dirty_report(&c, IOVA, SIZE, NULL), EFAULT);
+	CHECK_EQ(bits[0], 0);
+	CHECK(!dirty_report(&c, IOVA + PAGE, PAGE, bits));
+	CHECK_EQ(bits[0], 1);
+	store(0);
+	REPORTED(0, 511);
+}
+
 /* What the consumer has unmapped meanwhile, and mapped anew. */
 TEST(unmapped)
 {
@@ -316,12 +338,19 @@ TEST(server_gets_the_file)
 	for (unsigned long i = 0; i < NR_PAGES / 64; i++)
 		CHECK_EQ(bits[i], UINT64_MAX);
 	CHECK_EQ(kernel_log_count(w.uuid, "no log of writes: server has files"), 1);
-	/* Anew, with a server of whose writes the module knows. */
+	/* That server may still write when there is another. */
 	world_attr_set(&w, "dma_mode", "auto");
 	world_attr_set(&w, "state", "detached");
 	CHECK_SOON(dma_show(&w, "attaches") == 3);
 	world_wait_state(&w, "attached");
 	CHECK_EQ(dirty_stop(&c), 0);
+	start();
+	memset(bits, 0, sizeof(bits));
+	CHECK(!dirty_report(&c, IOVA, SIZE, bits));
+	CHECK_EQ(bits[0], UINT64_MAX);
+	consumer_close(&c);
+	consumer_open(&c, &w);
+	dma_map(&c, mem, IOVA, SIZE, READ | WRITE);
 	start();
 	REPORTED();
 }
