@@ -111,6 +111,7 @@ void vum_dma_open(struct vum_device *dev)
 		dma->batch = kcalloc(VUM_BATCH_MAX, sizeof(*dma->batch),
 				     GFP_KERNEL | __GFP_NOFAIL);
 	vum_evict_open(dma);
+	dma->lent = dma->announced == VUM_DMA_SHARE;
 	dma->opens++;
 	dma->open = true;
 	mutex_unlock(&dma->lock);

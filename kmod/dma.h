@@ -126,7 +126,7 @@ struct vum_evict {
  * @pages: the pages that have been touched, by IOVA >> PAGE_SHIFT; see dma_pages.c
  * @pinned: number of pages that are pinned
  * @tracked: the consumer wants to know which pages the server writes; see dma_dirty.c
- * @lent: a server has, or has had, files of this consumer's: nothing tells what it writes
+ * @lent: a server gets, or has got, this consumer's files: nothing tells what it writes
  * @faults: number of accesses that found nothing
  * @batch: room for pages, which belongs to the worker that pins
  * @pinning: the range that this worker is pinning

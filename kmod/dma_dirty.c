@@ -151,13 +151,7 @@ static const struct vfio_log_ops vum_log_ops = {
  */
 void vum_dirty_end(struct vum_device *dev)
 {
-	struct vum_dma *dma = &dev->dma;
-
 	vum_dirty_stop(&dev->vdev);
-	mutex_lock(&dma->lock);
-	/* The present server will get the next consumer's. */
-	dma->lent = dma->announced == VUM_DMA_SHARE;
-	mutex_unlock(&dma->lock);
 }
 
 /**

@@ -320,6 +320,16 @@ TEST(server_has_the_file)
 		memset(bits, 0, sizeof(bits));
 	}
 	CHECK_EQ(kernel_log_count(w.uuid, "no log of writes: server has files"), 1);
+	/* The next consumer's files it never gets. */
+	consumer_close(&c);
+	world_attr_set(&w, "dma_mode", "auto");
+	world_attr_set(&w, "state", "detached");
+	CHECK_SOON(dma_show(&w, "attaches") == 2);
+	world_wait_state(&w, "attached");
+	consumer_open(&c, &w);
+	dma_map(&c, mem, IOVA, SIZE, READ | WRITE);
+	start();
+	REPORTED();
 }
 
 /* The same, of a server that comes when tracking has begun. */
