@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -179,6 +180,46 @@ static void map_dma(struct fuzz_input *in)
 	ioctl(c.container, VFIO_IOMMU_MAP_DMA, &map);
 }
 
+/* Tracking what the server writes, with odd ranges; the bitmap always has room. */
+static void dma_log(struct fuzz_input *in)
+{
+	static struct {
+		struct vfio_device_feature f;
+		union {
+			struct vfio_device_feature_dma_logging_control control;
+			struct vfio_device_feature_dma_logging_report report;
+		};
+	} arg;
+	static uint64_t bitmap[0x800];
+	struct vfio_device_feature_dma_logging_range range = {
+		.iova = IOVA, .length = ARENA,
+	};
+	uint8_t how = fuzz_u8(in);
+
+	memset(&arg, 0, sizeof(arg));
+	arg.f.argsz = sizeof(arg);
+	switch (how % 4) {
+	case 0:
+		arg.f.flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_DMA_LOGGING_START;
+		arg.control.page_size = PAGE << (how >> 4);
+		arg.control.num_ranges = 1;
+		arg.control.ranges = (uintptr_t)&range;
+		fuzz_spoil(in, &range, sizeof(range));
+		break;
+	case 1:
+		arg.f.flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP;
+		break;
+	default:
+		arg.f.flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT;
+		arg.report.iova = how & 4 ? fuzz_number(in) : IOVA + fuzz_u8(in) * PAGE;
+		arg.report.length = how & 8 ? fuzz_number(in) % (sizeof(bitmap) * PAGE) :
+					      fuzz_u8(in) * PAGE;
+		arg.report.page_size = PAGE << (how >> 4);
+		arg.report.bitmap = (uintptr_t)bitmap + fuzz_u8(in) % 64;
+	}
+	ioctl(c.device, VFIO_DEVICE_FEATURE, &arg);
+}
+
 static void other_ioctl(struct fuzz_input *in)
 {
 	static const unsigned int cmds[] = {
@@ -254,6 +295,8 @@ static void one_op(struct fuzz_input *in)
 			reopen();
 		else if (op == 15)
 			detach();
+		else
+			dma_log(in);
 	}
 }
 
