@@ -5,7 +5,7 @@
  *
  * That takes no help from the server: it can write a page only after dma_pages.c has
  * marked the page. The processor's dirty bits would save the server a fault for each
- * page and report, but go unseen with a mapping that the server takes away.
+ * page and report, but are lost without being seen when the server unmaps its window.
  */
 
 #include <linux/iova_bitmap.h>
@@ -18,13 +18,13 @@
 #include "dma_dirty.h"
 #include "dma_pages.h"
 
-/* Some kernels have iova_bitmap_set() in there. */
+/* Some kernels export iova_bitmap_set() in iommufd's symbol namespace. */
 VUM_IMPORT_NS(IOMMUFD);
 
 /* So many runs of pages are reported at a time; they are on the stack. */
 #define VUM_DIRTY_RUNS	32
 
-/* So many pages are reported at a time if all are. */
+/* If every page counts as written, so many are reported between two looks for a signal. */
 #define VUM_DIRTY_PAGES	(1UL << 18)
 
 /* Take the marks off all pages, unless another task of the consumer's tracks anew. */

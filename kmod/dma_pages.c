@@ -324,7 +324,7 @@ void vum_pages_track(struct vum_dma *dma)
 {
 	lockdep_assert_held(&dma->lock);
 	dma->tracked = true;
-	/* What the server may write already, it has to ask for anew. */
+	/* Pages that are mapped for writing have no mark: let the server fault at them. */
 	vum_pages_zap(dma, 0, ULONG_MAX);
 }
 
@@ -373,7 +373,11 @@ unsigned int vum_pages_take_dirty(struct vum_dma *dma, unsigned long *first,
 		xas_store(&xas, flags ? vum_page_entry(vum_page_pfn(entry), flags) : NULL);
 	}
 	xas_unlock(&xas);
-	/* Once, since the server may have thousands of mappings to go through. */
+	/*
+	 * Each zap goes through all mappings of the window, of which a server may have
+	 * thousands, so zap all runs at once. Pages between the runs are mapped for
+	 * reading only, and come back by a fault.
+	 */
 	if (nr)
 		vum_pages_zap(dma, runs[0].first,
 			      runs[nr - 1].first + runs[nr - 1].nr - runs[0].first);

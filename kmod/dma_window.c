@@ -216,7 +216,10 @@ static vm_fault_t vum_window_show(struct vum_device *dev, struct vm_fault *vmf,
 	ret = vmf_insert_pfn_prot(vma, here, pfn, fill.prot[writable]);
 	if (ret != VM_FAULT_NOPAGE)
 		return ret;
-	/* Neighbours would be there for reading only, for the price of a look at each. */
+	/*
+	 * While pages are tracked, neighbours could be mapped for reading only, and to
+	 * look all of them up costs more than a fault at each that is read.
+	 */
 	if (dev->dma.tracked && vmf->flags & FAULT_FLAG_WRITE)
 		return ret;
 	while (addr > start &&
