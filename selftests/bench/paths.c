@@ -103,6 +103,35 @@ void path_write32(struct path *p, uint32_t region, uint64_t offset,
 		region_write32(&p->consumer, region, offset, value);
 }
 
+static void set(struct path *p, enum puppet_register reg, uint32_t value)
+{
+	path_write32(p, VFIO_PCI_BAR2_REGION_INDEX, reg, value);
+}
+
+static uint32_t get(struct path *p, enum puppet_register reg)
+{
+	return path_read32(p, VFIO_PCI_BAR2_REGION_INDEX, reg);
+}
+
+void path_dma_prepare(struct path *p, uint64_t iova, uint32_t bytes, uint32_t value)
+{
+	set(p, PUPPET_DMA_IOVA, (uint32_t)iova);
+	set(p, PUPPET_DMA_IOVA + 4, (uint32_t)(iova >> 32));
+	set(p, PUPPET_DMA_LENGTH, bytes);
+	set(p, PUPPET_DMA_VALUE, value);
+}
+
+double path_dma_wait(struct path *p)
+{
+	uint32_t status;
+
+	while ((status = get(p, PUPPET_DMA_STATUS)) == EINPROGRESS)
+		test_sleep_ms(5);
+	CHECK_EQ(status, 0);
+	return (double)(get(p, PUPPET_DMA_TIME) |
+			(uint64_t)get(p, PUPPET_DMA_TIME + 4) << 32);
+}
+
 void path_arm(struct paths *all, struct path *p, struct arm *arm,
 	      const char *name, double (*run)(struct arm *))
 {

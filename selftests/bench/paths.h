@@ -67,6 +67,12 @@ bool paths_bridge(struct path *path, const char *name, const char *variant);
 uint32_t path_read32(struct path *p, uint32_t region, uint64_t offset);
 void path_write32(struct path *p, uint32_t region, uint64_t offset,
 		  uint32_t value);
+/*
+ * Has the puppet's DMA engine know what its next operation is about; and, once that has
+ * been written to PUPPET_DMA_OP, waits for its end: how long a timed one took, in ns.
+ */
+void path_dma_prepare(struct path *p, uint64_t iova, uint32_t bytes, uint32_t value);
+double path_dma_wait(struct path *p);
 /* An arm that takes this way, for a row with this name. */
 void path_arm(struct paths *all, struct path *p, struct arm *arm,
 	      const char *name, double (*run)(struct arm *));

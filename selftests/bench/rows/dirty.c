@@ -88,17 +88,9 @@ static void report(struct path *p)
 /* Has the server write to each page of the first bytes. Returns how long that took it, in ns. */
 static double store(struct path *p, uint32_t bytes)
 {
-	const uint32_t bar = VFIO_PCI_BAR2_REGION_INDEX;
-
-	path_write32(p, bar, PUPPET_DMA_IOVA, (uint32_t)IOVA);
-	path_write32(p, bar, PUPPET_DMA_IOVA + 4, (uint32_t)(IOVA >> 32));
-	path_write32(p, bar, PUPPET_DMA_LENGTH, bytes);
-	path_write32(p, bar, PUPPET_DMA_OP, PUPPET_DMA_TIME_STORES);
-	while (path_read32(p, bar, PUPPET_DMA_STATUS) == EINPROGRESS)
-		test_sleep_ms(5);
-	CHECK_EQ(path_read32(p, bar, PUPPET_DMA_STATUS), 0);
-	return (double)(path_read32(p, bar, PUPPET_DMA_TIME) |
-			(uint64_t)path_read32(p, bar, PUPPET_DMA_TIME + 4) << 32);
+	path_dma_prepare(p, IOVA, bytes, 0);
+	path_write32(p, VFIO_PCI_BAR2_REGION_INDEX, PUPPET_DMA_OP, PUPPET_DMA_TIME_STORES);
+	return path_dma_wait(p);
 }
 
 /* How many pages does the report name? They are to be those that were written. */

@@ -83,26 +83,11 @@ static void take_back(struct path *p, size_t bytes)
 		dma_unmap(&p->consumer, IOVA, bytes);
 }
 
-static void set(struct path *p, enum puppet_register reg, uint32_t value)
-{
-	path_write32(p, VFIO_PCI_BAR2_REGION_INDEX, reg, value);
-}
-
-static uint32_t get(struct path *p, enum puppet_register reg)
-{
-	return path_read32(p, VFIO_PCI_BAR2_REGION_INDEX, reg);
-}
-
 /* Has the server do it. Returns how long that took, in ns. */
 static double time_it(struct path *p, enum puppet_dma_op op, uint32_t bytes,
 		      uint32_t times)
 {
-	uint32_t status;
-
-	set(p, PUPPET_DMA_IOVA, (uint32_t)IOVA);
-	set(p, PUPPET_DMA_IOVA + 4, (uint32_t)(IOVA >> 32));
-	set(p, PUPPET_DMA_LENGTH, bytes);
-	set(p, PUPPET_DMA_VALUE, times);
+	path_dma_prepare(p, IOVA, bytes, times);
 	if (p->is_direct && by_message) {
 		/* What we are asked comes before an answer would. */
 		direct_post32(&p->direct, VFIO_PCI_BAR2_REGION_INDEX,
@@ -110,13 +95,9 @@ static double time_it(struct path *p, enum puppet_dma_op op, uint32_t bytes,
 		direct_serve_dma(&p->direct, memory_of(p)->mem, IOVA,
 				 (uint64_t)bytes * times);
 	} else {
-		set(p, PUPPET_DMA_OP, op);
+		path_write32(p, VFIO_PCI_BAR2_REGION_INDEX, PUPPET_DMA_OP, op);
 	}
-	while ((status = get(p, PUPPET_DMA_STATUS)) == EINPROGRESS)
-		test_sleep_ms(5);
-	CHECK_EQ(status, 0);
-	return (double)(get(p, PUPPET_DMA_TIME) |
-			(uint64_t)get(p, PUPPET_DMA_TIME + 4) << 32);
+	return path_dma_wait(p);
 }
 
 static double bandwidth(struct arm *arm)
