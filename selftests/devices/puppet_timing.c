@@ -127,7 +127,7 @@ static void time_touch(struct puppet *puppet, bool store)
 
 		if (store) {
 			*word = at;
-			vus_log_wrote(puppet->srv, iova_of(dma) + at, sizeof(*word));
+			vus_dirty_wrote(puppet->srv, iova_of(dma) + at, sizeof(*word));
 		} else {
 			(void)*word;
 		}

@@ -258,7 +258,7 @@ static struct vus_reply *device_feature(struct vus_server *srv,
 	reply = vus_reply_new(msg, in->argsz);
 	out = vus_reply_payload(reply);
 	memcpy(out, in, msg->size);
-	err = vus_log_feature(srv, in->flags, out->data, in->argsz - sizeof(*in));
+	err = vus_dirty_feature(srv, in->flags, out->data, in->argsz - sizeof(*in));
 	if (err == -EOPNOTSUPP && srv->dev->feature)
 		err = srv->dev->feature(srv->dev->opaque, in->flags, out->data,
 					in->argsz - sizeof(*in));

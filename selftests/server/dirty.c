@@ -14,26 +14,26 @@
 #define LOG_MAX		(1ULL << 36)
 
 /**
- * struct vus_log - what was written
+ * struct vus_dirty - what was written
  * @iova: first byte of the range that the client wants to know of
  * @size: bytes, a multiple of WORD
  * @bits: a bit for each page
  */
-struct vus_log {
+struct vus_dirty {
 	__u64 iova;
 	__u64 size;
 	__u64 bits[];
 };
 
 /**
- * vus_log_wrote() - note that client memory has been written
+ * vus_dirty_wrote() - note that client memory has been written
  * @srv: the server
  * @addr: IOVA
  * @size: bytes, all of them in memory that the client has announced
  */
-void vus_log_wrote(struct vus_server *srv, __u64 addr, __u64 size)
+void vus_dirty_wrote(struct vus_server *srv, __u64 addr, __u64 size)
 {
-	struct vus_log *log = srv->log;
+	struct vus_dirty *log = srv->dirty;
 
 	if (!log || addr < log->iova || addr - log->iova >= log->size)
 		return;
@@ -45,13 +45,13 @@ void vus_log_wrote(struct vus_server *srv, __u64 addr, __u64 size)
 }
 
 /**
- * vus_log_stop() - forget what was written
+ * vus_dirty_stop() - forget what was written
  * @srv: the server
  */
-void vus_log_stop(struct vus_server *srv)
+void vus_dirty_stop(struct vus_server *srv)
 {
-	free(srv->log);
-	srv->log = NULL;
+	free(srv->dirty);
+	srv->dirty = NULL;
 }
 
 static int start(struct vus_server *srv,
@@ -59,13 +59,13 @@ static int start(struct vus_server *srv,
 {
 	const struct vfio_user_device_feature_dma_logging_range *range = control->ranges;
 
-	if (srv->log || size < sizeof(*control) + sizeof(*range) ||
+	if (srv->dirty || size < sizeof(*control) + sizeof(*range) ||
 	    control->num_ranges != 1 || !range->length || range->length > LOG_MAX ||
 	    range->length % WORD || range->iova % PAGE)
 		return -EINVAL;
-	srv->log = vus_alloc(sizeof(*srv->log) + range->length / PAGE / 8);
-	srv->log->iova = range->iova;
-	srv->log->size = range->length;
+	srv->dirty = vus_alloc(sizeof(*srv->dirty) + range->length / PAGE / 8);
+	srv->dirty->iova = range->iova;
+	srv->dirty->size = range->length;
 	control->page_size = PAGE;
 	return 0;
 }
@@ -73,7 +73,7 @@ static int start(struct vus_server *srv,
 static int report(struct vus_server *srv,
 		  struct vfio_user_device_feature_dma_logging_report *report, size_t size)
 {
-	struct vus_log *log = srv->log;
+	struct vus_dirty *log = srv->dirty;
 	size_t room = report->length / PAGE / 8;
 	__u64 *bits;
 
@@ -89,7 +89,7 @@ static int report(struct vus_server *srv,
 }
 
 /**
- * vus_log_feature() - answer a VFIO_DEVICE_FEATURE that is about what was written
+ * vus_dirty_feature() - answer a VFIO_DEVICE_FEATURE that is about what was written
  * @srv: the server
  * @flags: of the command
  * @data: what came, and room for the reply
@@ -97,7 +97,7 @@ static int report(struct vus_server *srv,
  *
  * Return: 0; -EINVAL; -EOPNOTSUPP if it is about something else.
  */
-int vus_log_feature(struct vus_server *srv, __u32 flags, void *data, size_t size)
+int vus_dirty_feature(struct vus_server *srv, __u32 flags, void *data, size_t size)
 {
 	switch (flags & VFIO_DEVICE_FEATURE_MASK) {
 	case VFIO_DEVICE_FEATURE_DMA_LOGGING_START:
@@ -105,7 +105,7 @@ int vus_log_feature(struct vus_server *srv, __u32 flags, void *data, size_t size
 			return -EINVAL;
 		return start(srv, data, size);
 	case VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP:
-		vus_log_stop(srv);
+		vus_dirty_stop(srv);
 		return 0;
 	case VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT:
 		if (size < sizeof(struct vfio_user_device_feature_dma_logging_report))

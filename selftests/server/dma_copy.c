@@ -146,7 +146,7 @@ static int send_message(struct vus_server *srv, struct vus_dma *dma,
 	if (dma->write) {
 		memcpy(access->data, dma->buf, size);
 		full += size;
-		vus_log_wrote(srv, dma->addr, size);
+		vus_dirty_wrote(srv, dma->addr, size);
 	}
 	vus_command(srv, dma->write ? VFIO_USER_DMA_WRITE : VFIO_USER_DMA_READ,
 		    access, full, answered, message);
@@ -171,7 +171,7 @@ static int advance(struct vus_server *srv, struct vus_dma *dma)
 		if (err)
 			return err;
 		if (dma->write)
-			vus_log_wrote(srv, dma->addr, piece.size);
+			vus_dirty_wrote(srv, dma->addr, piece.size);
 		moved(dma, piece.size);
 	}
 	return 0;

@@ -33,7 +33,7 @@ struct vus_rx {
 struct vus_out;
 struct vus_pending;
 struct vus_irq_state;
-struct vus_log;
+struct vus_dirty;
 struct vus_mig;
 struct vus_window;
 
@@ -67,7 +67,7 @@ struct vus_window;
  * @intx_level: the device's interrupt line
  * @mig: how far the device's migration is; NULL if it cannot be migrated
  * @windows: client memory
- * @log: what of it was written; NULL if the client does not want to know
+ * @dirty: what of it was written; NULL if the client does not want to know
  * @dma_messages: DMA_READ and DMA_WRITE without an answer yet
  */
 struct vus_server {
@@ -101,7 +101,7 @@ struct vus_server {
 	bool intx_level;
 	struct vus_mig *mig;
 	struct vus_window *windows;
-	struct vus_log *log;
+	struct vus_dirty *dirty;
 	unsigned int dma_messages;
 };
 
@@ -149,9 +149,9 @@ struct vus_reply *vus_dma_map(struct vus_server *srv,
 struct vus_reply *vus_dma_unmap(struct vus_server *srv,
 				const struct vus_msg *msg);
 
-/* log.c */
-void vus_log_stop(struct vus_server *srv);
-int vus_log_feature(struct vus_server *srv, __u32 flags, void *data, size_t size);
+/* dirty.c */
+void vus_dirty_stop(struct vus_server *srv);
+int vus_dirty_feature(struct vus_server *srv, __u32 flags, void *data, size_t size);
 
 /* dma_copy.c */
 int vus_dma_init(void);

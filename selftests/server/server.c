@@ -264,7 +264,7 @@ static void drop_client(struct vus_server *srv)
 	vus_commands_abort(srv);
 	vus_irq_forget(srv);
 	vus_dma_forget(srv);
-	vus_log_stop(srv);
+	vus_dirty_stop(srv);
 	if (srv->dev->disconnected)
 		srv->dev->disconnected(srv->dev->opaque);
 	vus_mig_reset(srv);

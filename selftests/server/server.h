@@ -333,7 +333,7 @@ unsigned int vus_dma_list(const struct vus_server *srv,
 			  struct vus_announced *list, unsigned int max);
 void *vus_dma_ptr(struct vus_server *srv, __u64 addr, __u64 size, int prot);
 int vus_dma_take_hold(struct vus_server *srv, __u64 addr);
-void vus_log_wrote(struct vus_server *srv, __u64 addr, __u64 size);
+void vus_dirty_wrote(struct vus_server *srv, __u64 addr, __u64 size);
 int vus_dma_find(struct vus_server *srv, __u64 addr, __u64 size, int prot,
 		 struct vus_piece *piece);
 
