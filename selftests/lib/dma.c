@@ -17,9 +17,7 @@ void dma_up_aperture(struct world *w, struct consumer *c, const char *const *arg
 {
 	world_mdev(w);
 	world_attr_set(w, "dma_announce", "aperture");
-	world_server(w, args);
-	world_helper(w, NULL);
-	world_wait_state(w, "attached");
+	world_start(w, args);
 	consumer_open(c, w);
 }
 

@@ -297,12 +297,17 @@ void world_server(struct world *w, const char *const *args)
 	world_serve(w, "vum-puppet", args);
 }
 
-void world_up(struct world *w, const char *const *args)
+void world_start(struct world *w, const char *const *args)
 {
-	world_mdev(w);
 	world_server(w, args);
 	world_helper(w, NULL);
 	world_wait_state(w, "attached");
+}
+
+void world_up(struct world *w, const char *const *args)
+{
+	world_mdev(w);
+	world_start(w, args);
 }
 
 void world_up_beside(struct world *w, const char *const *args)

@@ -39,7 +39,9 @@ void world_server(struct world *w, const char *const *args);
 void world_cut(struct world *w);
 /* Another server than the puppet. */
 void world_serve(struct world *w, const char *program, const char *const *args);
-/* All of it, with the puppet as server; returns when attached. */
+/* All but the mdev, with the puppet as server; returns when attached. */
+void world_start(struct world *w, const char *const *args);
+/* All of it. */
 void world_up(struct world *w, const char *const *args);
 /* The same beside another, whose helper serves both. */
 void world_up_beside(struct world *w, const char *const *args);

@@ -123,10 +123,7 @@ TEST(written_by_messages)
 {
 	const char *const args[] = { "--dma", "message", NULL };
 
-	world_mdev(&w);
-	world_server(&w, args);
-	world_helper(&w, NULL);
-	world_wait_state(&w, "attached");
+	world_up(&w, args);
 	consumer_open(&c, &w);
 	dirty_needs_log(&c);
 	mem = (uint32_t *)dma_memory(SIZE);
@@ -309,9 +306,7 @@ TEST(server_has_the_file)
 	consumer_needs_observer();
 	world_mdev(&w);
 	world_attr_set(&w, "dma_mode", "share");
-	world_server(&w, NULL);
-	world_helper(&w, NULL);
-	world_wait_state(&w, "attached");
+	world_start(&w, NULL);
 	consumer_open(&c, &w);
 	dirty_needs_log(&c);
 	mem = remote_memory(SIZE);
@@ -480,7 +475,8 @@ static void be_the_server(unsigned int seed)
 /**
  * struct target - where the consumer copies pages to
  * @mem: the copy
- * @done: o->done when the report before the last one began, and when the last one did
+ * @done: o->done when the report before the last one began, or the tracking, and when the
+ *	last one did
  * @reports: number of pages that have been reported
  * @idle: of these, how many had not been written since
  */
@@ -491,13 +487,18 @@ static struct target {
 	uint64_t idle;
 } target;
 
+static void note_done(void)
+{
+	memcpy(target.done[0], target.done[1], sizeof(target.done[0]));
+	for (unsigned long page = 0; page < NR_PAGES; page++)
+		target.done[1][page] = LOAD(o->done[page]);
+}
+
 static void copy_reported(void)
 {
 	uint64_t bits[NR_PAGES / 64] = { 0 };
 
-	memcpy(target.done[0], target.done[1], sizeof(target.done[0]));
-	for (unsigned long page = 0; page < NR_PAGES; page++)
-		target.done[1][page] = LOAD(o->done[page]);
+	note_done();
 	CHECK(!dirty_report(&c, IOVA, SIZE, bits));
 	for (unsigned long page = 0; page < NR_PAGES; page++) {
 		if (!dirty_test(bits, page))
@@ -536,7 +537,8 @@ static void track_anew(void)
 {
 	CHECK_EQ(dirty_stop(&c), 0);
 	usleep(1000);
-	memset(target.done, 0, sizeof(target.done));
+	/* The first report is about what comes after the start. */
+	note_done();
 	start();
 	memcpy(target.mem, mem, SIZE);
 }
@@ -580,9 +582,7 @@ static void up_oracle(const char *const *args)
 	world_mdev(&w);
 	world_attr_set(&w, "dma_fault", "sigbus");
 	world_attr_try(&w, "dma_announce", "aperture");
-	world_server(&w, args);
-	world_helper(&w, NULL);
-	world_wait_state(&w, "attached");
+	world_start(&w, args);
 	consumer_open(&c, &w);
 	dirty_needs_log(&c);
 	mem = remote_memory(SIZE);

@@ -697,9 +697,7 @@ static void announced_as(const char *mode, const char *how)
 
 	world_mdev(&w);
 	world_attr_set(&w, "dma_mode", mode);
-	world_server(&w, NULL);
-	world_helper(&w, NULL);
-	world_wait_state(&w, "attached");
+	world_start(&w, NULL);
 	snprintf(cmd, sizeof(cmd), "%s show --json %s",
 		 world_bin("vfio-user-mdevctl"), w.uuid);
 	CHECK_EQ(command_output(cmd, out, sizeof(out)), 0);
@@ -769,9 +767,7 @@ TEST(aperture)
 	CHECK_EQ(write_file(path, "47"), -ERANGE);
 	CHECK_EQ(write_file(path, "32"), 0);
 	world_attr_set(&w, "dma_announce", "aperture");
-	world_server(&w, NULL);
-	world_helper(&w, NULL);
-	world_wait_state(&w, "attached");
+	world_start(&w, NULL);
 	consumer_open(&c, &w);
 	p = dma_memory(2 * PAGE);
 	map(p, (1ULL << 32) - PAGE, 2 * PAGE, READ | WRITE);

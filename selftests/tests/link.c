@@ -253,9 +253,7 @@ TEST(server_killed_without_a_helper)
 	CHECK_EQ(waitpid(pid, NULL, 0), pid);
 	CHECK_EQ(waitpid(w.server, NULL, 0), w.server);
 	CHECK(world_state_is(&w, "detached"));
-	world_server(&w, NULL);
-	world_helper(&w, NULL);
-	world_wait_state(&w, "attached");
+	world_start(&w, NULL);
 	puppet_check(&c, 0);
 }
 

@@ -505,9 +505,7 @@ TEST(shared_memory)
 
 	world_mdev(&w);
 	world_attr_set(&w, "dma_mode", "share");
-	world_server(&w, args);
-	world_helper(&w, NULL);
-	world_wait_state(&w, "attached");
+	world_start(&w, args);
 	consumer_open(&c, &w);
 	CHECK_ERRNO(migration_flags(&c, &flags), ENOTTY);
 	CHECK_EQ(kernel_log_count(w.uuid, "no migration: dma_mode is share"), 1);

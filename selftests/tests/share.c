@@ -31,9 +31,7 @@ static void up_by(const char *mode, const char *const *args)
 {
 	world_mdev(&w);
 	world_attr_set(&w, "dma_mode", mode);
-	world_server(&w, args);
-	world_helper(&w, NULL);
-	world_wait_state(&w, "attached");
+	world_start(&w, args);
 }
 
 static void up(const char *const *args)
@@ -639,9 +637,7 @@ TEST(with_an_aperture)
 	world_mdev(&w);
 	world_attr_set(&w, "dma_mode", "share");
 	world_attr_set(&w, "dma_announce", "aperture");
-	world_server(&w, NULL);
-	world_helper(&w, NULL);
-	world_wait_state(&w, "attached");
+	world_start(&w, NULL);
 	consumer_open(&c, &w);
 	dma_map(&c, mem, IOVA, PAGE, 3);
 	check_fill(mem, IOVA, PAGE);
